@@ -7,7 +7,7 @@ from typing import Optional, Union
 
 
 class PixgradError(Exception):
-    """A mistake of the user or of the surroundings, told in one line; the CLI prints it and exits 1."""
+    """A mistake of the user or of the surroundings, told in one line; the CLI exits with 1."""
 
 
 class SourceError(PixgradError):

@@ -1,4 +1,4 @@
-"""The Quarto project in a folder: ``_quarto.yml`` read once, chapters in reading order with their numbers."""
+"""The Quarto project in a folder: its configuration and its chapters with their numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VARIABLES = "_variables.yml"
 class Chapter:
     """One ``.qmd`` of the book.
 
-    ``number`` is "1", "2", ... for chapters, "A", "B", ... for appendices, None where the H1 is unnumbered.
+    ``number`` is "1", "2", … for chapters, "A", "B", … for appendices, None if unnumbered.
     """
 
     path: Path
