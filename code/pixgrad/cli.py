@@ -22,7 +22,7 @@ ProjectDir = Annotated[Path, typer.Option("--project", help="Папка книг
 
 @app.command()
 def freeze(
-    project: ProjectDir = Path("."),
+    project: ProjectDir = Path(),
     check: Annotated[
         bool, typer.Option("--check", help="Только проверить: что устарело и из-за чего.")
     ] = False,
@@ -39,7 +39,7 @@ def freeze(
 
 @app.command()
 def render(
-    project: ProjectDir = Path("."),
+    project: ProjectDir = Path(),
     engine: Annotated[str, typer.Option(help="auto, quarto или pandoc.")] = "auto",
     to: Annotated[str, typer.Option(help="Форматы через запятую: html, pdf, ipynb.")] = "html,pdf",
 ) -> None:
@@ -50,7 +50,7 @@ def render(
 
 
 @app.command()
-def notebooks(project: ProjectDir = Path(".")) -> None:
+def notebooks(project: ProjectDir = Path()) -> None:
     """Записать главы как блокноты Colab в notebooks/."""
     from pixgrad.book import notebooks as command
 
@@ -58,7 +58,7 @@ def notebooks(project: ProjectDir = Path(".")) -> None:
 
 
 @app.command()
-def check(project: ProjectDir = Path(".")) -> None:
+def check(project: ProjectDir = Path()) -> None:
     """Найти в книге то, о чём Quarto молчит."""
     from pixgrad.book import check as command
 
@@ -66,7 +66,7 @@ def check(project: ProjectDir = Path(".")) -> None:
 
 
 @app.command()
-def doctor(project: ProjectDir = Path(".")) -> None:
+def doctor(project: ProjectDir = Path()) -> None:
     """Сказать, что установлено и что с этим можно сделать."""
     from pixgrad.book import doctor as command
 
