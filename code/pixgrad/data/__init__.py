@@ -1,0 +1,73 @@
+"""Named data sources: ``load("mnist", split="test")`` gives NumPy arrays with a fingerprint.
+
+NumPy only; no torch here. Chapters and experiments read data through these loaders alone, so that
+the report generator sees every file (audit events ``pixgrad.read``) and every choice between
+alternatives (``pixgrad.source``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pixgrad.data import digits5k, folder, idx, tables
+from pixgrad.data import photos as photographs
+from pixgrad.data.types import ImageSet, Pair, Pairs, Photo, Photos
+from pixgrad.errors import PixgradError
+
+__all__ = ["SOURCES", "ImageSet", "Pair", "Pairs", "Photo", "Photos", "Source", "load"]
+
+IMAGENET = "ImageNet: только некоммерческие исследования и обучение"
+CARS = "Stanford Cars: только некоммерческие исследования"
+CIFAR = "без формальной лицензии; ссылка на Krizhevsky, 2009"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A named source: its loader, what it is (Russian) and under which terms."""
+
+    load: Callable[..., Any]
+    description: str
+    licence: str
+
+
+SOURCES = {
+    "photos": Source(photographs.photos, "фотографии для SIFT", "названа у каждой фотографии"),
+    "pairs": Source(
+        photographs.pairs, "пары видов с известной геометрией", "названа у каждой пары"
+    ),
+    "mnist": Source(idx.mnist, "рукописные цифры, 60 000 + 10 000", "LeCun, Cortes, Burges"),
+    "mnist5k": Source(digits5k.mnist5k, "5000 цифр MNIST", "LeCun, Cortes, Burges"),
+    "fashion": Source(idx.fashion, "Fashion-MNIST, 60 000 + 10 000", "MIT"),
+    "cifar10": Source(tables.cifar10, "CIFAR-10", CIFAR),
+    "cifar100": Source(tables.cifar100, "CIFAR-100", CIFAR),
+    "imagenette": Source(folder.imagenette, "10 классов ImageNet", IMAGENET),
+    "imagenette5": Source(tables.imagenette5, "5 классов ImageNet", IMAGENET),
+    "cars5": Source(tables.cars5, "Stanford Cars, 5 типов кузова", CARS),
+    "cars10": Source(tables.cars10, "Stanford Cars, 10 моделей", CARS),
+    "cars196": Source(tables.cars196, "Stanford Cars, все модели", CARS),
+}
+
+
+def load(name: str, **options: Any) -> Any:
+    """Load a source by name.
+
+    Parameters
+    ----------
+    name : a key of ``SOURCES``, or ``imagefolder:PATH`` for the user's own photos.
+    options : what the loader takes: ``split`` ("train", "validation", "trainval", "test") for
+        labelled images, ``side`` in pixels where photos are cut to squares.
+
+    Returns
+    -------
+    ImageSet, Photos or Pairs.
+    """
+    if name.startswith("imagefolder:"):
+        return folder.image_folder(name.partition(":")[2], **options)
+    if name not in SOURCES:
+        close = difflib.get_close_matches(name, SOURCES, n=1)
+        hint = f"; может быть, «{close[0]}»?" if close else ""
+        raise PixgradError(f"нет источника «{name}»{hint} Есть: {', '.join(SOURCES)}")
+    return SOURCES[name].load(**options)

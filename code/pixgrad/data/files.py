@@ -1,0 +1,77 @@
+"""Reading files so that the report generator sees it, and decoding images."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pixgrad.dataroot import data_root
+from pixgrad.errors import PixgradError, SourceError
+
+
+def root() -> Path:
+    """The data root of the project in the current folder."""
+    return data_root(Path.cwd())
+
+
+def chosen(name: str, origin: str) -> None:
+    """Tell the listeners (audit hooks) which alternative serves the source ``name``."""
+    sys.audit("pixgrad.source", name, origin)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file, announced to audit hooks as ``pixgrad.read``."""
+    sys.audit("pixgrad.read", str(path))
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SourceError(f"файл не читается: {error.strerror}", path) from None
+
+
+def decode_image(raw: bytes, path: Path, mode: str | None = None, row: int | None = None):
+    """Decode an image fully.
+
+    Parameters
+    ----------
+    raw : the encoded image.
+    path, row : named in the error.
+    mode : "L", "RGB", or None for whichever of the two the file holds.
+
+    Raises
+    ------
+    SourceError : broken or truncated image.
+    """
+    try:
+        with Image.open(io.BytesIO(raw)) as image:
+            image = ImageOps.exif_transpose(image)
+            return image.convert(mode or ("L" if image.mode in ("1", "L") else "RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        where = "" if row is None else f"строка {row}: "
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceError(f"{where}изображение повреждено ({reason})", path) from None
+
+
+def read_photo(path: Path) -> np.ndarray:
+    """An image file as uint8, (H, W) or (H, W, 3)."""
+    return np.asarray(decode_image(read_bytes(path), path))
+
+
+def wheel_folder(module: str, *parts: str) -> Path | None:
+    """A folder inside an installed package, without importing it; None if it is not there."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(next(iter(spec.submodule_search_locations)), *parts)
+    return folder if folder.is_dir() else None
+
+
+def missing(name: str, what: str, looked: Iterable[Path | str], step: str) -> PixgradError:
+    """The error of a source that no alternative can serve: what, where we looked, what to do."""
+    places = ", ".join(str(place) for place in looked)
+    return PixgradError(f"нет данных «{name}» ({what}); искали: {places}. Что сделать: {step}")

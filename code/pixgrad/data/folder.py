@@ -1,0 +1,119 @@
+"""Photos in folders, one folder a class: the reader's own ImageNet classes and Imagenette."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from pixgrad.data import files
+from pixgrad.data.splits import carve, check_split, select
+from pixgrad.data.squares import crop_square
+from pixgrad.data.types import ImageSet
+from pixgrad.errors import PixgradError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+IMAGENETTE = {
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
+    "n03888257": "parachute",
+}
+
+
+def image_folder(path: str, split: str = "train", side: int = 160) -> ImageSet:
+    """Photos of a folder, cut to squares.
+
+    Parameters
+    ----------
+    path : a folder with ``CLASS/photo.jpg``, or with ``train/CLASS/…`` and ``val/CLASS/…``
+        (the latter is the test part). Without ``val`` 20 % of each class is the test part.
+    side : pixels of the side of the square.
+    """
+    check_split(split)
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise files.missing(
+            "imagefolder", "ваши фотографии", [folder], "укажите папку с подпапками классов"
+        )
+    files.chosen(f"imagefolder:{path}", "folder")
+    return read_folder(f"imagefolder:{path}", folder, split, side, "folder")
+
+
+def imagenette(split: str = "train", side: int = 160) -> ImageSet:
+    """Ten ImageNet classes of fastai's Imagenette, cut to squares."""
+    check_split(split)
+    folder = imagenette_folder()
+    if folder is None:
+        raise files.missing(
+            "imagenette",
+            "10 классов ImageNet",
+            [files.root() / "imagenette2-160"],
+            "выполните pixgrad fetch imagenette",
+        )
+    files.chosen("imagenette", "torchvision")
+    return read_folder("imagenette", folder, split, side, "torchvision")
+
+
+def imagenette_folder() -> Path | None:
+    """The unpacked Imagenette of any resolution in the data root, if there is one."""
+    places = (files.root() / f"imagenette2{size}" for size in ("-160", "-320", ""))
+    return next((place for place in places if place.is_dir()), None)
+
+
+def read_folder(
+    name: str,
+    folder: Path,
+    split: str,
+    side: int,
+    origin: str,
+    only: Collection[str] | None = None,
+) -> ImageSet:
+    """Read one split of a folder of photos (layouts: see :func:`image_folder`).
+
+    ``only`` keeps the classes whose folders are named so.
+    """
+    has_parts = (folder / "train").is_dir()
+    train = _listed(folder / "train" if has_parts else folder, only)
+    classes = sorted({path.parent.name for path in train})
+    paths, labels = _labelled(train, classes, folder)
+    if has_parts and split == "test":
+        paths, labels = _labelled(_listed(folder / "val", only), classes, folder)
+    elif not has_parts:
+        test = carve(labels)
+        keep = test if split == "test" else ~test
+        paths, labels = paths[keep], labels[keep]
+    if split != "test":
+        keep = select(split, labels)
+        paths, labels = paths[keep], labels[keep]
+    images = [
+        crop_square(files.decode_image(files.read_bytes(path), path, "RGB"), side) for path in paths
+    ]
+    names = tuple(IMAGENETTE.get(cls, cls) for cls in classes)
+    return ImageSet(name, split, np.stack(images), labels, names, origin)
+
+
+def _listed(folder: Path, only: Collection[str] | None) -> list[Path]:
+    photos = [
+        path
+        for path in sorted(folder.glob("*/*"))
+        if path.suffix.lower() in SUFFIXES and (only is None or path.parent.name in only)
+    ]
+    if not photos:
+        raise PixgradError(f"в {folder} нет фотографий вида КЛАСС/фото.jpg")
+    return photos
+
+
+def _labelled(photos: list[Path], classes: list[str], folder: Path):
+    unknown = sorted({path.parent.name for path in photos} - set(classes))
+    if unknown:
+        raise PixgradError(f"{folder}: класс «{unknown[0]}» есть в val, но не в train")
+    labels = np.array([classes.index(path.parent.name) for path in photos], dtype=np.int64)
+    return np.array(photos, dtype=object), labels

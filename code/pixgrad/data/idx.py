@@ -1,0 +1,126 @@
+"""IDX files (MNIST, Fashion-MNIST): a strict reader and the sets kept in this format."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from pixgrad.data import files
+from pixgrad.data.splits import check_split, select
+from pixgrad.data.types import ImageSet
+from pixgrad.errors import SourceError
+
+# Type codes of the format: http://yann.lecun.com/exdb/mnist/
+DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+DIGITS = tuple(str(digit) for digit in range(10))
+CLOTHES = (
+    "футболка",
+    "брюки",
+    "свитер",
+    "платье",
+    "пальто",
+    "сандалия",
+    "рубашка",
+    "кроссовок",
+    "сумка",
+    "ботинок",
+)
+
+
+def parse_idx(raw: bytes, file: Path | str) -> np.ndarray:
+    """Decode an IDX file, gzipped or plain.
+
+    Returns
+    -------
+    Array in native byte order with the shape and type that the header states.
+
+    Raises
+    ------
+    SourceError : bad magic number, unknown type, or a length that does not match the header.
+    """
+    if raw[:2] == b"\x1f\x8b":
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise SourceError(f"архив gzip повреждён ({error})", file) from None
+    if len(raw) < 4 or raw[:2] != b"\0\0":
+        raise SourceError("не IDX: первые два байта должны быть нулями", file)
+    code, ndim = raw[2], raw[3]
+    if code not in DTYPES:
+        raise SourceError(f"не IDX: неизвестный тип данных 0x{code:02x}", file)
+    start = 4 + 4 * ndim
+    if len(raw) < start:
+        raise SourceError(f"файл обрывается в заголовке ({len(raw)} байт)", file)
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", ndim, 4))
+    dtype = np.dtype(DTYPES[code])
+    expected = start + prod(shape) * dtype.itemsize
+    if len(raw) != expected:
+        raise SourceError(f"длина {len(raw)} байт, а заголовок {shape} обещает {expected}", file)
+    return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def mnist(split: str = "train") -> ImageSet:
+    """The 70,000 handwritten digits, 28x28."""
+    root = files.root()
+    places = {root / "mnist_idx": "data-root", root / "MNIST" / "raw": "torchvision"}
+    return _load(
+        "mnist", "рукописные цифры", split, DIGITS, places, "выполните pixgrad fetch mnist"
+    )
+
+
+def fashion(split: str = "train") -> ImageSet:
+    """Fashion-MNIST: 70,000 pieces of clothing, 28x28."""
+    root = files.root()
+    places = {
+        root / "fashion_idx": "data-root",
+        Path("/usr/share/datasets/fashion-mnist"): "debian",
+        root / "FashionMNIST" / "raw": "torchvision",
+    }
+    step = "выполните apt-get install dataset-fashion-mnist или pixgrad fetch fashion"
+    return _load("fashion", "одежда, Fashion-MNIST", split, CLOTHES, places, step)
+
+
+def _load(name, what, split, names, places: dict[Path, str], step: str) -> ImageSet:
+    check_split(split)
+    part = "t10k" if split == "test" else "train"
+    for folder, origin in places.items():
+        images, labels = _find(folder, f"{part}-images-idx3"), _find(folder, f"{part}-labels-idx1")
+        if images and labels:
+            files.chosen(name, origin)
+            x, y = read_labelled(images, labels, len(names))
+            keep = slice(None) if split == "test" else select(split, y)
+            return ImageSet(name, split, x[keep], y[keep], names, origin)
+    raise files.missing(name, what, places, step)
+
+
+def _find(folder: Path, stem: str) -> Path | None:
+    candidates = (folder / f"{stem}-ubyte.gz", folder / f"{stem}-ubyte")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_labelled(images: Path, labels: Path, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read an image file and its label file and check that they fit each other.
+
+    Returns
+    -------
+    images : uint8, shape (N, H, W); labels : int64, shape (N,).
+    """
+    x = parse_idx(files.read_bytes(images), images)
+    y = parse_idx(files.read_bytes(labels), labels)
+    if x.ndim != 3 or x.dtype != np.uint8:
+        raise SourceError(
+            f"ожидались изображения uint8 (N, H, W), а там {x.dtype} {x.shape}", images
+        )
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise SourceError(f"ожидались целые метки (N,), а там {y.dtype} {y.shape}", labels)
+    if len(x) != len(y):
+        raise SourceError(f"меток {len(y)}, а изображений {len(x)}", labels)
+    outside = np.flatnonzero((y.astype(np.int64) < 0) | (y.astype(np.int64) >= num_classes))
+    if len(outside):
+        row = int(outside[0])
+        raise SourceError(f"строка {row}: метка {y[row]}, а допустимы 0…{num_classes - 1}", labels)
+    return x, y.astype(np.int64)

