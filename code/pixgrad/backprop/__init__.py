@@ -1,0 +1,65 @@
+"""Backpropagation by hand: NumPy layers, losses, optimisers and gradient checks."""
+
+from pixgrad.backprop.containers import Residual, Sequential, load, save
+from pixgrad.backprop.convolution import (
+    AvgPool2d,
+    Conv2d,
+    MaxPool2d,
+    naive_backward,
+    naive_forward,
+)
+from pixgrad.backprop.finite import NonFiniteError, raise_first_nonfinite
+from pixgrad.backprop.gradcheck import gradcheck, numerical_gradient
+from pixgrad.backprop.layers import (
+    Dropout,
+    Flatten,
+    Layer,
+    Linear,
+    ReLU,
+    Reshape,
+    ShapeError,
+    Sigmoid,
+    Softmax,
+    Sum,
+    Tanh,
+)
+from pixgrad.backprop.losses import MSE, CrossEntropy
+from pixgrad.backprop.networks import lenet, sigmoid_net
+from pixgrad.backprop.normalisation import BatchNorm2d
+from pixgrad.backprop.optimisers import SGD, Adam, AdaMax, Optimiser
+
+__all__ = [
+    "MSE",
+    "SGD",
+    "AdaMax",
+    "Adam",
+    "AvgPool2d",
+    "BatchNorm2d",
+    "Conv2d",
+    "CrossEntropy",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "Linear",
+    "MaxPool2d",
+    "NonFiniteError",
+    "Optimiser",
+    "ReLU",
+    "Reshape",
+    "Residual",
+    "Sequential",
+    "ShapeError",
+    "Sigmoid",
+    "Softmax",
+    "Sum",
+    "Tanh",
+    "gradcheck",
+    "lenet",
+    "load",
+    "naive_backward",
+    "naive_forward",
+    "numerical_gradient",
+    "raise_first_nonfinite",
+    "save",
+    "sigmoid_net",
+]

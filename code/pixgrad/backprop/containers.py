@@ -1,0 +1,109 @@
+"""Networks made of layers, and their storage."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pixgrad.backprop.layers import Layer, Sum
+from pixgrad.errors import PixgradError
+
+
+class Sequential(Layer):
+    """Layers one after another: forward in order, backward in the opposite order."""
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__()
+        self.layers = layers
+        _add_place_to_names(self)
+
+    def children(self) -> dict[str, Layer]:
+        return {str(place): layer for place, layer in enumerate(self.layers)}
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+
+class Residual(Layer):
+    """y = body(x) + shortcut(x); without ``shortcut`` the input itself is added.
+
+    He et al. 2015 (arXiv:1512.03385), formula (1).
+    """
+
+    def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
+        super().__init__()
+        self.body, self.shortcut, self.sum = body, shortcut, Sum()
+        _add_place_to_names(self)
+
+    def children(self) -> dict[str, Layer]:
+        shortcut = {} if self.shortcut is None else {"shortcut": self.shortcut}
+        return {"body": self.body, **shortcut, "sum": self.sum}
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        skip = x if self.shortcut is None else self.shortcut.forward(x)
+        return self.sum.forward(self.body.forward(x), skip)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        through_body, through_skip = self.sum.backward(dy)
+        if self.shortcut is not None:
+            through_skip = self.shortcut.backward(through_skip)
+        return self.body.backward(through_body) + through_skip
+
+
+def save(model: Layer, path: Path) -> None:
+    """Write parameters and running statistics as ``.npz`` (atomically, no pickles)."""
+    write_npz(path, model.state())
+
+
+def load(model: Layer, path: Path) -> None:
+    """Read what ``save`` wrote into a model of the same structure, in place.
+
+    Raises
+    ------
+    PixgradError : the file holds other names or shapes than the model.
+    """
+    with np.load(path, allow_pickle=False) as stored:
+        restore(model.state(), dict(stored), str(path))
+
+
+def restore(targets: dict[str, np.ndarray], stored: dict[str, np.ndarray], source: str) -> None:
+    """Copy ``stored`` arrays into the ``targets`` of the same names, in place."""
+    if stored.keys() != targets.keys():
+        odd = sorted(stored.keys() ^ targets.keys())
+        raise PixgradError(f"{source}: набор массивов не тот, что у сети; различаются: {odd}")
+    for name, target in targets.items():
+        if stored[name].shape != target.shape:
+            raise PixgradError(
+                f"{source}: {name} — ожидается форма {target.shape}, в файле {stored[name].shape}"
+            )
+        target[...] = stored[name]
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """``np.savez_compressed`` through a temporary file beside ``path``: all or nothing."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.savez_compressed(stream, **arrays)
+        os.replace(temporary, path)  # noqa: PTH105 (as told by its name in the docs)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _add_place_to_names(container: Layer) -> None:
+    """Errors then say where the layer is: ``3.body.0: Conv2d(6, 16, 3×3)``."""
+    for place, child in container.children().items():
+        for _, leaf in child.leaves():
+            separator = ": " if leaf is child else "."
+            leaf.name = f"{place}{separator}{leaf.name}"

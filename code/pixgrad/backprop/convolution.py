@@ -1,0 +1,318 @@
+"""Two-dimensional convolution and pooling.
+
+``Conv2d`` is a strided view and matrix products; ``naive_forward`` and ``naive_backward`` are the
+definition written as loops, to be read and to test against.
+
+Layout. Arrays are ``(N, C, H, W)`` for the user, but the convolution keeps them in memory as
+``(H, C, W, N)``. With the batch innermost and the row outermost
+
+* shifting by one pixel along the width moves a contiguous run of W·N numbers,
+* KH neighbouring rows of all channels are one contiguous block, so a window of rows is a matrix
+  without any copy,
+
+and only the width has to be unrolled: KW copies of the input instead of KH·KW, as in the
+memory-efficient convolution of Cho and Brand (ICML 2017, arXiv:1706.06873). The result comes out in
+the same layout.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from pixgrad.backprop.layers import Layer, uniform_init
+from pixgrad.errors import PixgradError
+
+Pair = tuple[int, int]
+
+
+class Conv2d(Layer):
+    """Cross-correlation with a bank of kernels, which deep learning calls convolution.
+
+    y[n, o, i, j] = b[o] + Σ_{c,k,l} w[o, c, k, l] · x[n, c, i·s + k·d - p, j·s + l·d - p]
+
+    Parameters
+    ----------
+    in_channels, out_channels : C and O, both divisible by ``groups``.
+    kernel_size, stride, padding, dilation : (vertical, horizontal) or one number for both.
+    groups : output group g sees input group g only; ``in_channels`` makes it depthwise.
+    dtype : of the parameters.
+    rng : generator (or its seed) of the initial values, uniform in ±1/√fan_in as in PyTorch.
+
+    Attributes
+    ----------
+    weight : (O, C / groups, KH, KW).
+    bias : (O,).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        dtype: np.typing.DTypeLike = np.float32,
+        rng: np.random.Generator | int = 0,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = _pair(kernel_size), _pair(stride)
+        self.padding, self.dilation = _pair(padding), _pair(dilation)
+        self.in_channels, self.groups = in_channels, groups
+        kh, kw = self.kernel_size
+        self.name = f"Conv2d({in_channels}, {out_channels}, {kh}×{kw})"
+        if in_channels % groups or out_channels % groups:
+            raise PixgradError(
+                f"слой {self.name}: {in_channels} входных и {out_channels} выходных каналов "
+                f"не делятся на groups = {groups}"
+            )
+        shape = (out_channels, in_channels // groups, kh, kw)
+        fan_in = in_channels // groups * kh * kw
+        self.weight, self.bias = uniform_init(shape, fan_in, dtype, np.random.default_rng(rng))
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """(N, C, H, W) -> (N, O, OH, OW)."""
+        self._check(x)
+        padded = _pad(x.astype(self.weight.dtype, copy=False), self.padding, 0)
+        rows = self._rows(self._unroll_width(padded))
+        g, oh, _, _ = rows.shape
+        y = np.empty((oh, g, len(self.weight) // g, rows.shape[-1]), self.weight.dtype)
+        np.matmul(self._kernels(), rows, out=y.swapaxes(0, 1))
+        y += self.bias.reshape(g, -1, 1)
+        self._x_shape, self._rows_of_x = x.shape, rows
+        return y.reshape(oh, len(self.weight), -1, len(x)).transpose(3, 1, 0, 2)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        """Gradients by weight and bias are products with ``dy``; by x see ``_input_grad``."""
+        g, (o, cg, kh, kw) = self.groups, self.weight.shape
+        n, _, oh, ow = dy.shape
+        dy = _layout(dy).reshape(oh, g, o // g, ow * n).swapaxes(0, 1)
+        # One product a row of the output, then the sum over rows.
+        dw = np.matmul(dy, self._rows_of_x.swapaxes(-1, -2)).sum(axis=1)
+        dw = dw.reshape(g, o // g, kh, cg, kw).transpose(0, 1, 3, 2, 4)
+        self.grads["weight"] = dw.reshape(self.weight.shape)
+        self.grads["bias"] = dy.sum(axis=(1, 3)).reshape(-1)
+        return self._input_grad(dy, (n, ow)) if self.needs_input_grad else None
+
+    def _input_grad(self, dy: np.ndarray, n_ow: Pair) -> np.ndarray:
+        """Correlation with the flipped kernel along the height, shifted adds along the width.
+
+        ``dy`` is (G, OH, O/G, OW·N). Between its rows come stride - 1 rows of zeros and around them
+        (KH - 1)·dilation, so that a window of KH rows of it meets input row h with the kernel
+        upside down.
+        """
+        (n, ow), (_, c, h, w) = n_ow, self._x_shape
+        g, (o, cg, kh, kw) = self.groups, self.weight.shape
+        (sh, sw), (ph, pw), (dh, dw) = self.stride, self.padding, self.dilation
+        hp, wp, halo = h + 2 * ph, w + 2 * pw, dh * (kh - 1)
+        spaced = np.zeros((g, hp + halo, o // g, ow * n), dy.dtype)
+        spaced[:, halo : halo + sh * dy.shape[1] : sh] = dy
+        rows = _row_windows(spaced, kh, 1, dh).reshape(g, hp, kh * o // g, ow * n)
+        flipped = self.weight.reshape(g, o // g, cg, kh, kw)[:, :, :, ::-1]
+        flipped = flipped.transpose(0, 2, 4, 3, 1).reshape(g, 1, cg * kw, kh * o // g)
+        columns = np.matmul(flipped, rows).reshape(g, hp, cg, kw, ow, n)
+        dx = np.zeros((hp, g, cg, wp, n), dy.dtype)
+        for k in range(kw):
+            target = dx[:, :, :, k * dw : k * dw + sw * (ow - 1) + 1 : sw]
+            target += columns[:, :, :, k].swapaxes(0, 1)
+        return dx.reshape(hp, c, wp, n)[ph : ph + h, :, pw : pw + w].transpose(3, 1, 0, 2)
+
+    def _unroll_width(self, padded: np.ndarray) -> np.ndarray:
+        """(H, C, W, N) -> (G, H, C/G, KW, OW, N): the input seen by each kernel column."""
+        h, c = padded.shape[:2]
+        (_, kw), (_, s), (_, d) = self.kernel_size, self.stride, self.dilation
+        shifted = sliding_window_view(padded, d * (kw - 1) + 1, axis=2)[:, :, ::s, :, ::d]
+        grouped = shifted.reshape(h, self.groups, c // self.groups, *shifted.shape[2:])
+        return np.ascontiguousarray(grouped.transpose(1, 0, 2, 5, 3, 4))
+
+    def _rows(self, unrolled: np.ndarray) -> np.ndarray:
+        """(G, H, C/G, KW, OW, N) -> (G, OH, KH·C/G·KW, OW·N); a view unless dilated vertically."""
+        g, h, cg, kw, ow, n = unrolled.shape
+        flat = unrolled.reshape(g, h, cg * kw, ow * n)
+        windows = _row_windows(flat, self.kernel_size[0], self.stride[0], self.dilation[0])
+        return windows.reshape(g, windows.shape[1], -1, ow * n)
+
+    def _kernels(self) -> np.ndarray:
+        """The weight as (G, 1, O/G, KH·C/G·KW), ready to multiply ``_rows``."""
+        o, cg, kh, kw = self.weight.shape
+        g = self.groups
+        return self.weight.reshape(g, o // g, cg, kh, kw).swapaxes(2, 3).reshape(g, 1, o // g, -1)
+
+    def _check(self, x: np.ndarray) -> None:
+        extents = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        least = [max(1, e - 2 * p) for e, p in zip(extents, self.padding, strict=True)]
+        expected = f"(N, {self.in_channels}, H ≥ {least[0]}, W ≥ {least[1]})"
+        fits = x.ndim == 4 and x.shape[1] == self.in_channels
+        self._expect(fits and x.shape[2] >= least[0] and x.shape[3] >= least[1], expected, x.shape)
+
+
+class _Pool2d(Layer):
+    """What the poolings share: the windows as KH·KW shifted slices."""
+
+    def __init__(
+        self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
+    ) -> None:
+        super().__init__()
+        self.kernel_size = _pair(kernel_size)
+        self.stride = self.kernel_size if stride is None else _pair(stride)
+        self.padding = _pair(padding)
+        self.name = f"{type(self).__name__}({self.kernel_size[0]}×{self.kernel_size[1]})"
+
+    def _slices(self, padded: np.ndarray) -> list[np.ndarray]:
+        """For each place in the window, the (OH, C, OW, N) values that windows have there."""
+        (kh, kw), (sh, sw) = self.kernel_size, self.stride
+        oh, ow = (padded.shape[0] - kh) // sh + 1, (padded.shape[2] - kw) // sw + 1
+        return [
+            padded[i : i + sh * (oh - 1) + 1 : sh, :, j : j + sw * (ow - 1) + 1 : sw]
+            for i, j in itertools.product(range(kh), range(kw))
+        ]
+
+    def _padded(self, x: np.ndarray, value: float) -> np.ndarray:
+        least = [k - 2 * p for k, p in zip(self.kernel_size, self.padding, strict=True)]
+        fits = x.ndim == 4 and x.shape[2] >= least[0] and x.shape[3] >= least[1]
+        self._expect(fits, f"(N, C, H ≥ {least[0]}, W ≥ {least[1]})", x.shape)
+        self._x_shape = x.shape
+        return _pad(x, self.padding, value)
+
+    def _empty_grad(self, dtype: np.dtype) -> np.ndarray:
+        (n, c, h, w), (ph, pw) = self._x_shape, self.padding
+        return np.zeros((h + 2 * ph, c, w + 2 * pw, n), dtype)
+
+    def _crop(self, dx: np.ndarray) -> np.ndarray:
+        (_, _, h, w), (ph, pw) = self._x_shape, self.padding
+        return dx[ph : ph + h, :, pw : pw + w].transpose(3, 1, 0, 2)
+
+
+class MaxPool2d(_Pool2d):
+    """The largest value of each window; the gradient goes to the first largest one.
+
+    Padding counts as minus infinity, as in PyTorch.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """(N, C, H, W) -> (N, C, OH, OW)."""
+        first, *others = self._slices(self._padded(x, -np.inf))
+        y = first.copy()
+        self._winner = np.zeros(y.shape, np.min_scalar_type(len(others)))
+        for place, values in enumerate(others, start=1):
+            # Places grow, so the maximum of place numbers is the latest strictly larger value.
+            larger = (values > y).view(np.uint8) * self._winner.dtype.type(place)
+            np.maximum(self._winner, larger, out=self._winner)
+            np.maximum(y, values, out=y)
+        return y.transpose(3, 1, 0, 2)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        dy = _layout(dy)
+        dx = self._empty_grad(dy.dtype)
+        for place, target in enumerate(self._slices(dx)):
+            target += dy * (self._winner == place)
+        return self._crop(dx)
+
+
+class AvgPool2d(_Pool2d):
+    """The mean of each window; zeros of the padding count, as in PyTorch's default."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """(N, C, H, W) -> (N, C, OH, OW)."""
+        slices = self._slices(self._padded(x, 0))
+        y = slices[0].copy()
+        for values in slices[1:]:
+            y += values
+        y /= len(slices)
+        return y.transpose(3, 1, 0, 2)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        share = _layout(dy) / dy.dtype.type(self.kernel_size[0] * self.kernel_size[1])
+        dx = self._empty_grad(dy.dtype)
+        for target in self._slices(dx):
+            target += share
+        return self._crop(dx)
+
+
+def naive_forward(layer: Conv2d, x: np.ndarray) -> np.ndarray:
+    """The definition of ``Conv2d.forward`` as loops.
+
+    Parameters
+    ----------
+    layer : the convolution whose parameters are used.
+    x : (N, C, H, W).
+
+    Returns
+    -------
+    (N, O, OH, OW).
+    """
+    x = _pad_nchw(x, layer.padding)
+    y = np.empty((len(x), len(layer.weight), *_output_size(layer, x)), x.dtype)
+    for (n, o, i, j), inside in _windows(layer, y.shape):
+        y[n, o, i, j] = layer.bias[o] + np.sum(layer.weight[o] * x[(n, *inside)])
+    return y
+
+
+def naive_backward(
+    layer: Conv2d, x: np.ndarray, dy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The chain rule for ``naive_forward``: each output hands its gradient to what it was made of.
+
+    Returns
+    -------
+    dx, dweight, dbias, shaped as x, weight and bias.
+    """
+    padded = _pad_nchw(x, layer.padding)
+    dx, dw, db = np.zeros_like(padded), np.zeros_like(layer.weight), np.zeros_like(layer.bias)
+    for (n, o, i, j), inside in _windows(layer, dy.shape):
+        dx[(n, *inside)] += dy[n, o, i, j] * layer.weight[o]
+        dw[o] += dy[n, o, i, j] * padded[(n, *inside)]
+        db[o] += dy[n, o, i, j]
+    (ph, pw), (h, w) = layer.padding, x.shape[2:]
+    return dx[:, :, ph : ph + h, pw : pw + w], dw, db
+
+
+def _windows(layer: Conv2d, y_shape: tuple[int, ...]):
+    """For each output index: the slices (channels, rows, columns) of the input that it sees."""
+    (kh, kw), (sh, sw), (dh, dw) = layer.kernel_size, layer.stride, layer.dilation
+    cg, og = layer.weight.shape[1], len(layer.weight) // layer.groups
+    for n, o, i, j in np.ndindex(*y_shape):
+        channels = slice(o // og * cg, (o // og + 1) * cg)
+        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
+        columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
+        yield (n, o, i, j), (channels, rows, columns)
+
+
+def _output_size(layer: Conv2d, padded: np.ndarray) -> Pair:
+    sizes = zip(padded.shape[2:], layer.kernel_size, layer.stride, layer.dilation, strict=True)
+    height, width = ((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in sizes)
+    return height, width
+
+
+def _row_windows(x: np.ndarray, size: int, stride: int, dilation: int) -> np.ndarray:
+    """(G, H, A, B) -> (G, OH, size, A, B): windows of rows, a view."""
+    windows = sliding_window_view(x, dilation * (size - 1) + 1, axis=1)
+    return np.moveaxis(windows[:, ::stride, :, :, ::dilation], -1, 2)
+
+
+def _layout(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) -> contiguous (H, C, W, N); copies only if it must."""
+    return np.ascontiguousarray(x.transpose(2, 1, 3, 0))
+
+
+def _pad(x: np.ndarray, padding: Pair, value: float) -> np.ndarray:
+    """(N, C, H, W) -> (H + 2ph, C, W + 2pw, N)."""
+    ph, pw = padding
+    if not (ph or pw):
+        return _layout(x)
+    n, c, h, w = x.shape
+    padded = np.full((h + 2 * ph, c, w + 2 * pw, n), value, x.dtype)
+    padded[ph : ph + h, :, pw : pw + w] = x.transpose(2, 1, 3, 0)
+    return padded
+
+
+def _pad_nchw(x: np.ndarray, padding: Pair) -> np.ndarray:
+    return np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
+
+
+def _pair(value: int | Pair) -> Pair:
+    return (value, value) if isinstance(value, int) else value

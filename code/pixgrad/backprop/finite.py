@@ -1,0 +1,61 @@
+"""Which layer was the first to produce NaN or infinity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from pixgrad.backprop.layers import Layer
+from pixgrad.backprop.losses import MSE, CrossEntropy
+from pixgrad.errors import PixgradError
+
+
+class NonFiniteError(PixgradError):
+    """NaN or infinity appeared; the message names the layer that first produced it."""
+
+
+def all_finite(arrays: Iterable[np.ndarray]) -> bool:
+    """True if no array holds NaN or infinity."""
+    return all(np.isfinite(array).all() for array in arrays)
+
+
+def raise_first_nonfinite(
+    model: Layer, loss: CrossEntropy | MSE, x: np.ndarray, target: np.ndarray
+) -> None:
+    """Repeat a step that went wrong, looking at every output and gradient on the way.
+
+    Raises
+    ------
+    NonFiniteError : names the layer and the pass (forward or backward); if the data themselves are
+        not finite, says that.
+    """
+    if not all_finite([x]):
+        raise NonFiniteError("NaN или бесконечность уже во входных данных сети")
+    watched = [leaf for _, leaf in model.leaves()]
+    for leaf in watched:
+        leaf.forward = _watch(leaf, leaf.forward, "прямой проход")
+        leaf.backward = _watch(leaf, leaf.backward, "обратный проход")
+    try:
+        with np.errstate(all="ignore"):
+            loss.forward(model.forward(x), target)
+            model.backward(loss.backward())
+    finally:
+        for leaf in watched:
+            del leaf.forward, leaf.backward
+
+
+def _watch(leaf: Layer, function: Callable, phase: str) -> Callable:
+    def checked(*arrays: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...] | None:
+        result = function(*arrays)
+        made = result if isinstance(result, tuple) else (result,)
+        if phase == "обратный проход":
+            made += tuple(leaf.grads.values())
+        if not all_finite(array for array in made if array is not None):
+            raise NonFiniteError(
+                f"слой {leaf.name}, {phase}: появилось NaN или бесконечность; "
+                "уменьшите скорость обучения или проверьте данные"
+            )
+        return result
+
+    return checked

@@ -1,0 +1,267 @@
+"""Layers with hand-written gradients: the base class, activations, linear, shape and sum.
+
+Conventions of the whole package: a batch is ``(N, C, H, W)`` or ``(N, features)``; ``forward(x)``
+keeps what ``backward`` needs and nothing more; ``backward(dy)`` takes the gradient of the loss by
+the layer's output, fills ``grads`` and returns the gradient by its input. Weights have the shapes
+of PyTorch's, so they can be copied in either direction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from pixgrad.errors import PixgradError
+
+
+class ShapeError(PixgradError):
+    """An array of the wrong shape was given to a layer."""
+
+
+class Layer:
+    """A differentiable function with parameters.
+
+    Attributes
+    ----------
+    weight, bias : parameters, or None where the layer has none.
+    grads : gradients of the loss after ``backward``, under "weight" and "bias".
+    training : True while training, False for prediction (batch norm and dropout differ).
+    needs_input_grad : False lets the first layer of a network skip the gradient by the images;
+        ``backward`` then returns None.
+    name : how errors call the layer; a container adds the layer's place.
+    """
+
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    training: bool = True
+    needs_input_grad: bool = True
+    buffers: tuple[str, ...] = ()
+    """Names of arrays that are saved but not trained."""
+
+    def __init__(self) -> None:
+        self.grads: dict[str, np.ndarray] = {}
+        self.name = type(self).__name__
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def children(self) -> dict[str, Layer]:
+        """The layers inside, by name (containers only)."""
+        return {}
+
+    def leaves(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """Yield ``(dotted name, layer)`` for each layer without children, in forward order."""
+        if not self.children():
+            yield prefix, self
+        for name, child in self.children().items():
+            yield from child.leaves(f"{prefix}.{name}" if prefix else name)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The trained arrays themselves (not copies), by names such as ``0.weight``."""
+        return {
+            _join(prefix, name): array
+            for prefix, leaf in self.leaves()
+            for name in ("weight", "bias")
+            if (array := getattr(leaf, name)) is not None
+        }
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """The gradients after ``backward``, under the names of ``parameters``."""
+        return {
+            _join(prefix, name): leaf.grads[name]
+            for prefix, leaf in self.leaves()
+            for name in ("weight", "bias")
+            if getattr(leaf, name) is not None
+        }
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Parameters and buffers: everything that must be saved."""
+        buffers = {
+            _join(prefix, name): getattr(leaf, name)
+            for prefix, leaf in self.leaves()
+            for name in leaf.buffers
+        }
+        return self.parameters() | buffers
+
+    def train(self, mode: bool = True) -> None:
+        """Switch this layer and all inside it to training (or, with False, to prediction)."""
+        self.training = mode
+        for child in self.children().values():
+            child.train(mode)
+
+    def _expect(self, ok: bool, expected: str, given: tuple[int, ...]) -> None:
+        if not ok:
+            raise ShapeError(f"слой {self.name}: ожидается вход {expected}, получен {given}")
+
+
+class Linear(Layer):
+    """y = x Wᵀ + b.
+
+    Parameters
+    ----------
+    in_features, out_features : lengths of the input and output rows.
+    dtype : of the parameters.
+    rng : generator (or its seed) of the initial values, uniform in ±1/√fan_in as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        dtype: np.typing.DTypeLike = np.float32,
+        rng: np.random.Generator | int = 0,
+    ) -> None:
+        super().__init__()
+        self.name = f"Linear({in_features}, {out_features})"
+        self.weight, self.bias = uniform_init(
+            (out_features, in_features), in_features, dtype, np.random.default_rng(rng)
+        )
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """(N, in_features) -> (N, out_features)."""
+        n_in = self.weight.shape[1]
+        self._expect(x.ndim == 2 and x.shape[1] == n_in, f"(N, {n_in})", x.shape)
+        self._x = x
+        # The batch is the last axis in memory, as the convolutions leave it (see Conv2d).
+        y = self.weight @ x.T
+        y += self.bias[:, None]
+        return y.T
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        self.grads["weight"] = dy.T @ self._x
+        self.grads["bias"] = dy.sum(axis=0)
+        return (self.weight.T @ dy.T).T if self.needs_input_grad else None
+
+
+class ReLU(Layer):
+    """y = max(x, 0); the derivative at 0 is taken as 0."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        y = np.maximum(x, 0)
+        self._y = y
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy * (self._y > 0)
+
+
+class Sigmoid(Layer):
+    """y = 1 / (1 + e⁻ˣ), computed so that e never overflows."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        e = np.exp(-np.abs(x))
+        self._y = np.where(x >= 0, 1, e) / (1 + e)
+        return self._y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy * self._y * (1 - self._y)
+
+
+class Tanh(Layer):
+    """y = tanh x."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._y = np.tanh(x)
+        return self._y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy * (1 - self._y**2)
+
+
+class Softmax(Layer):
+    """yₖ = eˣᵏ / Σⱼ eˣʲ over axis 1 (the classes)."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(x.ndim >= 2, "(N, K, …)", x.shape)
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        self._y = e / e.sum(axis=1, keepdims=True)
+        return self._y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        inner = (dy * self._y).sum(axis=1, keepdims=True)
+        return self._y * (dy - inner)
+
+
+class Dropout(Layer):
+    """Zero each value with probability p and divide the rest by 1 - p (training only).
+
+    Srivastava et al. 2014, section 10 ("inverted" form: prediction is the identity).
+    """
+
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | int = 0) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise PixgradError(f"слой Dropout: p = {p}, а нужно 0 ≤ p < 1")
+        self.p = p
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._mask = None
+        if not self.training:
+            return x
+        self._mask = (self.rng.random(x.shape) >= self.p) / x.dtype.type(1 - self.p)
+        return x * self._mask
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy if self._mask is None else dy * self._mask
+
+
+class Reshape(Layer):
+    """(N, …) -> (N, \\*shape); one of ``shape`` may be -1."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.name = f"{type(self).__name__}{shape}"
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._shape = x.shape
+        size = math.prod(x.shape[1:])
+        known = math.prod(n for n in self.shape if n != -1)
+        fits = size % known == 0 if -1 in self.shape else size == known
+        self._expect(fits, f"(N, …) с размером, из которого получится {self.shape}", x.shape)
+        return batch_last(x).reshape(-1, len(x)).T.reshape(len(x), *self.shape)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy.reshape(self._shape)
+
+
+class Flatten(Reshape):
+    """(N, …) -> (N, features)."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)
+
+
+class Sum(Layer):
+    """y = a + b, the joint of a residual block: the gradient goes to both terms unchanged."""
+
+    def forward(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        self._expect(a.shape == b.shape, f"{a.shape} (как у первого слагаемого)", b.shape)
+        return a + b
+
+    def backward(self, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return dy, dy
+
+
+def uniform_init(
+    shape: tuple[int, ...], fan_in: int, dtype: np.typing.DTypeLike, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of ``shape`` and bias of ``shape[0]``, uniform in ±1/√fan_in (PyTorch's default)."""
+    bound = 1 / math.sqrt(fan_in)
+    weight = rng.uniform(-bound, bound, shape).astype(dtype)
+    return weight, rng.uniform(-bound, bound, shape[0]).astype(dtype)
+
+
+def batch_last(x: np.ndarray) -> np.ndarray:
+    """``x`` with its first axis moved to the end, contiguous; copies only if it must."""
+    return np.ascontiguousarray(np.moveaxis(x, 0, -1))
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

@@ -1,0 +1,59 @@
+"""Loss functions: the mean over the batch, and its gradient by the network's output."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixgrad.backprop.layers import ShapeError
+
+
+class CrossEntropy:
+    """Mean of -ln softmax(logits)[label]: softmax and logarithm fused.
+
+    The fused gradient is (softmax(logits) - one_hot(label)) / N: no division by a probability that
+    may be zero.
+    """
+
+    def forward(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """
+        Parameters
+        ----------
+        logits : (N, K).
+        labels : (N,) integers in 0…K-1.
+        """
+        if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+            raise ShapeError(
+                f"CrossEntropy: ожидаются логиты (N, K) и метки (N,), "
+                f"получены {logits.shape} и {labels.shape}"
+            )
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        e = np.exp(shifted)
+        total = e.sum(axis=1, keepdims=True)
+        self._probabilities, self._labels = e / total, labels
+        rows = np.arange(len(labels))
+        return float((np.log(total[:, 0]) - shifted[rows, labels]).mean())
+
+    def backward(self) -> np.ndarray:
+        """Gradient by the logits, (N, K)."""
+        gradient = self._probabilities.copy()
+        gradient[np.arange(len(self._labels)), self._labels] -= 1
+        gradient /= len(self._labels)
+        return gradient
+
+
+class MSE:
+    """Mean of (prediction - target)² over all elements."""
+
+    def forward(self, prediction: np.ndarray, target: np.ndarray) -> float:
+        """Both of one shape."""
+        if prediction.shape != target.shape:
+            raise ShapeError(
+                f"MSE: ожидается цель {prediction.shape}, как у предсказания, "
+                f"получена {target.shape}"
+            )
+        self._difference = prediction - target
+        return float(np.mean(self._difference**2))
+
+    def backward(self) -> np.ndarray:
+        """Gradient by the prediction, of its shape."""
+        return self._difference * self._difference.dtype.type(2 / self._difference.size)

@@ -1,0 +1,57 @@
+"""The two digit classifiers of the book and the wide LeNet of the benchmark."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixgrad.backprop.containers import Sequential
+from pixgrad.backprop.convolution import Conv2d, MaxPool2d
+from pixgrad.backprop.layers import Flatten, Linear, ReLU, Sigmoid
+
+
+def lenet(
+    widths: tuple[int, int, int] = (6, 16, 120),
+    rng: np.random.Generator | int = 0,
+    dtype: np.typing.DTypeLike = np.float32,
+) -> Sequential:
+    """LeNet with ReLU and max pooling for 28×28 digits: 1-6-16-120-10 (or 1-20-50-500-10).
+
+    Parameters
+    ----------
+    widths : channels of the two 5×5 convolutions and units of the hidden linear layer.
+    rng : generator (or its seed) of the initial weights.
+    """
+    a, b, c = widths
+    rng = np.random.default_rng(rng)
+    return Sequential(
+        Conv2d(1, a, 5, dtype=dtype, rng=rng),
+        ReLU(),
+        MaxPool2d(2),
+        Conv2d(a, b, 5, dtype=dtype, rng=rng),
+        ReLU(),
+        MaxPool2d(2),
+        Flatten(),
+        Linear(b * 4 * 4, c, dtype=dtype, rng=rng),
+        ReLU(),
+        Linear(c, 10, dtype=dtype, rng=rng),
+    )
+
+
+def sigmoid_net(
+    rng: np.random.Generator | int = 0, dtype: np.typing.DTypeLike = np.float32
+) -> Sequential:
+    """The same sizes from the assignment's layers alone: convolution, sigmoid, reshape, linear.
+
+    Strided convolutions stand for the pooling that the assignment's list does not have.
+    """
+    rng = np.random.default_rng(rng)
+    return Sequential(
+        Conv2d(1, 6, 5, stride=2, dtype=dtype, rng=rng),
+        Sigmoid(),
+        Conv2d(6, 16, 5, stride=2, dtype=dtype, rng=rng),
+        Sigmoid(),
+        Flatten(),
+        Linear(16 * 4 * 4, 120, dtype=dtype, rng=rng),
+        Sigmoid(),
+        Linear(120, 10, dtype=dtype, rng=rng),
+    )

@@ -1,0 +1,74 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixgrad.backprop.layers import Layer
+
+EPSILON = 1e-5
+"""Added to the variance (ε of the paper; PyTorch's default)."""
+MOMENTUM = 0.1
+"""Share of the new batch in the running statistics (PyTorch's default)."""
+_AXES = (0, 2, 3)
+
+
+class BatchNorm2d(Layer):
+    """Each channel minus its mean, over its deviation, then scaled and shifted.
+
+    y = γ (x - μ) / √(σ² + ε) + β, with μ and σ² of the batch while training and their running
+    estimates in prediction. Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithms 1 and 2.
+
+    Parameters
+    ----------
+    num_features : channels C.
+    dtype : of the parameters.
+
+    Attributes
+    ----------
+    weight, bias : γ and β, (C,).
+    running_mean, running_var : (C,); the variance is the unbiased one, as in PyTorch.
+    """
+
+    buffers = ("running_mean", "running_var")
+
+    def __init__(self, num_features: int, dtype: np.typing.DTypeLike = np.float32) -> None:
+        super().__init__()
+        self.name = f"BatchNorm2d({num_features})"
+        self.weight = np.ones(num_features, dtype)
+        self.bias = np.zeros(num_features, dtype)
+        self.running_mean = np.zeros(num_features, dtype)
+        self.running_var = np.ones(num_features, dtype)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """(N, C, H, W) -> the same shape."""
+        c = len(self.weight)
+        self._expect(x.ndim == 4 and x.shape[1] == c, f"(N, {c}, H, W)", x.shape)
+        if self.training:
+            count = x.size // c
+            self._expect(count > 1, f"(N, {c}, H, W) с N·H·W > 1 (нужна дисперсия)", x.shape)
+            mean, var = x.mean(axis=_AXES), x.var(axis=_AXES)
+            self.running_mean += MOMENTUM * (mean - self.running_mean)
+            self.running_var += MOMENTUM * (var * (count / (count - 1)) - self.running_var)
+        else:
+            mean, var = self.running_mean, self.running_var
+        self._inv_std = 1 / np.sqrt(var + x.dtype.type(EPSILON))
+        self._normalised = (x - _spread(mean)) * _spread(self._inv_std)
+        return _spread(self.weight) * self._normalised + _spread(self.bias)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        """Through μ and σ² too while training: both depend on every x of the channel."""
+        self.grads["bias"] = dy.sum(axis=_AXES)
+        self.grads["weight"] = (dy * self._normalised).sum(axis=_AXES)
+        scale = _spread(self.weight * self._inv_std)
+        if not self.training:
+            return scale * dy
+        count = dy.size // len(self.weight)
+        mean_dy = _spread(self.grads["bias"] / count)
+        mean_product = _spread(self.grads["weight"] / count)
+        return scale * (dy - mean_dy - self._normalised * mean_product)
+
+
+def _spread(v: np.ndarray) -> np.ndarray:
+    """(C,) -> (1, C, 1, 1)."""
+    return v.reshape(1, -1, 1, 1)

@@ -1,0 +1,159 @@
+"""Gradient descent with momentum, Adam and AdaMax.
+
+An optimiser changes the arrays it was given in place. Weight decay is the L2 penalty added to the
+gradient, as in PyTorch's classes of the same names. Symbols are those of Kingma and Ba 2015
+(arXiv:1412.6980): g gradient, m and v (or u) moments, α step size, t step number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Optimiser:
+    """What optimisers share.
+
+    Parameters
+    ----------
+    parameters : arrays to change in place, by name.
+    lr : step size α; may be changed between steps.
+    weight_decay : λ; λθ is added to the gradient.
+    """
+
+    moments: tuple[str, ...] = ()
+    """Names of the running averages kept for each parameter."""
+
+    def __init__(self, parameters: Arrays, lr: float, weight_decay: float = 0.0) -> None:
+        self.parameters, self.lr, self.weight_decay = parameters, lr, weight_decay
+        self.t = np.zeros((), np.int64)
+        self._moments = {
+            name: {m: np.zeros_like(array) for m in self.moments}
+            for name, array in parameters.items()
+        }
+
+    def step(self, gradients: Arrays) -> None:
+        """Move every parameter by its gradient (same names and shapes)."""
+        self.t += 1
+        for name, theta in self.parameters.items():
+            g = gradients[name]
+            if self.weight_decay:
+                g = g + self.weight_decay * theta
+            theta -= self._change(g, **self._moments[name])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The step number and the moments themselves (not copies), by name."""
+        moments = {
+            f"{moment}.{name}": array
+            for name, kept in self._moments.items()
+            for moment, array in kept.items()
+        }
+        return {"t": self.t, **moments}
+
+    def _change(self, g: np.ndarray, **moments: np.ndarray) -> np.ndarray:
+        """What to subtract from the parameter; updates ``moments`` in place."""
+        raise NotImplementedError
+
+
+class SGD(Optimiser):
+    """m = μ m + g;  θ = θ - α m.
+
+    Parameters
+    ----------
+    momentum : μ; 0 is plain gradient descent.
+    """
+
+    moments = ("m",)
+
+    def __init__(
+        self, parameters: Arrays, lr: float, momentum: float = 0.0, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.momentum = momentum
+
+    def _change(self, g: np.ndarray, m: np.ndarray) -> np.ndarray:
+        m *= self.momentum
+        m += g
+        return self.lr * m
+
+
+class Adam(Optimiser):
+    """Adaptive moments: Kingma and Ba 2015, algorithm 1.
+
+    m = β₁ m + (1 - β₁) g;  v = β₂ v + (1 - β₂) g²
+    θ = θ - α · m / (1 - β₁ᵗ) / (√(v / (1 - β₂ᵗ)) + ε)
+
+    Parameters
+    ----------
+    betas : β₁ and β₂.
+    eps : ε.
+    """
+
+    moments = ("m", "v")
+
+    def __init__(
+        self,
+        parameters: Arrays,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.betas, self.eps = betas, eps
+
+    def _change(self, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> np.ndarray:
+        b1, b2 = self.betas
+        _average(m, b1, g)
+        _average(v, b2, g * g)
+        t = int(self.t)
+        denominator = np.sqrt(v)
+        denominator /= (1 - b2**t) ** 0.5
+        denominator += self.eps
+        return np.divide(m, denominator, out=denominator) * (self.lr / (1 - b1**t))
+
+
+class AdaMax(Optimiser):
+    """Adam with the infinity norm: Kingma and Ba 2015, section 7.1, algorithm 2.
+
+    m = β₁ m + (1 - β₁) g;  u = max(β₂ u, \\|g\\|);  θ = θ - α / (1 - β₁ᵗ) · m / u
+
+    Parameters
+    ----------
+    betas : β₁ and β₂.
+    form : "paper" has no ε, and where u = 0 (no gradient so far) the step is 0; "torch" is
+        PyTorch's u = max(β₂ u, \\|g\\| + ε).
+    eps : ε of the "torch" form.
+    """
+
+    moments = ("m", "u")
+
+    def __init__(
+        self,
+        parameters: Arrays,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        form: Literal["paper", "torch"] = "paper",
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.betas, self.eps = betas, eps if form == "torch" else 0.0
+
+    def _change(self, g: np.ndarray, m: np.ndarray, u: np.ndarray) -> np.ndarray:
+        b1, b2 = self.betas
+        _average(m, b1, g)
+        u *= b2
+        np.maximum(u, np.abs(g) + self.eps, out=u)
+        ratio = np.divide(m, u, out=np.zeros_like(m), where=u > 0)
+        return ratio * (self.lr / (1 - b1 ** int(self.t)))
+
+
+def _average(moment: np.ndarray, beta: float, value: np.ndarray) -> None:
+    """moment = β moment + (1 - β) value, in place."""
+    moment *= beta
+    moment += (1 - beta) * value
