@@ -1,5 +1,9 @@
 // What the pages need beyond HTML: theme, drawer, tabs, copy buttons, contents marker, search.
 // Without this script every page still reads whole.
+// It expects of page.html.j2: <meta name="site-root" content="../">, #theme-toggle, #sidebar-toggle
+// (aria-controls="quarto-sidebar"), #search-button, <dialog id="search-dialog"> with #search-input,
+// #search-close, #search-status (aria-live) and <ol id="search-results">; an inline script in <head>
+// sets data-theme on <html> before the first paint (stored choice, else prefers-color-scheme).
 "use strict";
 
 const $ = (selector, root = document) => root.querySelector(selector);
