@@ -1,0 +1,216 @@
+"""The cross-references of the whole book: every label with its number, every use resolved."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pixgrad.book import pandoc
+from pixgrad.book.project import Chapter, Project
+from pixgrad.errors import SourceError
+
+NBSP = "\u00a0"
+
+_LANGUAGE: Mapping[str, str] = {
+    "crossref-fig-title": "Рисунок",
+    "crossref-tbl-title": "Таблица",
+    "crossref-lst-title": "Листинг",
+    "crossref-thm-title": "Теорема",
+    "crossref-lem-title": "Лемма",
+    "crossref-cor-title": "Следствие",
+    "crossref-prp-title": "Утверждение",
+    "crossref-cnj-title": "Гипотеза",
+    "crossref-def-title": "Определение",
+    "crossref-exm-title": "Пример",
+    "crossref-exr-title": "Упражнение",
+    "crossref-rem-title": "Примечание",
+    "crossref-sol-title": "Решение",
+    "crossref-eq-prefix": "Уравнение",
+    "crossref-sec-prefix": "Раздел",
+    "crossref-ch-prefix": "Глава",
+    "crossref-apx-prefix": "Приложение",
+    "environment-proof-title": "Доказательство",
+    "environment-remark-title": "Примечание",
+    "environment-solution-title": "Решение",
+    "callout-note-title": "Уведомление",
+    "callout-tip-title": "Совет",
+    "callout-warning-title": "Предупреждение",
+    "callout-important-title": "Важное уведомление",
+    "callout-caution-title": "Осторожность",
+    "section-title-appendices": "Приложения",
+    "toc-title-document": "Содержание",
+    "code-summary": "Код",
+}
+
+
+@dataclass(frozen=True)
+class Label:
+    """A place of the book that can be referred to.
+
+    ``number`` is "2.1", "2.1 (a)", "A.1", "" if unnumbered; ``kind`` is "fig", "tbl", "eq", "sec", …
+    """
+
+    id: str
+    kind: str
+    number: str
+    title: str
+    """Caption or heading as plain text."""
+    chapter: Chapter
+    prefix: str
+    """«рис.», «глава», … as the book's ``language:`` says."""
+
+    @property
+    def is_chapter(self) -> bool:
+        return self.kind == "sec" and self.id == self.chapter.id
+
+    @property
+    def text(self) -> str:
+        """«рис. 2.1» with a non-breaking space; the title of what has no number."""
+        return f"{self.prefix}{NBSP}{self.number}" if self.number else self.title
+
+
+def language(project: Project, key: str) -> str:
+    """A word of the page, as the book's ``language:`` has it, else Quarto's Russian one."""
+    return str(project.get("language", key, default=_LANGUAGE[key]))
+
+
+def records(project: Project) -> dict[Path, dict[str, list]]:
+    """What each chapter defines and uses, in document order.
+
+    Returns
+    -------
+    chapter path -> {"labels": [{"id", "kind", "number", "title"}], "refs": [label], "cites": [key],
+    "dropped": [key]}; "dropped" are citations glued to a reference, which pandoc takes for its part.
+    """
+    return pandoc.each(project, lambda chapter: _record(project, chapter))
+
+
+def index(project: Project) -> dict[str, Label]:
+    """Every label of the book.
+
+    Raises
+    ------
+    SourceError : a label is defined twice.
+    """
+    labels: dict[str, Label] = {}
+    found = records(project)
+    for chapter in project.chapters:
+        for entry in found[chapter.path]["labels"]:
+            first = labels.get(entry["id"])
+            if first:
+                raise _duplicate(first, chapter)
+            labels[entry["id"]] = Label(
+                **entry, chapter=chapter, prefix=_prefix(project, chapter, entry)
+            )
+    return labels
+
+
+def settings(
+    project: Project, chapter: Chapter, fmt: str, labels: Mapping[str, Label]
+) -> dict[str, Any]:
+    """What the Lua filters need to know to convert the chapter to ``html`` or ``typst``.
+
+    Raises
+    ------
+    SourceError : the chapter refers to a label that the book does not have.
+    """
+    used = _record(project, chapter)["refs"]
+    missing = [id for id in used if id not in labels]
+    if missing:
+        raise _dangling(missing[0], chapter)
+    refs = {id: _target(chapter, labels[id], fmt) for id in sorted(set(used))}
+    return {**_settings(project, chapter, fmt), "refs": refs}
+
+
+def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
+    return {
+        "format": fmt,
+        "chapter": chapter.number or "",
+        "number_depth": int(project.get("format", "html", "number-depth", default=6)),
+        "titles": _titles(project),
+    }
+
+
+def _titles(project: Project) -> dict[str, str]:
+    """«Рисунок», «Теорема», … by kind, and the words of callouts and proofs."""
+    words = {key: language(project, key) for key in _LANGUAGE}
+    return {
+        key.removeprefix("crossref-").removeprefix("environment-").removesuffix("-title"): word
+        for key, word in words.items()
+        if key.endswith("-title")
+    }
+
+
+def _record(project: Project, chapter: Chapter) -> dict[str, list]:
+    text = pandoc.markdown(project, chapter, "html")
+    options = _settings(project, chapter, "html")
+
+    def make() -> dict[str, list]:
+        arguments = ["--to=json", f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}"]
+        answer = json.loads(pandoc.run(project, chapter, text, arguments, options))
+        return json.loads(answer["meta"]["record"]["c"])
+
+    name = chapter.path.with_suffix("").as_posix().replace("/", "-")
+    return pandoc.cached(project, f"{name}.labels", [text, options], make)
+
+
+def _prefix(project: Project, chapter: Chapter, entry: Mapping[str, str]) -> str:
+    kind = entry["kind"]
+    if kind == "sec" and entry["id"] == chapter.id:
+        kind = "apx" if chapter.kind == "appendix" else "ch"
+    key = f"crossref-{kind}-prefix"
+    given = project.get("language", key) or _LANGUAGE.get(key)
+    return str(given or language(project, f"crossref-{kind}-title"))
+
+
+def _target(chapter: Chapter, label: Label, fmt: str) -> dict[str, str]:
+    """Words and address of a reference from ``chapter`` to ``label``."""
+    href = f"#{label.id}"
+    if fmt == "html" and label.chapter.path != chapter.path:
+        page = relative(label.chapter.html_path, chapter.html_path.parent)
+        href = page if label.is_chapter else page + href
+    # As Quarto: pages without a number name the sections they refer to.
+    by_title = label.kind == "sec" and (not label.number or (fmt == "html" and not chapter.number))
+    if not by_title:
+        return {"prefix": label.prefix, "number": label.number, "href": href}
+    title = label.title
+    if label.is_chapter and label.number:
+        title = chapter_title(label.prefix, label.chapter, title)
+    return {"prefix": "", "number": title, "href": href}
+
+
+def chapter_title(appendix: str, chapter: Chapter, title: str) -> str:
+    """«1  Название», «Приложение A — Название» or «Название», as Quarto heads its pages."""
+    if chapter.number is None:
+        return title
+    if chapter.kind == "appendix":
+        return f"{appendix} {chapter.number} — {title}"
+    return f"{chapter.number}{NBSP} {title}"
+
+
+def relative(path: Path | PurePosixPath, folder: Path | PurePosixPath) -> str:
+    """The address of ``path`` as seen from ``folder``, both relative to the site."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _dangling(id: str, chapter: Chapter) -> SourceError:
+    line = pandoc.find_line(chapter, rf"@\{{?(?i:{id[0]}){id[1:]}(?![\w-])")
+    return SourceError(f"ссылка @{id} никуда не ведёт: такой метки в книге нет", chapter.path, line)
+
+
+def _duplicate(first: Label, chapter: Chapter) -> SourceError:
+    pattern = rf"(#|label:\s*[\"']?){first.id}(?![\w-])"
+    lines = [
+        number
+        for number, line in enumerate(chapter.document.text.split("\n"), 1)
+        if re.search(pattern, line)
+    ]
+    where = f"{first.chapter.path}:{pandoc.find_line(first.chapter, pattern)}"
+    return SourceError(
+        f"метка {first.id} уже есть: {where}", chapter.path, lines[-1] if lines else None
+    )

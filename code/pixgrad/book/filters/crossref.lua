@@ -1,0 +1,343 @@
+-- Cross-references, the same for every format.
+--
+-- The chapter comes in as Quarto markdown and leaves with one shape for each construct, numbered:
+--   figure, table, listing   Figure (id; classes float + fig|tbl|lst; number="2.1"), caption without
+--                            «Рисунок 2.1»; sub-figures inside: class subfloat, number="a"
+--   equation                 Span (id; class equation; number="2.1") around the display Math
+--   theorem and its kin      Div (id; classes theorem + thm|lem|…; number="2.1"), the name, if there
+--                            is one, in a first Div of class theorem-title; .proof likewise, unnumbered
+--   heading                  Header (number="2.1" unless unnumbered)
+--   callout                  Div (callout-note …) of two Divs: callout-title, callout-body
+--   tabset                   Div (panel-tabset) of Divs .tab, each with a first Div .tab-title
+--   @fig-x                   Link (class quarto-xref) with its text
+-- content-visible and content-hidden are resolved. $PIXGRAD_CHAPTER (JSON) holds `format`, `chapter`
+-- (its number or ""), `number_depth`, `titles` and, once every chapter has been indexed, `refs`:
+-- label -> {prefix, number, href}. Without `refs` this is the indexing run: only meta.record is made.
+
+local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
+local stringify = pandoc.utils.stringify
+
+local FLOATS = { fig = true, tbl = true, lst = true }
+local THEOREMS = {}
+for _, kind in ipairs { 'thm', 'lem', 'cor', 'prp', 'cnj', 'def', 'exm', 'exr', 'rem', 'sol' } do
+  THEOREMS[kind] = true
+end
+local UNNUMBERED = { 'proof', 'remark', 'solution' }
+local CALLOUTS = { 'note', 'tip', 'warning', 'important', 'caution' }
+
+local record = {}
+for _, name in ipairs { 'labels', 'refs', 'cites', 'dropped' } do record[name] = pandoc.List {} end
+
+local function kind_of(id)
+  local kind = id:match '^(%a+)%-.'
+  kind = kind and kind:lower()
+  if kind and (FLOATS[kind] or THEOREMS[kind] or kind == 'eq' or kind == 'sec') then return kind end
+end
+
+local function class_among(element, prefix, names)
+  for _, name in ipairs(names) do
+    if element.classes:includes(prefix .. name) then return name end
+  end
+end
+
+local function parse_inlines(text)
+  return pandoc.utils.blocks_to_inlines(pandoc.read(text, 'markdown').blocks)
+end
+
+local function div(class, blocks)
+  return pandoc.Div(blocks, pandoc.Attr('', { class }))
+end
+
+-- 1. content-visible and content-hidden -------------------------------------------------------
+
+local function select(element)
+  local shown = element.classes:includes 'content-visible'
+  if not shown and not element.classes:includes 'content-hidden' then return end
+  local function is(name) return name:match '^%w+' == config.format end
+  local when, unless = element.attributes['when-format'], element.attributes['unless-format']
+  local applies = (not when or is(when)) and not (unless and is(unless))
+  return applies == shown and element.content or {}
+end
+
+-- 2. One shape for each construct -------------------------------------------------------------
+
+local function float(kind, id, caption, content, attributes)
+  local attr = pandoc.Attr(id, { 'float', kind }, attributes or {})
+  return pandoc.Figure(content, { pandoc.Plain(caption) }, attr)
+end
+
+local function is_only_images(block)
+  for _, inline in ipairs(block.content) do
+    if not (inline.t == 'Image' or inline.t == 'Space' or inline.t == 'SoftBreak') then
+      return false
+    end
+  end
+  return true
+end
+
+local function caption_inlines(caption)
+  return pandoc.utils.blocks_to_inlines(caption.long)
+end
+
+-- The caption of a labelled div: its last paragraph, else that of the one figure or table inside.
+local function take_caption(body)
+  local last = body[#body]
+  if last and last.t == 'Para' and not is_only_images(last) then
+    body:remove()
+    return last.content, body
+  end
+  local caption = pandoc.Inlines {}
+  local function adopt(element)
+    if element.identifier ~= '' or #caption > 0 then return end
+    caption = caption_inlines(element.caption)
+    element.caption = { long = {} }
+    return element.t == 'Figure' and element.content or element
+  end
+  return caption, body:walk { Figure = adopt, Table = adopt }, caption
+end
+
+local function float_div(element, kind)
+  local id, code, body = element.identifier, pandoc.Blocks {}, pandoc.Blocks {}
+  for _, block in ipairs(element.content) do
+    local is_code = block.t == 'CodeBlock' and block.classes:includes 'cell-code'
+    if is_code then code:insert(block) else body:insert(block) end
+  end
+  local caption = element.attributes[kind .. '-cap']
+  if caption then
+    caption = parse_inlines(caption)
+  else
+    caption, body = take_caption(body)
+  end
+  local count = 0
+  body = body:walk {
+    Figure = function(inner) -- a captioned picture in a figure is a sub-figure
+      count = count + 1
+      if inner.identifier ~= '' or kind ~= 'fig' then return end
+      return float(kind, id .. '-' .. count, caption_inlines(inner.caption), inner.content)
+    end,
+  }
+  local attributes = {}
+  for name, value in pairs(element.attributes) do
+    if name:match '^layout' or name == 'fig-alt' then attributes[name] = value end
+  end
+  local result = float(kind, id, caption, body, attributes)
+  if not element.classes:includes 'cell' then return code .. { result } end
+  return pandoc.Div(code .. { result }, pandoc.Attr('cell-' .. id, element.classes))
+end
+
+local function titled(element, class) -- the first heading (or `name`) of a div as a div of its own
+  local name = element.attributes.name
+  element.attributes.name = nil
+  if element.content[1] and element.content[1].t == 'Header' then
+    local header = element.content:remove(1)
+    element.content:insert(1, div(class, { pandoc.Plain(header.content) }))
+  elseif name then
+    element.content:insert(1, div(class, { pandoc.Plain(parse_inlines(name)) }))
+  end
+  return element
+end
+
+local function callout(element, name)
+  local title = parse_inlines(element.attributes.title or config.titles['callout-' .. name])
+  element.attributes.title = nil
+  if element.content[1] and element.content[1].t == 'Header' then
+    title = element.content:remove(1).content
+  end
+  element.content = {
+    div('callout-title', { pandoc.Plain(title) }),
+    div('callout-body', element.content),
+  }
+  return element
+end
+
+local function tabset(element)
+  local tabs, level = pandoc.Blocks {}, nil
+  for _, block in ipairs(element.content) do
+    if block.t == 'Header' and block.level == (level or block.level) then
+      level = block.level
+      tabs:insert(div('tab', { div('tab-title', { pandoc.Plain(block.content) }) }))
+    elseif #tabs > 0 then
+      tabs[#tabs].content:insert(block)
+    end
+  end
+  element.content = tabs
+  return element
+end
+
+local shape = {
+  traverse = 'topdown',
+  Div = function(element)
+    local kind, name = kind_of(element.identifier), class_among(element, 'callout-', CALLOUTS)
+    if name then return callout(element, name) end
+    if element.classes:includes 'panel-tabset' then return tabset(element) end
+    if class_among(element, '', UNNUMBERED) then return titled(element, 'theorem-title') end
+    if FLOATS[kind] then return float_div(element, kind) end
+    if THEOREMS[kind] then
+      element.classes:extend { 'theorem', kind }
+      return titled(element, 'theorem-title')
+    end
+  end,
+  Figure = function(element)
+    if kind_of(element.identifier) ~= 'fig' or element.classes:includes 'float' then return end
+    return float('fig', element.identifier, caption_inlines(element.caption), element.content)
+  end,
+  Para = function(element) -- ![](x.png){#fig-x} has no caption and so is no Figure to pandoc
+    local image = element.content[1]
+    if #element.content ~= 1 or image.t ~= 'Image' or kind_of(image.identifier) ~= 'fig' then
+      return
+    end
+    local id = image.identifier
+    image.identifier = ''
+    return float('fig', id, {}, { pandoc.Plain { image } })
+  end,
+  Table = function(element)
+    if kind_of(element.identifier) ~= 'tbl' then return end
+    local id, caption = element.identifier, caption_inlines(element.caption)
+    element.identifier, element.caption = '', { long = {} }
+    return float('tbl', id, caption, { element })
+  end,
+  CodeBlock = function(element)
+    if kind_of(element.identifier) ~= 'lst' then return end
+    local id, caption = element.identifier, parse_inlines(element.attributes['lst-cap'] or '')
+    element.identifier, element.attributes['lst-cap'] = '', nil
+    return float('lst', id, caption, { element })
+  end,
+}
+
+-- 3. Numbers in document order ----------------------------------------------------------------
+
+local counters, sections = {}, {}
+
+local function add_label(id, kind, number, title)
+  if id ~= '' and kind then
+    table.insert(record.labels, { id = id, kind = kind, number = number, title = stringify(title) })
+  end
+end
+
+local function in_chapter(number)
+  return (config.chapter ~= '' and config.chapter .. '.' or '') .. number
+end
+
+local function next_number(kind)
+  counters[kind] = (counters[kind] or 0) + 1
+  return in_chapter(counters[kind])
+end
+
+local function section_number(header)
+  if config.chapter == '' or header.classes:includes 'unnumbered' then return '' end
+  if header.level == 1 then return config.chapter end
+  if header.level > config.number_depth then return '' end
+  local depth = header.level - 1
+  sections[depth] = (sections[depth] or 0) + 1
+  for deeper = depth + 1, 6 do sections[deeper] = 0 end
+  local numbers = pandoc.List {}
+  for level = 1, depth do numbers:insert(tostring(sections[level] or 0)) end
+  return in_chapter(table.concat(numbers, '.'))
+end
+
+local number = {
+  traverse = 'topdown',
+  Header = function(element)
+    local value = section_number(element)
+    if value ~= '' then element.attributes.number = value end
+    add_label(element.identifier, kind_of(element.identifier), value, element.content)
+    return element
+  end,
+  Figure = function(element)
+    if not element.classes:includes 'float' or element.attributes.number then return end
+    local kind, letters = element.classes[2], 0
+    element.attributes.number = next_number(kind)
+    add_label(element.identifier, kind, element.attributes.number, element.caption.long)
+    element.content = element.content:walk {
+      traverse = 'topdown',
+      Figure = function(inner)
+        if not inner.classes:includes 'float' then return end
+        local letter = string.char(97 + letters)
+        letters = letters + 1
+        inner.classes:insert 'subfloat'
+        inner.attributes.number = letter
+        local full = element.attributes.number .. ' (' .. letter .. ')'
+        add_label(inner.identifier, kind, full, inner.caption.long)
+        return inner, false
+      end,
+    }
+    return element
+  end,
+  Div = function(element)
+    if not element.classes:includes 'theorem' then return end
+    local kind, first = kind_of(element.identifier), element.content[1]
+    local has_name = first and first.t == 'Div' and first.classes:includes 'theorem-title'
+    element.attributes.number = next_number(kind)
+    add_label(element.identifier, kind, element.attributes.number, has_name and first.content or {})
+    return element
+  end,
+  Inlines = function(inlines) -- $$…$$ {#eq-x}
+    local result = pandoc.Inlines {}
+    for _, inline in ipairs(inlines) do
+      local id, rest = (inline.t == 'Str' and inline.text or ''):match '^{#(eq%-[^%s}]+)}(.*)$'
+      local space = id and #result > 1 and result[#result].t:match '^S' and result:remove()
+      local math = result[#result]
+      if id and math and math.t == 'Math' then
+        local value = next_number 'eq'
+        add_label(id, 'eq', value, {})
+        result[#result] = pandoc.Span({ math }, pandoc.Attr(id, { 'equation' }, { number = value }))
+        if rest ~= '' then result:insert(pandoc.Str(rest)) end
+      else
+        if space then result:insert(space) end
+        result:insert(inline)
+      end
+    end
+    return result
+  end,
+}
+
+-- 4. References -------------------------------------------------------------------------------
+
+local function capital(text)
+  return pandoc.text.upper(pandoc.text.sub(text, 1, 1)) .. pandoc.text.sub(text, 2)
+end
+
+local function link(citation)
+  local id = citation.id:sub(1, 1):lower() .. citation.id:sub(2)
+  table.insert(record.refs, id)
+  local target = config.refs and config.refs[id]
+  if not target then return pandoc.Str(id) end
+  local text = target.prefix
+  if #citation.prefix > 0 then
+    text = stringify(citation.prefix)
+  elseif citation.mode == 'SuppressAuthor' then
+    text = ''
+  elseif citation.id:match '^%u' then
+    text = capital(text)
+  end
+  if text ~= '' then text = text .. '\u{a0}' end
+  local attr = pandoc.Attr('', { 'quarto-xref' })
+  return pandoc.Link({ pandoc.Str(text .. target.number) }, target.href, '', attr)
+end
+
+local refer = {
+  Cite = function(element)
+    local links, others = pandoc.Inlines {}, pandoc.List {}
+    for _, citation in ipairs(element.citations) do
+      if kind_of(citation.id) then
+        if #links > 0 then links:extend { pandoc.Str ',', pandoc.Space() } end
+        links:insert(link(citation))
+      else
+        others:insert(citation.id)
+      end
+    end
+    local into = #links > 0 and record.dropped or record.cites
+    for _, id in ipairs(others) do table.insert(into, id) end
+    if #links > 0 then return links end
+  end,
+}
+
+function Pandoc(doc)
+  doc = doc:walk { traverse = 'topdown', Div = select, Span = select }
+  doc = doc:walk(shape):walk(number):walk(refer)
+  if not config.refs then
+    doc.blocks = {}
+    doc.meta = { record = pandoc.MetaString(pandoc.json.encode(record)) }
+  end
+  return doc
+end

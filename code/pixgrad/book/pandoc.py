@@ -1,0 +1,188 @@
+"""Run pandoc on a chapter: what the HTML and the Typst engine share."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pixgrad.book import frozen
+from pixgrad.book.project import Chapter, Project
+from pixgrad.errors import SourceError
+
+FILTERS = Path(__file__).parent / "filters"
+TEMPLATES = Path(__file__).parent / "templates"
+SETTINGS = "PIXGRAD_CHAPTER"
+"""Environment variable with the JSON settings that the Lua filters read."""
+
+_VAR = re.compile(r"(?<!\{)\{\{<\s*var\s+(?P<name>\S+?)\s*>\}\}")
+_ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
+_FENCE = re.compile(r"^[ ]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
+_MISSING_CITATION = re.compile(r"citation (?P<key>\S+) not found")
+
+T = TypeVar("T")
+
+
+@cache
+def executable() -> str:
+    """The pandoc of the ``pypandoc_binary`` wheel."""
+    import pypandoc
+
+    return pypandoc.get_pandoc_path()
+
+
+def run(
+    project: Project,
+    chapter: Chapter,
+    text: str,
+    arguments: Sequence[str | Path],
+    settings: Mapping[str, Any],
+) -> str:
+    """Convert the markdown ``text`` of a chapter, in the chapter's folder.
+
+    Parameters
+    ----------
+    settings : what the Lua filters read as JSON from ``$PIXGRAD_CHAPTER``.
+
+    Raises
+    ------
+    SourceError : pandoc failed or warned of something that would be lost in the page.
+    """
+    answer = subprocess.run(
+        [executable(), "--from=markdown", *map(str, arguments)],
+        input=text.encode("utf-8"),
+        capture_output=True,
+        cwd=(project.root / chapter.path).parent,
+        env={**os.environ, SETTINGS: json.dumps(settings, ensure_ascii=False)},
+    )
+    warnings = answer.stderr.decode("utf-8", "replace").strip()
+    missing = _MISSING_CITATION.search(warnings)
+    if missing:
+        key = missing["key"]
+        line = find_line(chapter, rf"@\{{?{re.escape(key)}(?![\w-])")
+        raise SourceError(f"источника @{key} нет в библиографии", chapter.path, line)
+    if answer.returncode or warnings:
+        raise SourceError(f"pandoc: {' '.join(warnings.split())}", chapter.path)
+    return answer.stdout.decode("utf-8")
+
+
+def markdown(project: Project, chapter: Chapter, fmt: frozen.Format) -> str:
+    """The executed markdown of a chapter, its ``{{< var … >}}`` replaced by their values.
+
+    Raises
+    ------
+    SourceError : a variable without a value; another shortcode.
+    """
+
+    def value(match: re.Match) -> str:
+        found = project.variable(match["name"])
+        if found is None:
+            raise SourceError(
+                f"переменная {match['name']} не имеет значения в _variables.yml",
+                chapter.path,
+                find_line(chapter, rf"\{{\{{<\s*var\s+{re.escape(match['name'])}\s*>"),
+            )
+        return found
+
+    def expand(line: str) -> str:
+        return _ESCAPED.sub(r"\1", _VAR.sub(value, line))
+
+    return "".join(
+        line if is_code else expand(line)
+        for is_code, line in _lines(frozen.markdown(project, chapter, fmt))
+    )
+
+
+def bibliographies(project: Project) -> list[Path]:
+    """The bibliography files of the book.
+
+    Raises
+    ------
+    SourceError : one of them does not exist.
+    """
+    listed = project.get("bibliography", default=[])
+    paths = [project.root / name for name in (listed if isinstance(listed, list) else [listed])]
+    for path in paths:
+        if not path.is_file():
+            name = path.relative_to(project.root)
+            raise project.error(f"файла библиографии {name} нет", "bibliography")
+    return paths
+
+
+def find_line(chapter: Chapter, pattern: str) -> int | None:
+    """The first line of the chapter's source that matches; prose before code."""
+    document = chapter.document
+    for number, line in document.prose_lines():
+        if re.search(pattern, line):
+            return number
+    for number, line in enumerate(document.text.split("\n"), 1):
+        if re.search(pattern, line):
+            return number
+    return None
+
+
+def each(project: Project, work: Callable[[Chapter], T]) -> dict[Path, T]:
+    """``work`` done for every chapter, two at a time; the first chapter's error wins."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(
+            zip(
+                (chapter.path for chapter in project.chapters),
+                pool.map(work, project.chapters),
+                strict=True,
+            )
+        )
+
+
+def cached(project: Project, name: str, key: Any, make: Callable[[], T]) -> T:
+    """``make()``, or what it gave the last time when ``key`` (JSON) was the same.
+
+    Parameters
+    ----------
+    name : of the file in ``.cache/render``.
+    """
+    path = project.root / ".cache" / "render" / f"{name}.json"
+    digest = hashlib.sha256(json.dumps([_own_digest(), key]).encode()).hexdigest()
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        if stored["key"] == digest:
+            return stored["value"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    value = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps({"key": digest, "value": value}, ensure_ascii=False), "utf-8")
+    temporary.replace(path)
+    return value
+
+
+@cache
+def _own_digest() -> str:
+    """Of pandoc and of the engine itself: another version makes other pages."""
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *FILTERS.iterdir(), *TEMPLATES.iterdir()])
+    digest = hashlib.sha256(str(Path(executable()).stat().st_size).encode())
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _lines(text: str) -> Iterator[tuple[bool, str]]:
+    """(is it inside a fenced code block, line) of each line, line ends kept."""
+    opened = None
+    for line in io.StringIO(text, newline="\n"):
+        fence = _FENCE.match(line.rstrip("\n"))
+        yield opened is not None, line
+        if opened is None:
+            is_inline = fence and fence["mark"][0] == "`" and "`" in fence["info"]
+            opened = fence["mark"] if fence and not is_inline else None
+        elif fence and fence["mark"].startswith(opened) and not fence["info"].strip():
+            opened = None
