@@ -1,0 +1,152 @@
+"""Write the results of a chapter into ``_freeze`` in Quarto's format, each chapter in one step.
+
+Standard library only, Python 3.9 (see ``pixgrad.book``).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+
+from pixgrad.book import publish, qmd
+from pixgrad.book.staleness import (
+    FIGURES,
+    chapter_folder,
+    decode_spans,
+    encode_spans,
+    read_frozen,
+    read_records,
+    results_digest,
+    write_records,
+)
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """The right to write ``_freeze``, one process at a time; first rights what a kill has left."""
+    workshop = _workshop(root)
+    workshop.mkdir(parents=True, exist_ok=True)
+    ignore = root / ".cache" / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", "utf-8")
+    with publish.lock(workshop.parent):
+        for chapter in read_records(root):
+            publish.recover(chapter_folder(root, chapter))
+        shutil.rmtree(workshop)
+        workshop.mkdir()
+        yield
+
+
+def put(
+    root: Path,
+    chapter: str,
+    document: qmd.Document,
+    cells: Mapping[str, Sequence[str]],
+    figures: Mapping[str, bytes],
+    record: Mapping[str, Any],
+) -> None:
+    """Replace the results of a chapter, then its record.
+
+    The folder changes in one step. A kill between the two leaves the new folder with the old
+    record: their digests differ, so the chapter is made again (from the cache).
+
+    Parameters
+    ----------
+    cells : format -> markdown of each cell.
+    figures : ``figure-html/fig-x-output-1.png`` -> content.
+    record : what the execution depended on; ``spans`` and ``results`` are added here.
+    """
+    new = _workshop(root) / chapter.replace("/", "__")
+    spans = {}
+    for fmt in FIGURES:
+        markdown, positions = assemble(document, cells[fmt])
+        spans[fmt] = encode_spans(positions)
+        frozen = _frozen(chapter, fmt, document.md5, markdown)
+        path = new / "execute-results" / f"{fmt}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(frozen, ensure_ascii=False, indent=2), "utf-8", newline="\n")
+    for name, content in figures.items():
+        path = new / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    target = chapter_folder(root, chapter)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    publish.folder(new, target)
+    shutil.rmtree(new, ignore_errors=True)
+    digest = results_digest(root, chapter, spans)
+    records = {**read_records(root), chapter: {**record, "spans": spans, "results": digest}}
+    write_records(root, records)
+
+
+def put_prose(root: Path, chapter: str, document: qmd.Document) -> None:
+    """Set the edited prose of a chapter around its old cells; nothing is executed."""
+    record = read_records(root)[chapter]
+    cells: Dict[str, List[str]] = {}
+    figures: Dict[str, bytes] = {}
+    for fmt, folder in FIGURES.items():
+        markdown = read_frozen(root, chapter, fmt)["result"]["markdown"]
+        cells[fmt] = [markdown[start:stop] for start, stop in decode_spans(record["spans"][fmt])]
+        for path in (chapter_folder(root, chapter) / folder).glob("*"):
+            figures[f"{folder}/{path.name}"] = path.read_bytes()
+    put(root, chapter, document, cells, figures, record)
+
+
+def remove(root: Path, chapter: str) -> None:
+    """Remove the results of a chapter that has left the book or has no cells any more."""
+    records = read_records(root)
+    del records[chapter]
+    write_records(root, records)
+    folder = chapter_folder(root, chapter)
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in folder.relative_to(root / "_freeze").parents[:-1]:
+        if not any((root / "_freeze" / parent).iterdir()):
+            (root / "_freeze" / parent).rmdir()
+
+
+def assemble(
+    document: qmd.Document, cells: Sequence[str]
+) -> Tuple[str, List[Tuple[int, int]]]:
+    """The executed markdown as Quarto writes it, and where each cell stands in it (characters)."""
+    head = document.text[: len(document.text) - sum(len(block.text) for block in document.blocks)]
+    text = _prose(head)
+    spans = []
+    remaining = iter(cells)
+    for block in document.blocks:
+        if isinstance(block, qmd.Cell):
+            cell = next(remaining)
+            spans.append((len(text), len(text) + len(cell)))
+            text += cell
+        else:
+            text += _prose(block.text)
+    return text, spans
+
+
+def _prose(text: str) -> str:
+    """Empty lines around a piece of prose become one after it."""
+    lines = text.split("\n")
+    while lines and not lines[0].strip():
+        del lines[0]
+    while lines and not lines[-1].strip():
+        del lines[-1]
+    return "\n".join(lines) + "\n\n" if lines else ""
+
+
+def _frozen(chapter: str, fmt: str, md5: str, markdown: str) -> Dict[str, Any]:
+    files = PurePosixPath(chapter).stem + "_files"
+    result: Dict[str, Any] = {
+        "engine": "jupyter",
+        "markdown": markdown,
+        "supporting": [files if fmt == "html" else f"{files}/{FIGURES[fmt]}"],
+        "filters": [],
+    }
+    if fmt == "html":
+        result["includes"] = {}
+    return {"hash": md5, "result": result}
+
+
+def _workshop(root: Path) -> Path:
+    """Where new folders are built: on the same disk, and never inside ``_freeze``."""
+    return root / ".cache" / "pixgrad" / "freeze"
