@@ -1,0 +1,54 @@
+"""Types shared by the derivatives of SIFT's stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Geometry(NamedTuple):
+    """Where a descriptor is taken, in pixels of its octave (also the shape of its gradient)."""
+
+    x: float
+    """Column of the centre."""
+    y: float
+    """Row of the centre."""
+    scale: float
+    """Standard deviation of the Gaussian level, pixels of the octave."""
+    orientation: float
+    """Dominant direction, radians, counter-clockwise as seen (the y axis looks up)."""
+
+
+@dataclass(frozen=True)
+class ScaleSpace:
+    """Parameters of the scale space; the defaults are those of Lowe and OpenCV."""
+
+    n_octave_layers: int = 3
+    sigma: float = 1.6
+    precise: bool = False
+    """Grid of the doubled image, see :func:`pixgrad.sift.scale_space.double`."""
+
+
+@dataclass(frozen=True)
+class Keypoint:
+    """The discrete choices of the detector and the geometry that they led to."""
+
+    octave: int
+    """0 is the doubled image."""
+    layer: int
+    """Level of the octave on which the extremum lies, 1..n_octave_layers."""
+    geometry: Geometry
+
+    @property
+    def row(self) -> int:
+        """Pixel of the octave around which the last parabola was fitted."""
+        return int(np.rint(self.geometry.y))
+
+    @property
+    def column(self) -> int:
+        return int(np.rint(self.geometry.x))

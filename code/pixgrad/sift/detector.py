@@ -1,0 +1,107 @@
+"""The whole of SIFT: image -> keypoints with descriptors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..errors import PixgradError
+from . import descriptor, orientation
+from .extrema import find_extrema, prior_threshold
+from .features import Features, concatenate, pack_octave, sort_unique
+from .image import check_mask, to_grey
+from .refinement import KEPT, refine
+from .scale_space import base_image, difference_of_gaussians, gaussian_pyramid
+
+
+@dataclass(frozen=True)
+class Sift:
+    """SIFT with the parameters, arithmetic and order of OpenCV's ``cv2.SIFT``.
+
+    Parameters
+    ----------
+    n_octave_layers : s, scales in an octave where extrema are looked for.
+    contrast_threshold : divided by s; grey values 0..1.
+    edge_threshold : largest ratio of principal curvatures.
+    sigma : scale of the first layer, in pixels of the doubled image.
+    conventions : ``"opencv"`` — OpenCV's default grid, biased by 0.25 px; ``"precise"`` —
+        unbiased, as ``cv2.SIFT_create(enable_precise_upscale=True)``.
+
+    References
+    ----------
+    D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004.
+    """
+
+    n_octave_layers: int = 3
+    contrast_threshold: float = 0.04
+    edge_threshold: float = 10.0
+    sigma: float = 1.6
+    conventions: Literal["opencv", "precise"] = "opencv"
+
+    def __post_init__(self) -> None:
+        if self.conventions not in ("opencv", "precise"):
+            raise PixgradError(f"conventions={self.conventions!r}: есть 'opencv' и 'precise'")
+        if self.n_octave_layers < 1 or self.sigma <= 0:
+            raise PixgradError(
+                f"n_octave_layers={self.n_octave_layers}, sigma={self.sigma}: нужны положительные"
+            )
+
+    def detect_and_compute(self, image: np.ndarray, mask: np.ndarray | None = None) -> Features:
+        """Find keypoints and describe them.
+
+        Parameters
+        ----------
+        image : (H, W) or (H, W, 3) RGB; the range rule is that of `to_grey`.
+        mask : (H, W), non-zero where keypoints are wanted.
+        """
+        grey = to_grey(image)
+        mask = check_mask(mask, grey.shape)
+        base = base_image(grey, self.sigma, self.conventions == "precise")
+        pyramid = gaussian_pyramid(base, self.sigma, self.n_octave_layers)
+        parts = [self._process_octave(o, octave, mask) for o, octave in enumerate(pyramid)]
+        return sort_unique(concatenate([_no_features(), *parts]))
+
+    def _process_octave(self, o: int, octave: np.ndarray, mask: np.ndarray | None) -> Features:
+        """Features of octave ``o`` (0 is the doubled image), in pixels of the input."""
+        s = self.n_octave_layers
+        dog = difference_of_gaussians(octave)
+        candidates = find_extrema(dog, prior_threshold(self.contrast_threshold, s))
+        refined = refine(dog, candidates, self.contrast_threshold, self.edge_threshold)
+        del dog
+        kept = refined.status == KEPT
+        point, offset, contrast = refined.point[kept], refined.offset[kept], refined.contrast[kept]
+        if not len(point):
+            return _no_features()
+        layer = (point[:, 0] + offset[:, 2]).astype(np.float32) / np.float32(s)
+        scale = np.float32(self.sigma) * np.exp2(layer.astype(np.float64)).astype(np.float32)
+
+        magnitude, angle = orientation.gradients(octave[: s + 1])
+        histogram = orientation.histograms(magnitude, angle, point, scale)
+        k, direction = orientation.peaks(histogram)
+
+        xy = point[:, :0:-1].astype(np.float32) + offset[:, :2]
+        to_input = np.float32(2.0 ** (o - 1))
+        if mask is not None:
+            wanted = _on_mask(xy[k] * to_input, mask)
+            k, direction = k[wanted], direction[wanted]
+        return Features(
+            xy[k] * to_input,
+            scale[k] * (2 * to_input),
+            direction,
+            np.abs(contrast[k]),
+            pack_octave(o - 1, point[k, 0], offset[k, 2]),
+            descriptor.describe(magnitude, angle, point[k, 0], xy[k], scale[k], direction),
+        )
+
+
+def _on_mask(xy: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    column, row = (xy + np.float32(0.5)).astype(np.int64).T
+    return mask[row, column]
+
+
+def _no_features() -> Features:
+    shapes = ((0, 2), (0,), (0,), (0,), (0,), (0, descriptor.LENGTH))
+    types = (np.float32, np.float32, np.float32, np.float32, np.int32, np.float32)
+    return Features(*(np.empty(s, t) for s, t in zip(shapes, types, strict=True)))

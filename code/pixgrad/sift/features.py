@@ -1,0 +1,92 @@
+"""Keypoints with descriptors, and OpenCV's rules for sorting and packing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import cv2
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Keypoints of one image, in OpenCV's order (by x, then y).
+
+    Attributes
+    ----------
+    xy : (N, 2) float32, pixels; the centre of the top left pixel is (0, 0).
+    size : (N,) float32, diameter of the region: twice the scale, pixels.
+    angle : (N,) float32, degrees [0, 360), clockwise on the screen.
+    response : (N,) float32, |contrast| for grey values 0..1.
+    octave : (N,) int32, packed: octave (signed byte), layer << 8, sub-layer offset << 16.
+    descriptors : (N, 128) float32, whole numbers 0..255.
+    """
+
+    xy: np.ndarray
+    size: np.ndarray
+    angle: np.ndarray
+    response: np.ndarray
+    octave: np.ndarray
+    descriptors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    def __getitem__(self, index: slice | np.ndarray) -> Features:
+        """Features chosen by a slice, a boolean mask or an array of numbers."""
+        return Features(
+            self.xy[index],
+            self.size[index],
+            self.angle[index],
+            self.response[index],
+            self.octave[index],
+            self.descriptors[index],
+        )
+
+    def to_opencv(self) -> tuple[tuple[cv2.KeyPoint, ...], np.ndarray]:
+        """What ``cv2.SIFT.detectAndCompute`` returns: keypoints and (N, 128) float32."""
+        import cv2  # only this conversion needs OpenCV
+
+        rows = zip(self.xy.tolist(), self.size.tolist(), self.angle.tolist(), strict=True)
+        rest = zip(self.response.tolist(), self.octave.tolist(), strict=True)
+        keypoints = tuple(
+            cv2.KeyPoint(x, y, size, angle, response, octave)
+            for ((x, y), size, angle), (response, octave) in zip(rows, rest, strict=True)
+        )
+        return keypoints, self.descriptors.copy()
+
+
+def concatenate(parts: list[Features]) -> Features:
+    """Join features of several octaves."""
+    names = ("xy", "size", "angle", "response", "octave", "descriptors")
+    return Features(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+
+def sort_unique(features: Features) -> Features:
+    """Sort by x, y, larger size, angle, larger response and octave; drop repeated keypoints.
+
+    Refinement may lead two candidates to one point; such twins agree in position, size and
+    angle, and the first is kept.
+    """
+    f = features
+    order = np.lexsort((-f.octave, -f.response, f.angle, -f.size, f.xy[:, 1], f.xy[:, 0]))
+    f = f[order]
+    key = np.column_stack([f.xy, f.size, f.angle])
+    new = np.ones(len(f), bool)
+    new[1:] = (key[1:] != key[:-1]).any(axis=1)
+    return f[new]
+
+
+def pack_octave(octave: int, layer: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Pack octave (-1 is the doubled image), layer and sub-layer offset as OpenCV does."""
+    fraction = np.rint((offset.astype(np.float64) + 0.5) * 255).astype(np.int32)
+    return (octave & 255) + (layer.astype(np.int32) << 8) + (fraction << 16)
+
+
+def unpack_octave(packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Octave (-1, 0, …) and layer of packed values, int32 arrays."""
+    octave = packed & 255
+    return np.where(octave >= 128, octave - 256, octave), (packed >> 8) & 255

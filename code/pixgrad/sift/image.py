@@ -1,0 +1,127 @@
+"""Stage 0: any picture a user may pass -> a grey ``uint8`` image, or a clear refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import PixgradError
+
+# 0.299, 0.587, 0.114 in fixed point with 15 fractional bits (ITU-R BT.601; OpenCV's integers).
+GREY_WEIGHTS = (9798, 19235, 3735)
+GREY_SHIFT = 15
+# Peak of `Sift.detect_and_compute`, in float32 copies of the doubled image (benchmarks/sift.py).
+PEAK_COPIES = 16
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """Convert a picture to the grey ``uint8`` image on which SIFT is defined.
+
+    Range rule. ``uint8`` is taken as it is; other integers must lie in 0..255; ``bool`` becomes
+    0 and 255. A floating-point image must be finite and not negative: if its maximum is at most
+    1 the range is 0..1, otherwise 0..255; it is rounded to ``uint8`` (half to even), so that it
+    gives exactly the features of the rounded image.
+
+    Parameters
+    ----------
+    image : (H, W), (H, W, 1) or (H, W, 3) array, RGB order. Never modified.
+
+    Returns
+    -------
+    (H, W) uint8 array, C-contiguous.
+
+    Raises
+    ------
+    PixgradError
+        Not an image, empty, NaN or infinite, out of range, too big for the memory.
+    """
+    image = np.asarray(image)
+    _check_shape(image)
+    _check_memory(image.shape[0], image.shape[1])
+    pixels = _to_uint8(image)
+    if pixels.ndim == 2:
+        return np.ascontiguousarray(pixels)
+    if pixels.shape[2] == 1:
+        return np.ascontiguousarray(pixels[:, :, 0])
+    red, green, blue = (pixels[:, :, c].astype(np.int32) * GREY_WEIGHTS[c] for c in range(3))
+    return ((red + green + blue + (1 << (GREY_SHIFT - 1))) >> GREY_SHIFT).astype(np.uint8)
+
+
+def check_mask(mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
+    """Return the mask as (H, W) bool, or say why it does not fit the image.
+
+    Parameters
+    ----------
+    mask : (H, W) bool or integer array, non-zero where keypoints are wanted; or None.
+    shape : (H, W) of the image.
+    """
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if mask.shape != shape:
+        raise PixgradError(
+            f"маска имеет размер {mask.shape}, а изображение — {shape}: они должны совпадать"
+        )
+    if mask.dtype.kind not in "bui":
+        raise PixgradError(f"маска имеет тип {mask.dtype}; нужен bool или целый (например, uint8)")
+    return mask != 0
+
+
+def memory_estimate(height: int, width: int) -> int:
+    """Bytes that detection needs at its peak: `PEAK_COPIES` float32 copies of (2H, 2W)."""
+    return PEAK_COPIES * 4 * (2 * height) * (2 * width)
+
+
+def _check_shape(image: np.ndarray) -> None:
+    if image.ndim not in (2, 3):
+        raise PixgradError(
+            f"массив формы {image.shape} — не изображение; нужна форма (H, W) или (H, W, 3)"
+        )
+    if image.size == 0:
+        raise PixgradError(f"изображение пустое: форма {image.shape}")
+    if image.ndim == 3 and image.shape[2] not in (1, 3):
+        raise PixgradError(
+            f"в изображении каналов: {image.shape[2]}; нужен 1 (серое) или 3 (RGB). "
+            "Прозрачность отбросьте: image[..., :3]"
+        )
+
+
+def _check_memory(height: int, width: int) -> None:
+    need, free = memory_estimate(height, width), _available_memory()
+    if free is not None and need > free:
+        raise PixgradError(
+            f"изображению {width}×{height} нужно около {need / 2**30:.1f} ГиБ памяти, "
+            f"доступно {free / 2**30:.1f} ГиБ; уменьшите изображение или разрежьте его на части"
+        )
+
+
+def _available_memory() -> int | None:
+    """Bytes the system can give without swapping; None where it does not say (not Linux)."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _to_uint8(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.bool_:
+        return image.astype(np.uint8) * np.uint8(255)
+    if image.dtype.kind not in "uif":
+        raise PixgradError(f"тип пикселей {image.dtype} не поддерживается; нужен uint8 или float")
+    low, high = image.min(), image.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise PixgradError("в изображении есть NaN или бесконечность; замените их числами")
+    if low < 0 or high > 255:
+        raise PixgradError(
+            f"значения пикселей лежат в [{low:g}, {high:g}]; нужно 0…1 (float) или 0…255"
+        )
+    if image.dtype.kind == "f":
+        image = np.rint(image * 255.0 if high <= 1 else image)
+    return image.astype(np.uint8)

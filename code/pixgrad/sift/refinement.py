@@ -1,0 +1,185 @@
+"""Stage 3: sub-pixel position by a Taylor expansion; the contrast and edge tests.
+
+Around a candidate the DoG is ``D(u) = D + g·u + u·H u / 2``; its extremum is ``u = -H^-1 g``.
+If ``u`` leaves the pixel's cell, the expansion moves to the neighbour, at most five times.
+
+References
+----------
+D. Lowe, IJCV 2004, sections 4 and 4.1; M. Brown, D. Lowe, BMVC 2002.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .extrema import BORDER
+
+MAX_STEPS = 5
+KEPT, UNSTABLE, OUTSIDE, LOW_CONTRAST, EDGE = range(5)
+STATUS_NAMES = ("kept", "does not converge", "leaves the image", "low contrast", "edge")
+
+
+class Refined(NamedTuple):
+    """Candidates after refinement; those with ``status == KEPT`` are keypoints.
+
+    point : (N, 3) int64, the last (layer, row, column) of the expansion.
+    offset : (N, 3) float, ``u`` in the order (x, y, layer), pixels.
+    contrast : (N,) float, ``D + g·u / 2`` for grey values 0..1; NaN where no step converged.
+    status : (N,) uint8, index into `STATUS_NAMES`.
+    """
+
+    point: np.ndarray
+    offset: np.ndarray
+    contrast: np.ndarray
+    status: np.ndarray
+
+
+def refine(
+    dog: np.ndarray,
+    candidates: np.ndarray,
+    contrast_threshold: float = 0.04,
+    edge_threshold: float = 10.0,
+) -> Refined:
+    """Refine candidates and apply the two tests of Lowe.
+
+    Parameters
+    ----------
+    dog : (s + 2, H, W) float array, grey values 0..255.
+    candidates : (N, 3) integer array of (layer, row, column).
+    contrast_threshold : keep if ``|contrast| * s >= contrast_threshold``.
+    edge_threshold : r; keep if ``tr(H)^2 / det(H) < (r + 1)^2 / r`` for the 2x2 Hessian.
+    """
+    n_octave_layers = len(dog) - 2
+    point, offset, status = _localise(dog, candidates)
+    contrast = np.full(len(point), np.nan, dog.dtype)
+    settled = np.flatnonzero(status == KEPT)
+    cube = neighbourhood(dog, point[settled])
+    gradient, hessian = derivatives(cube)
+    u = offset[settled]
+    slope = gradient[:, 0] * u[:, 0] + gradient[:, 1] * u[:, 1] + gradient[:, 2] * u[:, 2]
+    contrast[settled] = _centre(cube) * _unit(dog) + slope * 0.5
+    weak = np.abs(contrast[settled]) * n_octave_layers < dog.dtype.type(contrast_threshold)
+    status[settled] = np.where(
+        weak, LOW_CONTRAST, np.where(is_edge(hessian, edge_threshold), EDGE, KEPT)
+    )
+    return Refined(point, offset, contrast, status)
+
+
+def neighbourhood(dog: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Cubes (N, 3, 3, 3) of the DoG around the points (N, 3), axes (layer, row, column)."""
+    step = np.arange(-1, 2)
+    layer, row, column = (point[:, i, None, None, None] for i in range(3))
+    return dog[layer + step[:, None, None], row + step[:, None], column + step]
+
+
+def derivatives(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences in the order (x, y, layer), for grey values 0..1.
+
+    Parameters
+    ----------
+    cube : (N, 3, 3, 3) float array, axes (layer, row, column), grey values 0..255.
+
+    Returns
+    -------
+    gradient (N, 3), hessian (N, 3, 3)
+    """
+    unit = _unit(cube)
+    half, quarter = unit * cube.dtype.type(0.5), unit * cube.dtype.type(0.25)
+    c = cube
+    gradient = np.stack(
+        [
+            (c[:, 1, 1, 2] - c[:, 1, 1, 0]) * half,
+            (c[:, 1, 2, 1] - c[:, 1, 0, 1]) * half,
+            (c[:, 2, 1, 1] - c[:, 0, 1, 1]) * half,
+        ],
+        axis=1,
+    )
+    twice = _centre(c) * 2
+    dxx = (c[:, 1, 1, 2] + c[:, 1, 1, 0] - twice) * unit
+    dyy = (c[:, 1, 2, 1] + c[:, 1, 0, 1] - twice) * unit
+    dss = (c[:, 2, 1, 1] + c[:, 0, 1, 1] - twice) * unit
+    dxy = (c[:, 1, 2, 2] - c[:, 1, 2, 0] - c[:, 1, 0, 2] + c[:, 1, 0, 0]) * quarter
+    dxs = (c[:, 2, 1, 2] - c[:, 2, 1, 0] - c[:, 0, 1, 2] + c[:, 0, 1, 0]) * quarter
+    dys = (c[:, 2, 2, 1] - c[:, 2, 0, 1] - c[:, 0, 2, 1] + c[:, 0, 0, 1]) * quarter
+    rows = [[dxx, dxy, dxs], [dxy, dyy, dys], [dxs, dys, dss]]
+    return gradient, np.stack([np.stack(row, axis=1) for row in rows], axis=1)
+
+
+def solve(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """Solve ``H x = g`` for a batch of symmetric 3x3 systems by Cramer's rule.
+
+    Parameters
+    ----------
+    hessian : (N, 3, 3); gradient : (N, 3).
+
+    Returns
+    -------
+    (N, 3); zeros where the determinant is zero.
+    """
+    a, b = np.moveaxis(hessian, 0, -1), gradient.T
+    det = (
+        a[0, 0] * (a[1, 1] * a[2, 2] - a[2, 1] * a[1, 2])
+        - a[0, 1] * (a[1, 0] * a[2, 2] - a[2, 0] * a[1, 2])
+        + a[0, 2] * (a[1, 0] * a[2, 1] - a[2, 0] * a[1, 1])
+    )
+    inverse = np.divide(1, det, out=np.zeros_like(det), where=det != 0)
+    x = (
+        b[0] * (a[1, 1] * a[2, 2] - a[1, 2] * a[2, 1])
+        - a[0, 1] * (b[1] * a[2, 2] - a[1, 2] * b[2])
+        + a[0, 2] * (b[1] * a[2, 1] - a[1, 1] * b[2])
+    )
+    y = (
+        a[0, 0] * (b[1] * a[2, 2] - a[1, 2] * b[2])
+        - b[0] * (a[1, 0] * a[2, 2] - a[1, 2] * a[2, 0])
+        + a[0, 2] * (a[1, 0] * b[2] - b[1] * a[2, 0])
+    )
+    s = (
+        a[0, 0] * (a[1, 1] * b[2] - b[1] * a[2, 1])
+        - a[0, 1] * (a[1, 0] * b[2] - b[1] * a[2, 0])
+        + b[0] * (a[1, 0] * a[2, 1] - a[1, 1] * a[2, 0])
+    )
+    return np.stack([x * inverse, y * inverse, s * inverse], axis=1)
+
+
+def is_edge(hessian: np.ndarray, edge_threshold: float) -> np.ndarray:
+    """Tell ridges from blobs by the principal curvatures in the image plane, (N,) bool."""
+    trace = hessian[:, 0, 0] + hessian[:, 1, 1]
+    det = hessian[:, 0, 0] * hessian[:, 1, 1] - hessian[:, 0, 1] * hessian[:, 0, 1]
+    limit = (edge_threshold + 1) * (edge_threshold + 1)
+    return (det <= 0) | (trace * trace * edge_threshold >= limit * det)
+
+
+def _localise(dog: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Move each candidate until its offset stays within half a pixel: point, offset, status."""
+    point = candidates.copy()
+    offset = np.zeros((len(point), 3), dog.dtype)
+    status = np.full(len(point), UNSTABLE, np.uint8)
+    active = np.arange(len(point))
+    for _ in range(MAX_STEPS):
+        gradient, hessian = derivatives(neighbourhood(dog, point[active]))
+        u = offset[active] = -solve(hessian, gradient)
+        inside = (np.abs(u) < 0.5).all(axis=1)
+        status[active[inside]] = KEPT
+        sane = ~inside & (np.abs(u) <= (2**31 - 1) // 3).all(axis=1)
+        active, u = active[sane], u[sane]
+        point[active] += np.rint(u[:, ::-1]).astype(np.int64)
+        allowed = _within(point[active], dog.shape)
+        status[active[~allowed]] = OUTSIDE
+        active = active[allowed]
+    return point, offset, status
+
+
+def _within(point: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    low = np.array([1, BORDER, BORDER])
+    return ((point >= low) & (point < np.array(shape) - low)).all(axis=1)
+
+
+def _centre(cube: np.ndarray) -> np.ndarray:
+    return cube[:, 1, 1, 1]
+
+
+def _unit(array: np.ndarray) -> np.generic:
+    """One grey level, 1/255, in the array's precision."""
+    return array.dtype.type(1 / 255)

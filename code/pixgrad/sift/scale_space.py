@@ -1,0 +1,193 @@
+"""Stage 1: the scale space — doubled image, Gaussian octaves, differences of Gaussians.
+
+References
+----------
+D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, section 3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+ASSUMED_BLUR = 0.5  # sigma that the camera is taken to have left in the input, pixels
+MIN_BASE_VARIANCE = 0.01  # the initial blur is never narrower than 0.1 px
+KERNEL_SIGMAS = 4  # a kernel reaches 4 sigma to each side
+STRIP_BYTES = 1 << 17  # rows are filtered in strips that stay in the L2 cache
+
+
+def double(image: np.ndarray, precise: bool = False) -> np.ndarray:
+    """Double the image by linear interpolation.
+
+    The two grids differ in where a sample of the result lies in the input. OpenCV's default
+    aligns the *borders*: sample ``x'`` lies at ``x'/2 - 1/4``, but keypoints are halved as if it
+    lay at ``x'/2``, hence their bias of 0.25 px. The precise grid puts it at ``x'/2``.
+
+    Parameters
+    ----------
+    image : (H, W) float array.
+    precise : False — OpenCV's default; True — ``enable_precise_upscale``.
+
+    Returns
+    -------
+    (2H, 2W) array of the same dtype.
+    """
+    return _double_rows(_double_rows(image, precise).T, precise).T.copy()
+
+
+def gaussian_kernel(sigma: float, dtype: np.dtype | type = np.float32) -> np.ndarray:
+    """Sampled Gaussian, normalised to sum 1, of odd length ``round(8 sigma + 1) | 1``."""
+    length = round(2 * KERNEL_SIGMAS * sigma + 1) | 1
+    x = np.arange(length) - length // 2
+    kernel = np.exp(-0.5 * (x / sigma) ** 2)
+    return (kernel / kernel.sum()).astype(dtype)
+
+
+def blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur with mirrored borders (``dcb|abcd|cba``): along rows, then along columns.
+
+    It sums shifted copies one after another, in the order of OpenCV's filters, so the rounding
+    does not depend on threads or on the BLAS library.
+
+    Parameters
+    ----------
+    image : (H, W) float array.
+    sigma : standard deviation, pixels.
+
+    Returns
+    -------
+    (H, W) array of the same dtype.
+    """
+    kernel = gaussian_kernel(sigma, image.dtype)
+    return _filter_columns(_filter_rows(image, kernel), kernel)
+
+
+def base_image(grey: np.ndarray, sigma: float = 1.6, precise: bool = False) -> np.ndarray:
+    """Doubled image blurred to the scale ``sigma`` of the first layer, (2H, 2W) float32."""
+    variance = sigma**2 - (2 * ASSUMED_BLUR) ** 2
+    doubled = double(grey.astype(np.float32), precise)
+    return blur(doubled, math.sqrt(max(variance, MIN_BASE_VARIANCE)))
+
+
+def octave_count(base_shape: tuple[int, int]) -> int:
+    """Octaves of a pyramid over a base image (H, W): the last one is about 4 pixels wide."""
+    return max(0, round(math.log2(min(base_shape)) - 2) + 1)
+
+
+def layer_blurs(sigma: float = 1.6, n_octave_layers: int = 3) -> list[float]:
+    """Blurs that take each layer of an octave to the next one.
+
+    Layer ``i`` has the scale ``sigma k^i`` with ``k = 2^(1/s)``; variances add, hence
+    ``sqrt((sigma k^i)^2 - (sigma k^(i-1))^2)`` for ``i = 1 … s+2``.
+    """
+    k = 2.0 ** (1.0 / n_octave_layers)
+    scales = [sigma * k**i for i in range(n_octave_layers + 3)]
+    return [math.sqrt(b * b - a * a) for a, b in zip(scales, scales[1:], strict=False)]
+
+
+def gaussian_pyramid(
+    base: np.ndarray, sigma: float = 1.6, n_octave_layers: int = 3
+) -> list[np.ndarray]:
+    """Octaves of Gaussian layers; each octave starts from every second pixel of the last.
+
+    Parameters
+    ----------
+    base : (H, W) float array with blur ``sigma``.
+
+    Returns
+    -------
+    list of (s + 3, H_o, W_o) arrays; ``H_o = H // 2^o``.
+    """
+    pyramid: list[np.ndarray] = []
+    blurs = layer_blurs(sigma, n_octave_layers)
+    for _ in range(octave_count(base.shape)):
+        octave = np.empty((n_octave_layers + 3, *base.shape), base.dtype)
+        octave[0] = base
+        for i, step in enumerate(blurs):
+            octave[i + 1] = blur(octave[i], step)
+        pyramid.append(octave)
+        base = halve(octave[n_octave_layers])
+    return pyramid
+
+
+def halve(image: np.ndarray) -> np.ndarray:
+    """Every second pixel, (H // 2, W // 2): the layer with twice the scale needs no more."""
+    height, width = image.shape
+    return image[: height // 2 * 2 : 2, : width // 2 * 2 : 2]
+
+
+def difference_of_gaussians(octave: np.ndarray) -> np.ndarray:
+    """Neighbouring layers subtracted: (s + 3, H, W) -> (s + 2, H, W)."""
+    return octave[1:] - octave[:-1]
+
+
+def _double_rows(image: np.ndarray, precise: bool) -> np.ndarray:
+    """Twice as many rows; both rules are exact in float32 for 8-bit values."""
+    after = np.concatenate([image[1:], image[-1:]])
+    result = np.empty((2 * image.shape[0], image.shape[1]), image.dtype)
+    if precise:
+        result[0::2] = image
+        result[1::2] = 0.5 * image + 0.5 * after
+    else:
+        before = np.concatenate([image[:1], image[:-1]])
+        result[0::2] = 0.75 * image + 0.25 * before
+        result[1::2] = 0.75 * image + 0.25 * after
+    return result
+
+
+def _filter_rows(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Convolve each row, summing the taps from left to right.
+
+    A strip of padded rows is treated as one long row, so that every tap is a single pass over
+    contiguous memory; what mixes neighbouring rows falls on the padding and is dropped.
+    """
+    height, width = image.shape
+    radius = len(kernel) // 2
+    columns = mirror(np.arange(-radius, width + radius), width)
+    pitch = width + 2 * radius
+    rows = max(1, STRIP_BYTES // (pitch * image.itemsize))
+    result = np.empty_like(image)
+    padded = np.zeros(rows * pitch + 2 * radius, image.dtype)
+    total, term = np.empty(rows * pitch, image.dtype), np.empty(rows * pitch, image.dtype)
+    for top in range(0, height, rows):
+        strip = image[top : top + rows]
+        n = len(strip) * pitch
+        grid = padded[:n].reshape(-1, pitch)
+        grid[:, radius : radius + width] = strip
+        grid[:, :radius] = strip[:, columns[:radius]]
+        grid[:, radius + width :] = strip[:, columns[radius + width :]]
+        np.multiply(padded[:n], kernel[0], out=total[:n])
+        for i in range(1, len(kernel)):
+            np.multiply(padded[i : i + n], kernel[i], out=term[:n])
+            np.add(total[:n], term[:n], out=total[:n])
+        result[top : top + rows] = total[:n].reshape(-1, pitch)[:, :width]
+    return result
+
+
+def _filter_columns(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Convolve each column, from the middle tap outwards, mirrored taps added first."""
+    height, width = image.shape
+    radius = len(kernel) // 2
+    padded = image[mirror(np.arange(-radius, height + radius), height)]
+    rows = max(1, STRIP_BYTES // (width * image.itemsize))
+    result = np.empty_like(image)
+    term = np.empty((rows, width), image.dtype)
+    for top in range(0, height, rows):
+        total = result[top : top + rows]
+        pair, middle, n = term[: len(total)], top + radius, len(total)
+        np.multiply(padded[middle : middle + n], kernel[radius], out=total)
+        for i in range(1, radius + 1):
+            above, below = middle - i, middle + i
+            np.add(padded[above : above + n], padded[below : below + n], out=pair)
+            np.multiply(pair, kernel[radius + i], out=pair)
+            np.add(total, pair, out=total)
+    return result
+
+
+def mirror(index: np.ndarray, length: int) -> np.ndarray:
+    """Reflect indices into 0 … length-1 about the border samples, as often as needed."""
+    if length == 1:
+        return np.zeros_like(index)
+    index = np.abs(index) % (2 * length - 2)
+    return np.minimum(index, 2 * length - 2 - index)
