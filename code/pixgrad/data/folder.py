@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pixgrad.data import files
+from pixgrad.data.resize import crop_square
 from pixgrad.data.splits import carve, check_split, select
-from pixgrad.data.squares import crop_square
 from pixgrad.data.types import ImageSet
 from pixgrad.errors import PixgradError
 

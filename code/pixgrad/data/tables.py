@@ -11,8 +11,8 @@ import numpy as np
 from pixgrad.data import files
 from pixgrad.data.folder import imagenette_folder, read_folder
 from pixgrad.data.parquet import read_set
+from pixgrad.data.resize import crop_square, squash_square
 from pixgrad.data.splits import check_split, select
-from pixgrad.data.squares import crop_square, squash_square
 from pixgrad.data.types import ImageSet
 from pixgrad.errors import PixgradError
 

@@ -1,4 +1,4 @@
-"""Bring images of any shape to squares of one size."""
+"""Bring images to the size that is needed."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def squash_square(image: Image.Image, side: int) -> np.ndarray:
     if image.size != (side, side):
         image = image.resize((side, side), Image.Resampling.LANCZOS)
     return np.asarray(image.convert("RGB"))
+
+
+def shrink(image: np.ndarray, longest: int = 512) -> np.ndarray:
+    """Scale an image down so that its longer side is at most ``longest`` pixels."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image
+    size = (round(width * scale), round(height * scale))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))

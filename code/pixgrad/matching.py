@@ -1,0 +1,164 @@
+"""Matches between keypoints, and how good they are where the geometry is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pixgrad.data.types import apply_homography
+
+TOLERANCE = 3.0
+"""A match is correct within so many pixels of where the point truly went."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The nearest neighbour of each keypoint of the first image in the second.
+
+    Parameters
+    ----------
+    first, second : int, (M,), numbers of the keypoints.
+    distance : float, (M,), Euclidean distance d1 of the descriptors.
+    next_distance : float, (M,), distance d2 to the second nearest descriptor.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    distance: np.ndarray
+    next_distance: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, chosen: np.ndarray) -> Matches:
+        """Some of the matches, by mask or numbers."""
+        return Matches(
+            self.first[chosen],
+            self.second[chosen],
+            self.distance[chosen],
+            self.next_distance[chosen],
+        )
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """r = d1 / d2, (M,), 0 … 1 (1 where both distances are zero)."""
+        ones = np.ones(len(self))
+        return np.divide(self.distance, self.next_distance, out=ones, where=self.next_distance > 0)
+
+
+def mutual(forward: Matches, backward: Matches) -> np.ndarray:
+    """Which of ``forward`` hold both ways: bool, (M,). ``backward`` matches image 2 to image 1."""
+    size = 1 + max(int(forward.second.max(initial=-1)), int(backward.first.max(initial=-1)))
+    back = np.full(size, -1)
+    back[backward.first] = backward.second
+    return back[forward.second] == forward.first
+
+
+def errors(pair, xy: np.ndarray, xy2: np.ndarray) -> np.ndarray:
+    """Distance in the second image between where points went and where they were matched.
+
+    Parameters
+    ----------
+    pair : a :class:`pixgrad.data.Pair`.
+    xy, xy2 : matched points, (M, 2).
+
+    Returns
+    -------
+    float, (M,), pixels; NaN where the geometry is unknown.
+    """
+    return np.linalg.norm(pair.transfer(xy) - xy2, axis=1)
+
+
+def matchable(pair, xy: np.ndarray, xy2: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Which keypoints of the first image have any keypoint of the second where they went.
+
+    Parameters
+    ----------
+    xy, xy2 : all keypoints of both images, (N, 2) and (N2, 2).
+
+    Returns
+    -------
+    bool, (N,): those that a perfect matcher could match; the denominator of recall.
+    """
+    from scipy.spatial import KDTree
+
+    there = pair.transfer(xy)
+    known = np.isfinite(there).all(axis=1)
+    near = np.zeros(len(xy), dtype=bool)
+    near[known] = KDTree(xy2).query(there[known])[0] <= tolerance
+    return near
+
+
+@dataclass(frozen=True)
+class RatioCurve:
+    """Precision and recall against the ratio threshold; ``*_interval`` is (2, T), 95 %."""
+
+    threshold: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    precision_interval: np.ndarray
+    recall_interval: np.ndarray
+
+
+def ratio_curve(
+    ratio: np.ndarray,
+    correct: np.ndarray,
+    can_match: np.ndarray,
+    xy: np.ndarray,
+    threshold: np.ndarray,
+    tile: float = 100.0,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> RatioCurve:
+    """Precision and recall of the ratio test with bootstrap intervals.
+
+    Neighbouring keypoints look at the same pixels and are not independent, so whole tiles of the
+    image are resampled, not single keypoints.
+
+    Parameters
+    ----------
+    ratio, correct, can_match : of every keypoint's nearest neighbour, (N,).
+    xy : the keypoints, (N, 2).
+    threshold : (T,), the values of t in the test r < t.
+    tile : side of a tile in pixels.
+    """
+    kept = ratio[:, None] < threshold
+    counts = _per_tile(np.floor(xy / tile).astype(int), kept, correct, can_match)
+    precision, recall = _shares(*(count.sum(axis=0) for count in counts))
+    rng = np.random.default_rng(seed)
+    tiles = len(counts[0])
+    weights = rng.multinomial(tiles, np.full(tiles, 1 / tiles), size=resamples)
+    drawn = _shares(*(weights @ count for count in counts))
+    bounds = [np.nanpercentile(values, [2.5, 97.5], axis=0) for values in drawn]
+    return RatioCurve(threshold, precision, recall, *bounds)
+
+
+def _per_tile(tile_of, kept, correct, can_match):
+    """(kept correct, kept, matchable) of each tile: (tiles, T), (tiles, T), (tiles, 1)."""
+    _, tile = np.unique(tile_of, axis=0, return_inverse=True)
+    member = np.equal.outer(np.arange(tile.max() + 1), tile.ravel()).astype(float)
+    hits = kept & correct[:, None]
+    return member @ hits, member @ kept, member @ can_match[:, None]
+
+
+def _shares(hits, kept, possible):
+    """Precision and recall; NaN where nothing was kept."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(kept > 0, hits / kept, np.nan), hits / possible
+
+
+def corner_error(estimated: np.ndarray | None, truth: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Mean distance in pixels between the image's corners under two homographies.
+
+    Parameters
+    ----------
+    estimated, truth : 3x3; no estimate gives infinity.
+    shape : (H, W, …) of the first image.
+    """
+    if estimated is None:
+        return float("inf")
+    height, width = shape[0] - 1, shape[1] - 1
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=float)
+    gap = apply_homography(estimated, corners) - apply_homography(truth, corners)
+    return float(np.linalg.norm(gap, axis=1).mean())

@@ -1,0 +1,119 @@
+"""OpenCV's SIFT and matchers with plain arrays in and out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pixgrad.matching import Matches
+
+FLANN_KDTREE = 1  # cv::flann::FLANN_INDEX_KDTREE has no name in Python
+
+
+@dataclass(frozen=True)
+class Features:
+    """Keypoints of an image with their descriptors.
+
+    Parameters
+    ----------
+    xy : float64, (N, 2), pixels, x right and y down.
+    size : float64, (N,), diameter in pixels, twice the scale sigma.
+    angle : float64, (N,), degrees clockwise on the screen.
+    response : float64, (N,), contrast of the extremum.
+    descriptors : float32, (N, 128), whole values 0 … 255.
+    """
+
+    xy: np.ndarray
+    size: np.ndarray
+    angle: np.ndarray
+    response: np.ndarray
+    descriptors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    def strongest(self, count: int) -> np.ndarray:
+        """Numbers of the ``count`` keypoints with the largest response, strongest first."""
+        return np.argsort(-self.response, kind="stable")[:count]
+
+
+def detect(image: np.ndarray) -> Features:
+    """Find keypoints and compute descriptors with the default settings of OpenCV.
+
+    Parameters
+    ----------
+    image : uint8, (H, W) grey or (H, W, 3) RGB.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    keypoints, descriptors = cv2.SIFT_create().detectAndCompute(grey, None)
+    if not keypoints:
+        return Features(np.zeros((0, 2)), *np.zeros((3, 0)), np.zeros((0, 128), np.float32))
+    columns = np.array([(*k.pt, k.size, k.angle, k.response) for k in keypoints])
+    return Features(columns[:, :2], *columns[:, 2:].T, descriptors)
+
+
+def brute_force(first: Features, second: Features) -> Matches:
+    """For every descriptor of ``first`` its two nearest in ``second``, found exactly."""
+    return _two_nearest(cv2.BFMatcher(cv2.NORM_L2), first, second)
+
+
+def flann(first: Features, second: Features, trees: int = 4, checks: int = 32) -> Matches:
+    """The same, found approximately with randomised k-d trees.
+
+    Parameters
+    ----------
+    trees : number of trees built over the descriptors of ``second``.
+    checks : how many leaves are looked at for one query: more is slower and more exact.
+    """
+    cv2.setRNGSeed(0)  # the trees are random
+    index = {"algorithm": FLANN_KDTREE, "trees": trees}
+    return _two_nearest(cv2.FlannBasedMatcher(index, {"checks": checks}), first, second)
+
+
+def homography(
+    xy: np.ndarray, xy2: np.ndarray, tolerance: float = 3.0
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Estimate x' ~ H x from matches of which many may be false (RANSAC).
+
+    Parameters
+    ----------
+    xy, xy2 : matched points, float, (M, 2).
+    tolerance : matches within so many pixels of H agree with it.
+
+    Returns
+    -------
+    The 3x3 matrix (None if there is none) and a bool mask (M,) of the matches that agree.
+    """
+    if len(xy) < 4:
+        return None, np.zeros(len(xy), dtype=bool)
+    matrix, agrees = cv2.findHomography(xy, xy2, cv2.RANSAC, tolerance, maxIters=5000)
+    if matrix is None:
+        return None, np.zeros(len(xy), dtype=bool)
+    return matrix, agrees.ravel().astype(bool)
+
+
+def chance_inliers(xy: np.ndarray, xy2: np.ndarray, trials: int = 100, seed: int = 0) -> np.ndarray:
+    """How many matches agree with the best homography when nothing matches at all.
+
+    The second ends are shuffled, so that every match is false but the points stay.
+
+    Returns
+    -------
+    int, (trials,): RANSAC's number of inliers in each shuffle.
+    """
+    rng = np.random.default_rng(seed)
+    return np.array([homography(xy, rng.permutation(xy2))[1].sum() for _ in range(trials)])
+
+
+def _two_nearest(matcher, first: Features, second: Features) -> Matches:
+    found = matcher.knnMatch(first.descriptors, second.descriptors, k=2)
+    rows = [
+        (m.queryIdx, m.trainIdx, m.distance, n.distance)
+        for m, n in (p for p in found if len(p) == 2)
+    ]
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return Matches(
+        columns[:, 0].astype(int), columns[:, 1].astype(int), columns[:, 2], columns[:, 3]
+    )

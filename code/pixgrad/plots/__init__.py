@@ -1,0 +1,1 @@
+"""How the book looks: figure style, numbers and tables in Russian, pictures of SIFT."""

@@ -1,0 +1,182 @@
+"""Keypoints, descriptors and matches drawn over photographs.
+
+All functions take plain arrays in OpenCV's conventions, whoever computed them: ``xy`` in pixels
+(x right, y down), ``size`` the diameter in pixels (twice the scale sigma), ``angle`` in degrees
+clockwise from the x axis as seen on the screen, descriptors as 4 rows x 4 columns x 8 directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection, LineCollection
+
+from pixgrad.plots.style import BLUE, ORANGE, SKY, VERMILION
+
+GRID, DIRECTIONS = 4, 8
+CELL_SIGMAS = 3.0
+"""Side of a descriptor's cell in units of the keypoint's sigma (Lowe's implementation)."""
+
+
+def show_photo(ax: Axes, image: np.ndarray, title: str = "") -> None:
+    """A photograph without axes; uint8, (H, W) or (H, W, 3)."""
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
+    ax.set_axis_off()
+    ax.set_title(title)
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """ITU-R 601 luma as uint8, (H, W): overlays in colour read better on grey."""
+    if image.ndim == 2:
+        return image
+    return (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
+
+
+def draw_keypoints(
+    ax: Axes, xy: np.ndarray, size: np.ndarray, angle: np.ndarray, color: str = ORANGE
+) -> None:
+    """A circle for the scale (diameter = ``size``) and a radius for the orientation.
+
+    Parameters
+    ----------
+    xy : shape (N, 2); size, angle : shape (N,).
+    """
+    ax.add_collection(
+        EllipseCollection(
+            size,
+            size,
+            np.zeros(len(size)),
+            units="xy",
+            offsets=xy,
+            transOffset=ax.transData,
+            facecolors="none",
+            edgecolors=color,
+            linewidths=1.1,
+        )
+    )
+    tips = xy + 0.5 * size[:, None] * _directions(angle)
+    ax.add_collection(LineCollection(np.stack([xy, tips], axis=1), colors=color, linewidths=1.1))
+
+
+def draw_descriptor(
+    ax: Axes, xy: np.ndarray, size: float, angle: float, descriptor: np.ndarray
+) -> None:
+    """The 4x4 grid of a descriptor over its photograph, eight rays in each cell.
+
+    The length of a ray is the value of its direction, the longest ray of the descriptor reaching
+    the side of its cell. The view is cut to the patch.
+
+    Parameters
+    ----------
+    xy : shape (2,); descriptor : shape (128,) = 4 rows, 4 columns, 8 directions.
+    """
+    cell = CELL_SIGMAS * size / 2
+    across, down = _directions(np.array([angle, angle + 90.0])) * cell
+    edges = np.arange(GRID + 1) - GRID / 2
+    lines = [[xy + e * across - 2 * down, xy + e * across + 2 * down] for e in edges]
+    lines += [[xy + e * down - 2 * across, xy + e * down + 2 * across] for e in edges]
+    ax.add_collection(LineCollection(lines, colors=SKY, linewidths=0.9))
+    middles = np.arange(GRID) - (GRID - 1) / 2
+    centres = xy + middles[:, None, None] * down + middles[None, :, None] * across
+    # Directions turn counter-clockwise on the screen, away from the keypoint's own.
+    rays = _directions(angle - np.arange(DIRECTIONS) * 360 / DIRECTIONS)
+    histograms = descriptor.reshape(GRID, GRID, DIRECTIONS)
+    tips = (
+        centres[:, :, None]
+        + 0.5 * cell * (histograms / histograms.max())[..., None] * rays[None, None]
+    )
+    starts = np.broadcast_to(centres[:, :, None], tips.shape)
+    segments = np.stack([starts, tips], axis=3).reshape(-1, 2, 2)
+    ax.add_collection(LineCollection(segments, colors=ORANGE, linewidths=1.6))
+    tip = xy + 2 * across
+    ax.annotate("", tip, xy, arrowprops={"arrowstyle": "->", "color": VERMILION, "lw": 1.6})
+    reach = 1.05 * np.sqrt(2) * GRID / 2 * cell
+    ax.set_xlim(xy[0] - reach, xy[0] + reach)
+    ax.set_ylim(xy[1] + reach, xy[1] - reach)
+
+
+def draw_histograms(ax: Axes, descriptor: np.ndarray) -> None:
+    """The 128 values as bars, the cells in reading order, rows of cells parted by lines."""
+    per_row = GRID * DIRECTIONS
+    shades = np.where(np.arange(GRID * per_row) // DIRECTIONS % 2, SKY, BLUE)
+    ax.bar(np.arange(len(descriptor)), descriptor, width=1.0, color=shades)
+    for row in range(1, GRID):
+        ax.axvline(row * per_row - 0.5, color="#444444", linewidth=0.8)
+    ax.set_xlim(-0.5, len(descriptor) - 0.5)
+    ax.set_xticks(
+        (np.arange(GRID) + 0.5) * per_row - 0.5, [f"ряд {row + 1}" for row in range(GRID)]
+    )
+    ax.tick_params(axis="x", length=0)
+    ax.grid(visible=False, axis="x")
+
+
+def draw_matches(
+    ax: Axes,
+    images: Sequence[np.ndarray],
+    first: np.ndarray,
+    second: np.ndarray,
+    good: np.ndarray,
+    gap: int = 12,
+) -> None:
+    """Two photographs side by side and a line for each match.
+
+    Parameters
+    ----------
+    images : two grey images, uint8 (H, W); they may differ in size.
+    first, second : ends of the matches in each image's own pixels, shape (M, 2).
+    good : bool, shape (M,): those are drawn solid blue over the others, thin dashed vermilion.
+    gap : pixels of white between the photographs.
+    """
+    height = max(image.shape[0] for image in images)
+    left = images[0].shape[1]
+    canvas = np.full((height, left + gap + images[1].shape[1]), 255, dtype=np.uint8)
+    canvas[: images[0].shape[0], :left] = images[0]
+    canvas[: images[1].shape[0], left + gap :] = images[1]
+    show_photo(ax, canvas)
+    ends = np.stack([first, second + np.array([left + gap, 0])], axis=1)
+    looks = (
+        (~good, VERMILION, {"linewidths": 0.8, "alpha": 0.8, "linestyles": (0, (4, 2))}),
+        (good, SKY, {"linewidths": 1.0}),
+    )
+    for chosen, color, look in looks:
+        ax.add_collection(LineCollection(ends[chosen], colors=color, **look))
+        ax.scatter(*ends[chosen].reshape(-1, 2).T, s=7, color=color, linewidths=0)
+
+
+def spread(
+    xy: np.ndarray,
+    size: np.ndarray,
+    response: np.ndarray,
+    shape: tuple[int, ...],
+    count: int,
+    smallest: float = 6.0,
+) -> np.ndarray:
+    """Numbers of ``count`` strong keypoints that lie apart, with their whole patch in the image.
+
+    Parameters
+    ----------
+    shape : (H, W, …) of the image.
+    smallest : keypoints of a smaller diameter (px) are passed over: their patch is too small to
+        draw in.
+    """
+    reach = CELL_SIGMAS * size / 2 * GRID / 2 * np.sqrt(2)
+    far = np.minimum(xy, np.array([shape[1], shape[0]]) - 1 - xy).min(axis=1)
+    candidates = np.flatnonzero((far >= reach) & (size >= smallest))
+    chosen: list[int] = []
+    for index in candidates[np.argsort(-response[candidates], kind="stable")]:
+        apart = all(
+            np.hypot(*(xy[index] - xy[other])) > reach[index] + reach[other] for other in chosen
+        )
+        if apart:
+            chosen.append(int(index))
+        if len(chosen) == count:
+            break
+    return np.array(chosen, dtype=int)
+
+
+def _directions(angle: np.ndarray) -> np.ndarray:
+    """Unit vectors (N, 2) of angles in degrees, clockwise on the screen (y down)."""
+    radians = np.deg2rad(angle)
+    return np.stack([np.cos(radians), np.sin(radians)], axis=-1)

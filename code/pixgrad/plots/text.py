@@ -1,0 +1,52 @@
+"""Numbers, tables and code in Russian typography, for the cells of the chapters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+
+from IPython.display import Markdown
+
+NBSP = "\N{NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float, digits: int = 0) -> str:
+    """Decimal comma, groups of three from 10 000 on, a true minus: ``12 345,6``."""
+    text = f"{abs(value):,.{digits}f}"
+    whole, _, part = text.partition(".")
+    whole = whole.replace(",", NBSP if abs(value) >= 10_000 else "")
+    sign = MINUS if value < 0 and text.strip("0.,") else ""
+    return sign + whole + ("," + part if part else "")
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share 0 … 1 as ``25 %``."""
+    return f"{number(100 * share, digits)}{NBSP}%"
+
+
+def interval(low: float, high: float, digits: int = 0) -> str:
+    """A range ``0,2–0,4`` (en dash, as ranges of numbers are set)."""
+    return f"{number(low, digits)}–{number(high, digits)}"
+
+
+def plural(count: int, one: str, few: str, many: str) -> str:
+    """The number with its noun: ``1 точка``, ``3 точки``, ``12 точек``."""
+    tens, ones = count % 100, count % 10
+    form = many
+    if not 11 <= tens <= 14 and ones == 1:
+        form = one
+    elif not 11 <= tens <= 14 and 2 <= ones <= 4:
+        form = few
+    return f"{number(count)}{NBSP}{form}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
+    """A Markdown table: the first column to the left, the others (numbers) to the right."""
+    rule = [":---"] + ["---:"] * (len(header) - 1)
+    return Markdown("\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)))
+
+
+def source(function: Callable) -> Markdown:
+    """The code of a function as it runs."""
+    return Markdown(f"```python\n{inspect.getsource(function).rstrip()}\n```")
