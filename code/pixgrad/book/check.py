@@ -1,0 +1,39 @@
+"""``pixgrad check``: the linter that Quarto lacks. Every finding has a file and a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from pixgrad.book import project as projects
+from pixgrad.book.rules import cells, config, references, text
+from pixgrad.book.rules.pages import Book, Finding, Rule
+
+RULES: tuple[Rule, ...] = (*config.RULES, *references.RULES, *text.RULES, *cells.RULES)
+
+
+def check_book(root: Path | str) -> None:
+    """Print the findings, one a line.
+
+    Raises
+    ------
+    typer.Exit : with code 1 if there are any.
+    SourceError : the book cannot be read at all.
+    """
+    book = Book(projects.load(root))
+    found = findings(book)
+    for finding in found:
+        typer.echo(str(finding))
+    if found:
+        raise typer.Exit(1)
+    typer.echo(
+        f"всё в порядке: страниц {len(book.pages)}, "
+        f"ячеек {sum(len(page.cells) for page in book.pages)}, "
+        f"формул {text.count_formulas(book)}, ссылок {references.count_references(book)}"
+    )
+
+
+def findings(book: Book) -> list[Finding]:
+    """All findings in the order of files and lines."""
+    return sorted({finding for rule in RULES for finding in rule(book)})

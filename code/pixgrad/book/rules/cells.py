@@ -1,0 +1,220 @@
+"""Cells: options, captions, alternative text, comments, and how their code reads files."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator, Mapping
+
+from pixgrad.book.options import CELL_OPTIONS
+from pixgrad.book.rules.pages import CROSSREF, Book, Finding, Page, PageCell, names
+
+_LABEL = re.compile(r"[A-Za-z][\w-]*\Z", re.A)
+_UNLABELLED_FIGURE = re.compile(
+    r"!\[[^\]]*\]\([^)\s]*/cell-(?P<number>\d+)-output[^)]*\)(?P<attributes>\{[^}]*\})?"
+)
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_CYRILLIC = re.compile(r"[А-яЁё]")
+_CAPTION_OF = {"fig-cap": "fig-", "tbl-cap": "tbl-"}
+
+UNSEEN_READERS = names(
+    "cv2.imread cv2.imreadmulti cv2.VideoCapture cv2.FileStorage pyarrow torchvision.io "
+    "pandas.read_parquet pandas.read_feather pandas.read_orc torch.jit.load h5py.File "
+    "netCDF4.Dataset sqlite3.connect subprocess multiprocessing os.system os.popen os.exec "
+    "os.spawn os.posix_spawn os.fork urllib.request requests httpx aiohttp socket ftplib "
+    "torch.hub huggingface_hub"
+)
+"""Calls that read files, or let others read them, without Python's ``open`` event."""
+
+SEEN_READERS = names(
+    "open io.open os.open numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap "
+    "pandas.read_ PIL.Image.open imageio skimage.io skimage.data matplotlib.pyplot.imread "
+    "matplotlib.image.imread torch.load torchvision.datasets sklearn.datasets.fetch_ "
+    "sklearn.datasets.load_ json.load pickle.load"
+)
+"""Calls that raise the ``open`` event: refused only in a book that names its own readers."""
+_READING_METHODS = ("read_text", "read_bytes")
+
+
+def cell_options(book: Book) -> Iterator[Finding]:
+    """Quarto ignores an unknown option, one of the wrong type, and one below the first code."""
+    for page, cell in _cells(book):
+        if cell.error:
+            yield page.finding(cell.error.line or cell.cell.line, cell.error.message)
+        for option, value in cell.options.items():
+            known = CELL_OPTIONS.get(option)
+            if known is None:
+                yield page.finding(cell.line_of(option), f"неизвестный параметр ячейки «{option}»")
+            elif not _has_type(value, known):
+                needed = " или ".join(_TYPE_NAMES[kind] for kind in known)
+                yield page.finding(
+                    cell.line_of(option), f"параметр «{option}»: {value!r}, а нужно {needed}"
+                )
+        for offset, line in enumerate(cell.cell.source.split("\n")):
+            if line.startswith("#|"):
+                yield page.finding(
+                    cell.cell.source_line + offset, f"«{line}» ниже кода: параметр не действует"
+                )
+
+
+def cell_labels(book: Book) -> Iterator[Finding]:
+    """A label of the wrong form or kind gives a figure without a number."""
+    for page, cell in _cells(book):
+        line, label = cell.line_of("label"), cell.label
+        if label and not _LABEL.match(label):
+            yield page.finding(line, f"метка «{label}»: можно латинские буквы, цифры, «-» и «_»")
+        prefix = re.match(CROSSREF, label)
+        if prefix and label.startswith(prefix[0] + "-") and prefix[0] not in ("fig", "tbl", "lst"):
+            yield page.finding(line, f"метка {label}: у ячейки бывают fig-, tbl- и lst-")
+        for option, kind in _CAPTION_OF.items():
+            if option in cell.options and not label.startswith(kind):
+                yield page.finding(
+                    cell.line_of(option), f"подпись {option} без метки {kind}…: номера не будет"
+                )
+
+
+def captions(book: Book) -> Iterator[Finding]:
+    """Quarto takes figures and tables without a caption, and figures without alternative text."""
+    for page, cell in _cells(book):
+        line = cell.line_of("label")
+        for option, kind in _CAPTION_OF.items():
+            if cell.label.startswith(kind) and not cell.options.get(option):
+                yield page.finding(line, f"у {cell.label} нет подписи ({option})")
+        if cell.label.startswith("fig-") and not cell.options.get("fig-alt"):
+            yield page.finding(line, f"у {cell.label} нет описания для незрячих (fig-alt)")
+    for page in book.pages:
+        cells = {cell.number: cell for cell in page.cells}
+        for match in _UNLABELLED_FIGURE.finditer(page.frozen):
+            # The first cell of Quarto's notebook is its own set-up: names start with 2.
+            cell = cells.get(int(match["number"]) - 1)
+            if cell and "fig-alt=" not in (match["attributes"] or ""):
+                yield page.finding(
+                    cell.cell.line, "ячейка рисует без описания для незрячих (label, fig-alt)"
+                )
+
+
+def english_comments(book: Book) -> Iterator[Finding]:
+    """The reader of a Russian chapter gets Russian comments; short labels may stay English."""
+    for page, cell in _cells(book):
+        for line, comment in _comments(cell):
+            if not _CYRILLIC.search(comment) and len(_WORD.findall(comment)) > 3:
+                yield page.finding(line, f"комментарий не по-русски: {comment}")
+
+
+def file_readers(book: Book) -> Iterator[Finding]:
+    """What a cell reads past the recorder would not make the chapter stale when it changes."""
+    own = book.project.get("pixgrad", "readers", default=[])
+    instead = (
+        f"читайте через {' или '.join(own)}"
+        if own
+        else "читайте через open(), PIL или numpy: их видно"
+    )
+    refused = (*UNSEEN_READERS, *(SEEN_READERS if own else ()))
+    for page in book.pages:
+        imported: dict[str, str] = {}
+        for cell in page.cells:
+            yield from _reader_calls(page, cell, imported, refused, bool(own), instead)
+
+
+RULES = (cell_options, cell_labels, captions, english_comments, file_readers)
+
+_TYPE_NAMES = {
+    bool: "true или false",
+    str: "строка",
+    list: "список [ ]",
+    int: "целое число",
+    float: "число",
+}
+
+
+def _cells(book: Book) -> Iterator[tuple[Page, PageCell]]:
+    for page in book.pages:
+        for cell in page.cells:
+            yield page, cell
+
+
+def _has_type(value: object, known: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return bool in known
+    return isinstance(value, known)
+
+
+def _comments(cell: PageCell) -> Iterator[tuple[int, str]]:
+    """(line, comment) of a Python cell."""
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(_python(cell)).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return
+    for token in tokens:
+        if token.type == tokenize.COMMENT and not re.match(r"#\s*(noqa|type:|fmt:)", token.string):
+            yield cell.cell.source_line + token.start[0] - 1, token.string
+
+
+def _python(cell: PageCell) -> str:
+    """The cell with IPython's line magics blanked."""
+    return re.sub(r"^(\s*)(?:%{1,2}[A-Za-z]|!).*$", r"\1pass", cell.cell.source, flags=re.M)
+
+
+def _reader_calls(
+    page: Page,
+    cell: PageCell,
+    imported: dict[str, str],
+    refused: tuple[str, ...],
+    methods: bool,
+    instead: str,
+) -> Iterator[Finding]:
+    for offset, line in enumerate(cell.cell.source.split("\n")):
+        if re.match(r"\s*!", line):
+            yield page.finding(
+                cell.cell.source_line + offset, f"«{line.strip()}» запускает процесс: {instead}"
+            )
+    try:
+        tree = ast.parse(_python(cell))
+    except SyntaxError as error:
+        line = cell.cell.source_line + (error.lineno or 1) - 1
+        yield page.finding(line, f"ошибка Python: {error.msg}")
+        return
+    imported.update(_imports(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = _dotted(node.func, imported)
+            method = isinstance(node.func, ast.Attribute) and node.func.attr in _READING_METHODS
+            if any(_matches(called, name) for name in refused) or (methods and method):
+                line = cell.cell.source_line + node.lineno - 1
+                yield page.finding(
+                    line, f"{ast.unparse(node.func)}(…) читает мимо учёта: {instead}"
+                )
+
+
+def _imports(tree: ast.AST) -> Mapping[str, str]:
+    """Local name -> full dotted name of what a cell imports."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.split(".")[0]
+                found[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return found
+
+
+def _dotted(node: ast.AST, imported: Mapping[str, str]) -> str:
+    """The full dotted name of what is called, "" if it is no plain name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    return ".".join([imported.get(node.id, node.id), *reversed(parts)])
+
+
+def _matches(called: str, name: str) -> bool:
+    """Whether a call is ``name``, lies in the module ``name``, or begins with ``name…_``."""
+    if name.endswith("_") or name in ("os.exec", "os.spawn"):
+        return called.startswith(name)
+    return called == name or called.startswith(name + ".")
