@@ -81,6 +81,11 @@ def markdown(project: Project, chapter: Chapter, fmt: frozen.Format) -> str:
     ------
     SourceError : a variable without a value; another shortcode.
     """
+    return expand(project, chapter, frozen.markdown(project, chapter, fmt))
+
+
+def expand(project: Project, chapter: Chapter, text: str) -> str:
+    """``{{< var … >}}`` outside code replaced by their values (errors as in ``markdown``)."""
 
     def value(match: re.Match) -> str:
         found = project.variable(match["name"])
@@ -92,12 +97,9 @@ def markdown(project: Project, chapter: Chapter, fmt: frozen.Format) -> str:
             )
         return found
 
-    def expand(line: str) -> str:
-        return _ESCAPED.sub(r"\1", _VAR.sub(value, line))
-
     return "".join(
-        line if is_code else expand(line)
-        for is_code, line in _lines(frozen.markdown(project, chapter, fmt))
+        line if is_code else _ESCAPED.sub(r"\1", _VAR.sub(value, line))
+        for is_code, line in _lines(text)
     )
 
 
