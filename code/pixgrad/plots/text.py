@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from IPython.display import Markdown
 
+from pixgrad.statistics import student_interval
+
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 
@@ -28,6 +30,20 @@ def percent(share: float, digits: int = 0) -> str:
 def interval(low: float, high: float, digits: int = 0) -> str:
     """A range ``0,2–0,4`` (en dash, as ranges of numbers are set)."""
     return f"{number(low, digits)}–{number(high, digits)}"
+
+
+def power(value: float, digits: int = 1) -> str:
+    """A tiny or huge number as a formula: ``$2{,}2 \\cdot 10^{-16}$``; 0 stays 0."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    return f"${mantissa.replace('.', '{,}')} \\cdot 10^{{{int(exponent)}}}$"
+
+
+def mean_interval(values: Sequence[float], digits: int = 0) -> str:
+    """``0,143 ± 0,002``: the mean of independent runs and its 95 % Student half-width."""
+    mean, half = student_interval(values)
+    return f"{number(mean, digits)}{NBSP}±{NBSP}{number(half, digits)}"
 
 
 def plural(count: int, one: str, few: str, many: str) -> str:

@@ -1,0 +1,120 @@
+"""The table that a hand-written gradient has to pass: against PyTorch and finite differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pixgrad.backprop.gradcheck import gradcheck, numerical_gradient
+from pixgrad.backprop.layers import Layer
+from pixgrad.backprop.losses import MSE, CrossEntropy
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One hand-written gradient.
+
+    Attributes
+    ----------
+    layer : name of the layer or loss.
+    gradient : "input", "weight" or "bias".
+    exact : every bit equal to PyTorch's.
+    torch_difference : max \\|ours - PyTorch's\\|.
+    finite_difference : max \\|ours - central difference\\| / max(1, \\|central difference\\|).
+    """
+
+    layer: str
+    gradient: str
+    exact: bool
+    torch_difference: float
+    finite_difference: float
+
+
+def compare_layer(layer: Layer, x: np.ndarray, module, seed: int = 0) -> list[Comparison]:
+    """Compare all gradients of a float64 ``layer`` at ``x`` with those of a ``torch.nn.Module``.
+
+    Parameters
+    ----------
+    layer : ours; its weight and bias are copied into ``module``.
+    x : input, float64.
+    module : PyTorch's counterpart in float64, without randomness.
+    seed : of the gradient dy that arrives from above.
+    """
+    import torch
+
+    with torch.no_grad():
+        for name in ("weight", "bias"):
+            if getattr(layer, name) is not None:
+                getattr(module, name).copy_(torch.from_numpy(getattr(layer, name)))
+    x_torch = torch.from_numpy(x.copy()).requires_grad_()
+    dy = np.random.default_rng(seed).standard_normal(layer.forward(x).shape)
+    module(x_torch).backward(torch.from_numpy(dy))
+    ours = {"input": layer.backward(dy), **layer.grads}
+    theirs = {"input": x_torch.grad}
+    theirs |= {name: getattr(module, name).grad for name in layer.grads}
+    numerical = gradcheck(layer, x, seed=seed)
+    return [
+        _compare(layer.name, name, gradient, theirs[name].numpy(), numerical[name])
+        for name, gradient in ours.items()
+    ]
+
+
+def compare_loss(
+    loss: CrossEntropy | MSE, prediction: np.ndarray, target: np.ndarray, step: float = 1e-5
+) -> Comparison:
+    """The same for a loss function and its gradient by ``prediction`` (N, K), float64."""
+    import torch
+    from torch.nn import functional
+
+    function = functional.cross_entropy if isinstance(loss, CrossEntropy) else functional.mse_loss
+    prediction_torch = torch.from_numpy(prediction.copy()).requires_grad_()
+    function(prediction_torch, torch.from_numpy(target)).backward()
+    loss.forward(prediction, target)
+    ours = loss.backward()
+    numerical = np.empty_like(ours)
+    for index in np.ndindex(*ours.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = prediction.copy()
+            moved[index] += sign * step
+            ends.append(loss.forward(moved, target))
+        numerical[index] = (ends[0] - ends[1]) / (2 * step)
+    scale = np.maximum(1, np.abs(numerical))
+    worst = float(np.max(np.abs(ours - numerical) / scale))
+    return _compare(type(loss).__name__, "input", ours, prediction_torch.grad.numpy(), worst)
+
+
+def difference_errors(layer: Layer, x: np.ndarray, steps: np.ndarray, seed: int = 0) -> np.ndarray:
+    """How wrong central differences themselves are, for each step h.
+
+    Parameters
+    ----------
+    layer : layer or network of any float type.
+    x : its input, of the same type.
+    steps : h, (S,).
+
+    Returns
+    -------
+    (S,) max \\|central difference - analytic\\| / max \\|analytic\\| over the parameters; both in the
+    layer's own precision, the analytic gradient being exact to rounding.
+    """
+    r = np.random.default_rng(seed).standard_normal(layer.forward(x).shape).astype(x.dtype)
+    layer.backward(r)
+    errors = np.zeros(len(steps))
+    for name, array in layer.parameters().items():
+        analytic = layer.gradients()[name]
+        for place, step in enumerate(steps):
+            numerical = numerical_gradient(
+                lambda: np.sum(r * layer.forward(x)), array, x.dtype.type(step)
+            )
+            error = np.max(np.abs(numerical - analytic)) / np.max(np.abs(analytic))
+            errors[place] = max(errors[place], error)
+    return errors
+
+
+def _compare(
+    layer: str, gradient: str, ours: np.ndarray, theirs: np.ndarray, finite_difference: float
+) -> Comparison:
+    difference = float(np.max(np.abs(ours - theirs)))
+    return Comparison(layer, gradient, np.array_equal(ours, theirs), difference, finite_difference)

@@ -1,0 +1,110 @@
+"""Figures of the chapters on backpropagation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from pixgrad.backprop.compare import Comparison
+from pixgrad.plots import text
+from pixgrad.plots.style import BLUE, VERMILION
+
+_VALUE, _GRADIENT = BLUE, VERMILION
+_SIDE = {"input": "вход", "weight": "веса", "bias": "смещение"}
+
+
+def computational_graph(
+    ax: Axes,
+    places: Mapping[str, tuple[float, float]],
+    edges: Sequence[tuple[str, str]],
+    values: Mapping[str, float],
+    gradients: Mapping[str, float],
+    titles: Mapping[str, str],
+) -> None:
+    """Draw a graph of scalars: in each node its value, below it ∂L/∂node.
+
+    Parameters
+    ----------
+    places : node -> centre in axes of unit boxes.
+    edges : (from, to), the direction of the forward pass; the gradient runs against it.
+    values, gradients : node -> number.
+    titles : node -> formula in mathtext.
+    """
+    half_width, half_height = 0.46, 0.42
+    for name, (x, y) in places.items():
+        ax.add_patch(
+            FancyBboxPatch(
+                (x - half_width, y - half_height),
+                2 * half_width,
+                2 * half_height,
+                boxstyle="round,pad=0.02,rounding_size=0.1",
+                facecolor="white",
+                edgecolor="#57606a",
+            )
+        )
+        ax.text(x, y + 0.24, titles[name], ha="center", va="center", fontsize=11, color="#1f2328")
+        ax.text(x, y, _number(values[name]), ha="center", va="center", color=_VALUE)
+        ax.text(x, y - 0.25, _number(gradients[name]), ha="center", va="center", color=_GRADIENT)
+    for start, end in edges:
+        (x0, y0), (x1, y1) = places[start], places[end]
+        arrow = FancyArrowPatch(
+            (x0 + half_width + 0.03, y0),
+            (x1 - half_width - 0.03, y1),
+            arrowstyle="-|>",
+            mutation_scale=12,
+            color="#57606a",
+        )
+        ax.add_patch(arrow)
+    columns, rows = np.array(list(places.values())).T
+    ax.set_xlim(columns.min() - 0.6, columns.max() + 0.6)
+    ax.set_ylim(rows.min() - 0.6, rows.max() + 0.6)
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def norms_by_layer(
+    ax: Axes, norms: Mapping[str, np.ndarray], colors: Mapping[str, str], ylabel: str
+) -> None:
+    """Lines of the geometric mean over seeds with a band from the smallest to the largest.
+
+    Parameters
+    ----------
+    norms : label -> (seeds, depth).
+    colors : label -> colour.
+    """
+    for label, values in norms.items():
+        color = colors[label]
+        layers = np.arange(1, values.shape[1] + 1)
+        mean = np.exp(np.log(values).mean(axis=0))
+        ax.fill_between(layers, values.min(axis=0), values.max(axis=0), color=color, alpha=0.25)
+        ax.plot(layers, mean, color=color, marker="o", markersize=3.5, label=label)
+    ax.set_yscale("log")
+    ax.set_xlabel("номер слоя от входа")
+    ax.set_ylabel(ylabel)
+    ax.set_xticks(layers)
+
+
+def comparison_table(rows: Sequence[Comparison]) -> Markdown:
+    """One row a hand-written gradient: exact, close (to 1e-10), largest differences."""
+    return text.table(
+        ("слой", "градиент по", "точно", "близко", "разница с PyTorch", "с разностями"),
+        [
+            (
+                row.layer,
+                _SIDE[row.gradient],
+                "да" if row.exact else "нет",
+                "да" if row.torch_difference <= 1e-10 else "**нет**",
+                text.power(row.torch_difference),
+                text.power(row.finite_difference),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _number(value: float) -> str:
+    return text.number(value, 3)
