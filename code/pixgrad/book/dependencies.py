@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import sys
+import sysconfig
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from pixgrad.dataroot import data_root
 
@@ -26,6 +27,12 @@ _NOT_SOURCES = {
     "node_modules", "site_libs", "venv",
 }  # fmt: skip
 _SYSTEM = ("/usr", "/etc", "/proc", "/sys", "/dev", "/lib", "/lib64", "/bin", "/run", "/var")
+_LIBRARIES = tuple(
+    {
+        os.path.join(sysconfig.get_path(kind), "")
+        for kind in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+)
 _RACY_NS = 2_000_000_000
 """A file younger than this may change again within one tick of its clock: not remembered."""
 
@@ -35,10 +42,10 @@ class Digests:
 
     def __init__(self, root: Path) -> None:
         self._memory_path = root / ".cache" / "pixgrad" / "digests.json"
-        self._memory: Dict[str, list] = _load(self._memory_path)
+        self._memory: dict[str, list] = _load(self._memory_path)
         self._grown = False
 
-    def file(self, path: Path) -> Optional[str]:
+    def file(self, path: Path) -> str | None:
         """Digest of the content, None if there is no such file."""
         try:
             stat = path.stat()
@@ -62,7 +69,7 @@ class Digests:
             write_atomically(self._memory_path, json.dumps(self._memory))
 
 
-def listing_digest(path: Path) -> Optional[str]:
+def listing_digest(path: Path) -> str | None:
     """Digest of the names in a folder (hidden ones left out), None if there is no such folder."""
     try:
         names = sorted(n for n in os.listdir(path) if n[0] != "." and n != "__pycache__")
@@ -73,14 +80,16 @@ def listing_digest(path: Path) -> Optional[str]:
 
 def from_trace(
     trace: Mapping, root: Path, started_ns: int, digests: Digests
-) -> Dict[str, Dict[str, Optional[str]]]:
+) -> dict[str, dict[str, str | None]]:
     """What is kept of a chapter's trace: digests of its files and listings, its data sources.
 
     ``started_ns`` is when the kernel started: a file changed after that has no honest digest.
     """
-    files: Dict[str, Optional[str]] = {}
-    listings: Dict[str, Optional[str]] = {}
+    files: dict[str, str | None] = {}
+    listings: dict[str, str | None] = {}
     for path in [*trace["modules"], *trace["reads"]]:
+        if path.startswith(_LIBRARIES):  # thousands, once torch is imported
+            continue
         _add_file(files, Path(path), name_of(path, root), started_ns, digests)
     for path in trace["explicit"]:
         if os.path.isdir(path):
@@ -94,9 +103,7 @@ def from_trace(
     return {"files": files, "listings": listings, "sources": dict(trace["sources"])}
 
 
-def changes(
-    record: Mapping, root: Path, digests: Digests
-) -> Tuple[List[str], List[str]]:
+def changes(record: Mapping, root: Path, digests: Digests) -> tuple[list[str], list[str]]:
     """(names that differ from the record, names that cannot be verified: absent here).
 
     A file of the project is never "unverified": it travels with ``_freeze``.
@@ -114,7 +121,7 @@ def changes(
     return changed, unverified
 
 
-def name_of(path: str, root: Path) -> Optional[str]:
+def name_of(path: str, root: Path) -> str | None:
     """Portable name of a file that a chapter opened; None for what is not the book's business."""
     for kind, folder in (("data", data_root(root)), ("project", root)):
         relative = _inside(path, folder)
@@ -124,7 +131,7 @@ def name_of(path: str, root: Path) -> Optional[str]:
     return None if _is_noise(path) else f"file:{Path(os.path.realpath(path)).as_posix()}"
 
 
-def locate(name: str, root: Path) -> Optional[Path]:
+def locate(name: str, root: Path) -> Path | None:
     """Where a named file should be on this machine; None if even its folder is unknown."""
     kind, _, relative = name.partition(":")
     if kind == "project":
@@ -160,9 +167,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _add_file(
-    files: Dict[str, Optional[str]],
+    files: dict[str, str | None],
     path: Path,
-    name: Optional[str],
+    name: str | None,
     started_ns: int,
     digests: Digests,
 ) -> None:
@@ -178,7 +185,7 @@ def _add_file(
 
 def _explicit_name(path: str, root: Path) -> str:
     """A reader of the project named this file itself: it counts wherever it lies."""
-    candidates: Sequence[Tuple[str, Path]] = [
+    candidates: Sequence[tuple[str, Path]] = [
         *(("package", folder) for folder in _site_packages(root)),
         ("data", data_root(root)),
         ("project", root),
@@ -190,7 +197,7 @@ def _explicit_name(path: str, root: Path) -> str:
     return f"file:{Path(os.path.realpath(path)).as_posix()}"
 
 
-def _inside(path: str, folder: Path) -> Optional[str]:
+def _inside(path: str, folder: Path) -> str | None:
     """``path`` relative to ``folder`` if it lies there (as written, else with links resolved)."""
     for resolve in (os.path.abspath, os.path.realpath):
         try:
@@ -214,10 +221,10 @@ def _is_noise(path: str) -> bool:
     if any(_inside(path, Path(folder)) is not None for folder in folders):
         return True
     at_home = _inside(path, Path.home())
-    return at_home is not None and at_home.startswith(".") or "site-packages" in path
+    return "site-packages" in path or (at_home is not None and at_home.startswith("."))
 
 
-def _site_packages(root: Path) -> List[Path]:
+def _site_packages(root: Path) -> list[Path]:
     here = [Path(entry) for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
     return here + sorted(root.glob(".venv/lib/python3*/site-packages"))
 
@@ -230,7 +237,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _load(path: Path) -> Dict[str, list]:
+def _load(path: Path) -> dict[str, list]:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

@@ -5,7 +5,23 @@ Quarto ignores an unknown option without a word; ``freeze`` and ``check`` refuse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
+
+from pixgrad.book.project import cell_options
+from pixgrad.book.qmd import Cell
+from pixgrad.errors import SourceError
+
+EXECUTION_DEFAULTS: Mapping[str, Any] = {
+    "eval": True,
+    "error": False,
+    "include": True,
+    "echo": True,
+    "output": True,
+    "warning": True,
+}
+"""Options that ``execute:`` of ``_quarto.yml`` or of a chapter sets for all cells."""
 
 CELL_OPTIONS: Mapping[str, tuple[type, ...]] = {
     # execution
@@ -44,3 +60,54 @@ CELL_OPTIONS: Mapping[str, tuple[type, ...]] = {
     "layout-valign": (str,),
     "column": (str,),
 }
+
+_WORDS = {"echo": ("fenced",), "output": ("asis",), "code-fold": ("show",)}
+_LABEL = re.compile(r"[a-z][a-z0-9_.-]*")
+
+
+def of_cell(cell: Cell, file: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a cell, those of ``EXECUTION_DEFAULTS`` always present.
+
+    Raises
+    ------
+    SourceError : not Python, indented, an unknown option, a value of another type.
+    """
+    _check_fence(cell, file)
+    options, lines = cell_options(cell, file)
+    for name, value in options.items():
+        if name not in CELL_OPTIONS:
+            known = ", ".join(sorted(CELL_OPTIONS))
+            raise SourceError(
+                f"неизвестная настройка ячейки «{name}»; известны: {known}", file, lines[name]
+            )
+        _check_value(name, value, file, lines[name])
+    return {**EXECUTION_DEFAULTS, **defaults, **options}
+
+
+def _check_fence(cell: Cell, file: str) -> None:
+    if cell.language != "python":
+        raise SourceError(
+            f"ячейка на языке «{cell.language}» не поддерживается; нужен python", file, cell.line
+        )
+    if not cell.text.startswith("```"):
+        raise SourceError(
+            "ячейка должна начинаться со строки «```{python}» без отступа", file, cell.line
+        )
+
+
+def _check_value(name: str, value: Any, file: str, line: int) -> None:
+    types = CELL_OPTIONS[name]
+    fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+    if fits and isinstance(value, str) and name in _WORDS:
+        fits = value in _WORDS[name]
+    if not fits:
+        words = [*_WORDS.get(name, ()), *(_TYPE_NAMES[one] for one in types)]
+        expected = " или ".join(word for word in words if not (word == "текст" and name in _WORDS))
+        raise SourceError(f"настройка {name}: ожидалось {expected} вместо {value!r}", file, line)
+    if name == "label" and not _LABEL.fullmatch(value):
+        raise SourceError(
+            f"метка «{value}»: нужны строчные латинские буквы, цифры и знаки «-_.»", file, line
+        )
+
+
+_TYPE_NAMES = {bool: "true/false", str: "текст", list: "список", int: "целое число"}

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any
 
 from pixgrad.book import qmd
 from pixgrad.book.dependencies import Digests, changes, shown, write_atomically
@@ -39,11 +40,11 @@ class State:
     status: str
     cause: str = ""
     """The file that made it stale."""
-    unverified: Tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
     """Files it was made from that are absent here."""
 
 
-def assess(root: Path, chapters: Iterable[str], digests: Digests) -> List[State]:
+def assess(root: Path, chapters: Iterable[str], digests: Digests) -> list[State]:
     """The state of each chapter that has cells.
 
     Raises
@@ -60,7 +61,7 @@ def assess(root: Path, chapters: Iterable[str], digests: Digests) -> List[State]
     return states
 
 
-def read_records(root: Path) -> Dict[str, Any]:
+def read_records(root: Path) -> dict[str, Any]:
     """Chapter -> its record."""
     path = _records_path(root)
     try:
@@ -83,7 +84,7 @@ def write_records(root: Path, records: Mapping[str, Any]) -> None:
     )
 
 
-def settings(root: Path) -> Dict[str, Optional[str]]:
+def settings(root: Path) -> dict[str, str | None]:
     """Digests of the settings that every chapter's execution depends on, by their file."""
     config, environment = root / "_quarto.yml", root / "_environment"
     blocks = execution_settings(config.read_text("utf-8")) if config.is_file() else ""
@@ -96,7 +97,7 @@ def settings(root: Path) -> Dict[str, Optional[str]]:
 
 def execution_settings(yaml_text: str) -> str:
     """The lines of a YAML text that tell how to execute: fig-*, execute, jupyter, execute-dir."""
-    kept: List[str] = []
+    kept: list[str] = []
     inside = False
     for line in yaml_text.splitlines():
         line = line.rstrip()
@@ -115,7 +116,7 @@ def cells_digest(document: qmd.Document) -> str:
     return _digest("\0".join(parts))
 
 
-def results_digest(root: Path, chapter: str, spans: Mapping[str, str]) -> Optional[str]:
+def results_digest(root: Path, chapter: str, spans: Mapping[str, str]) -> str | None:
     """Digest of the rendered cells and figures of a chapter, None if they are not whole."""
     digest = hashlib.sha256()
     folder = chapter_folder(root, chapter)
@@ -135,7 +136,7 @@ def chapter_folder(root: Path, chapter: str) -> Path:
     return root / "_freeze" / Path(chapter).with_suffix("")
 
 
-def read_frozen(root: Path, chapter: str, fmt: str) -> Optional[Dict[str, Any]]:
+def read_frozen(root: Path, chapter: str, fmt: str) -> dict[str, Any] | None:
     """``execute-results/<fmt>.json``, None if it is absent or broken."""
     path = chapter_folder(root, chapter) / "execute-results" / f"{fmt}.json"
     try:
@@ -144,11 +145,11 @@ def read_frozen(root: Path, chapter: str, fmt: str) -> Optional[Dict[str, Any]]:
         return None
 
 
-def encode_spans(spans: Iterable[Tuple[int, int]]) -> str:
+def encode_spans(spans: Iterable[tuple[int, int]]) -> str:
     return " ".join(f"{start}:{stop}" for start, stop in spans)
 
 
-def decode_spans(text: str) -> List[Tuple[int, int]]:
+def decode_spans(text: str) -> list[tuple[int, int]]:
     pairs = (item.split(":") for item in text.split())
     return [(int(start), int(stop)) for start, stop in pairs]
 
@@ -157,8 +158,8 @@ def _assess(
     root: Path,
     chapter: str,
     document: qmd.Document,
-    record: Optional[Mapping[str, Any]],
-    now: Mapping[str, Optional[str]],
+    record: Mapping[str, Any] | None,
+    now: Mapping[str, str | None],
     digests: Digests,
 ) -> State:
     if record is None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any
 
 from pixgrad.book import publish, qmd
 from pixgrad.book.staleness import (
@@ -67,7 +68,7 @@ def put(
         frozen = _frozen(chapter, fmt, document.md5, markdown)
         path = new / "execute-results" / f"{fmt}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(frozen, ensure_ascii=False, indent=2), "utf-8", newline="\n")
+        path.write_bytes(json.dumps(frozen, ensure_ascii=False, indent=2).encode("utf-8"))
     for name, content in figures.items():
         path = new / name
         path.parent.mkdir(exist_ok=True)
@@ -84,8 +85,8 @@ def put(
 def put_prose(root: Path, chapter: str, document: qmd.Document) -> None:
     """Set the edited prose of a chapter around its old cells; nothing is executed."""
     record = read_records(root)[chapter]
-    cells: Dict[str, List[str]] = {}
-    figures: Dict[str, bytes] = {}
+    cells: dict[str, list[str]] = {}
+    figures: dict[str, bytes] = {}
     for fmt, folder in FIGURES.items():
         markdown = read_frozen(root, chapter, fmt)["result"]["markdown"]
         cells[fmt] = [markdown[start:stop] for start, stop in decode_spans(record["spans"][fmt])]
@@ -106,9 +107,7 @@ def remove(root: Path, chapter: str) -> None:
             (root / "_freeze" / parent).rmdir()
 
 
-def assemble(
-    document: qmd.Document, cells: Sequence[str]
-) -> Tuple[str, List[Tuple[int, int]]]:
+def assemble(document: qmd.Document, cells: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
     """The executed markdown as Quarto writes it, and where each cell stands in it (characters)."""
     head = document.text[: len(document.text) - sum(len(block.text) for block in document.blocks)]
     text = _prose(head)
@@ -134,9 +133,9 @@ def _prose(text: str) -> str:
     return "\n".join(lines) + "\n\n" if lines else ""
 
 
-def _frozen(chapter: str, fmt: str, md5: str, markdown: str) -> Dict[str, Any]:
+def _frozen(chapter: str, fmt: str, md5: str, markdown: str) -> dict[str, Any]:
     files = PurePosixPath(chapter).stem + "_files"
-    result: Dict[str, Any] = {
+    result: dict[str, Any] = {
         "engine": "jupyter",
         "markdown": markdown,
         "supporting": [files if fmt == "html" else f"{files}/{FIGURES[fmt]}"],

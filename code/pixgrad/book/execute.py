@@ -1,0 +1,262 @@
+"""Run the cells of a chapter in a fresh kernel, or take them from jupyter-cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jupyter_cache
+import nbformat
+from jupyter_cache.base import CacheBundleIn
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from pixgrad.book import dependencies
+from pixgrad.book.dependencies import Digests
+from pixgrad.book.qmd import Cell
+from pixgrad.errors import PixgradError, SourceError
+
+_KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
+_KEPT_TRACE = "_pixgrad_tracer"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Quarto's figure settings; the defaults are those of its HTML format."""
+
+    width: float = 7
+    """Inches."""
+    height: float = 5
+    dpi: int = 96
+    format: str = "retina"
+    """png, retina, jpeg or svg."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What has to be executed."""
+
+    chapter: str
+    cells: tuple[Cell, ...]
+    options: tuple[Mapping[str, Any], ...]
+    """Options of each cell, defaults filled in."""
+    root: Path
+    folder: Path
+    """Where the kernel works (absolute)."""
+    figures: Figures
+    environment: Mapping[str, str]
+    """The variables of ``_environment``."""
+    timeout: int | None
+    """Seconds for one cell."""
+
+    @property
+    def key(self) -> str:
+        """Digest of all that the results depend on, the recorded files apart."""
+        what = {
+            "cells": [
+                [cell.source, options["eval"], options["error"], options.get("tags", [])]
+                for cell, options in zip(self.cells, self.options, strict=True)
+            ],
+            "folder": self.folder.relative_to(self.root).as_posix(),
+            "figures": vars(self.figures),
+            "environment": dict(self.environment),
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+async def run(
+    job: Job, digests: Digests, on_cell: Callable[[int], None]
+) -> tuple[NotebookNode, dict[str, Any]]:
+    """Execute the cells one by one; ``on_cell`` hears how many are done.
+
+    Returns
+    -------
+    (the executed notebook: code cells only, the record of what they depended on)
+
+    Raises
+    ------
+    SourceError : a cell raised, ran too long or took the kernel down.
+    """
+    notebook = _notebook(job)
+    work = job.root / ".cache" / "pixgrad"
+    client = NotebookClient(notebook, timeout=job.timeout, kernel_name="python3")
+    transport = "ipc" if os.name == "posix" else "tcp"
+    client.km = AsyncKernelManager(kernel_name="python3", transport=transport)
+    started = time.time_ns()
+    try:
+        await client.async_start_new_kernel(cwd=str(job.folder), env=_kernel_environment(job, work))
+        await client.async_start_new_kernel_client()
+        await _silently(client, _setup(job.figures))
+        for index, (cell, options) in enumerate(zip(notebook.cells, job.options, strict=True)):
+            if options["eval"]:
+                await _execute(client, cell, index, job)
+            cell.execution_count = index + 1
+            on_cell(index + 1)
+        trace = await _trace(client, work / f"trace-{os.getpid()}-{id(job)}.json")
+    finally:
+        if client.kc:
+            client.kc.stop_channels()
+        if client.km.has_kernel:
+            await client.km.shutdown_kernel(now=True)
+    return notebook, dependencies.from_trace(trace, job.root, started, digests)
+
+
+class Cache:
+    """Executed notebooks by their code and by what they depended on.
+
+    Like a compiler cache: an entry is found by its code, then everything it read is compared with
+    what is there now, so that a module switched back and forth is not executed again.
+    """
+
+    def __init__(self, root: Path, digests: Digests) -> None:
+        place = os.environ.get("JUPYTERCACHE") or root / ".cache" / "jupyter-cache"
+        self._cache = jupyter_cache.get_cache(root / place)
+        self._root, self._digests = root, digests
+
+    def find(self, job: Job) -> tuple[NotebookNode, dict[str, Any]] | None:
+        """The executed notebook and its record, if nothing it depended on has changed."""
+        key = job.key
+        for entry in self._cache.list_cache_records():
+            if not entry.data or entry.data.get("key") != key:
+                continue
+            record = entry.data["record"]
+            if any(dependencies.changes(record, self._root, self._digests)):
+                continue
+            try:
+                return self._cache.get_cache_bundle(entry.pk).nb, record
+            except (KeyError, ValueError):  # its file was cut off by a kill
+                continue
+        return None
+
+    def add(self, job: Job, notebook: NotebookNode, record: Mapping[str, Any]) -> None:
+        """Keep an executed notebook, unless a file changed under its feet."""
+        if dependencies.CHANGED_WHILE_RUNNING in record["files"].values():
+            return
+        digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+        for cell in notebook.cells:
+            cell.metadata["pixgrad"] = {"key": job.key, "dependencies": digest}
+        bundle = CacheBundleIn(notebook, job.chapter, data={"key": job.key, "record": record})
+        self._cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def read_environment(path: Path) -> dict[str, str]:
+    """``KEY=value`` lines of ``_environment``, {} if there is no such file."""
+    if not path.is_file():
+        return {}
+    variables = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise SourceError(f"ожидалось ИМЯ=значение вместо «{line}»", path.name, number)
+        variables[name.strip()] = "".join(shlex.split(value, comments=True, posix=True))
+    return variables
+
+
+def _notebook(job: Job) -> NotebookNode:
+    cells = []
+    for cell, options in zip(job.cells, job.options, strict=True):
+        tags = [*options.get("tags", []), *(["raises-exception"] if options["error"] else [])]
+        cells.append(nbformat.v4.new_code_cell(cell.source, metadata={"tags": tags}))
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": _KERNELSPEC})
+
+
+def _kernel_environment(job: Job, work: Path) -> dict[str, str]:
+    """What the shell has set wins over ``_environment``, as in Quarto; the rest is for same bytes.
+
+    IPython starts without the user's profile, matplotlib without the user's settings.
+    """
+    environment = {**job.environment, **os.environ}
+    own = job.environment.get("PYTHONPATH", "")
+    folders = [str(job.root / folder) for folder in own.split(os.pathsep) if folder]
+    inherited = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join([*folders, *([inherited] if inherited else [])])
+    figures = job.figures
+    style_text = (
+        f"figure.figsize: {figures.width}, {figures.height}\n"
+        f"figure.dpi: {figures.dpi}\nsavefig.dpi: {figures.dpi}\nsvg.hashsalt: pixgrad\n"
+    )
+    style = work / f"matplotlibrc-{hashlib.sha256(style_text.encode()).hexdigest()[:8]}"
+    dependencies.write_atomically(style, style_text)
+    return {
+        **environment,
+        **({"PYTHONPATH": path} if path else {}),
+        "IPYTHONDIR": str(work / "ipython"),
+        "MATPLOTLIBRC": str(style),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": "0",
+    }
+
+
+def _setup(figures: Figures) -> str:
+    """One expression, so that no name is left in the chapter's namespace.
+
+    The figure format goes to IPython's settings: matplotlib need not be imported for it.
+    """
+    tracer = (files("pixgrad.book") / "tracer.py").read_text("utf-8")
+    code = (
+        "import sys, types\n"
+        f"module = sys.modules[{_KEPT_TRACE!r}] = types.ModuleType({_KEPT_TRACE!r})\n"
+        f"exec(compile({tracer!r}, {_KEPT_TRACE!r}, 'exec'), vars(module))\n"
+        f"shell.config.InlineBackend.figure_formats = {{{figures.format!r}}}\n"
+    )
+    return f"exec({code!r}, {{'shell': get_ipython()}})"
+
+
+async def _silently(client: NotebookClient, code: str) -> None:
+    """Run our own code: no history, no count."""
+    message = client.kc.execute(code, silent=True, store_history=False)
+    reply = await client.async_wait_for_reply(message)
+    if reply is None or reply["content"]["status"] != "ok":
+        raise PixgradError(f"ядро не выполнило служебный код: {reply and reply['content']}")
+
+
+async def _trace(client: NotebookClient, path: Path) -> dict[str, Any]:
+    await _silently(client, f"__import__('sys').modules[{_KEPT_TRACE!r}].trace.save({str(path)!r})")
+    trace = json.loads(path.read_text("utf-8"))
+    path.unlink()
+    return trace
+
+
+async def _execute(client: NotebookClient, cell: NotebookNode, index: int, job: Job) -> None:
+    try:
+        await client.async_execute_cell(cell, index)
+    except CellExecutionError as error:
+        raise _failure(job, index, f"{error.ename}: {error.evalue}", error.traceback) from None
+    except CellTimeoutError:
+        raise _failure(
+            job, index, f"не закончилась за {job.timeout} с (предел задаёт --timeout)"
+        ) from None
+    except DeadKernelError:
+        raise _failure(
+            job, index, "ядро Python умерло (не хватило памяти или сбой в библиотеке на C)"
+        ) from None
+
+
+def _failure(job: Job, index: int, what: str, traceback: str = "") -> SourceError:
+    """The chapter, the line of the failing statement and the source of its cell."""
+    cell = job.cells[index]
+    lines = cell.source.split("\n")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", traceback)
+    executed = sum(options["eval"] for options in job.options[: index + 1])
+    found = re.findall(rf"Cell In\[{executed}\], line (\d+)", plain)
+    failing = int(found[0]) if found else None
+    listing = "\n".join(
+        f"  {'>' if number == failing else ' '} {cell.source_line + number - 1:4} | {line}"
+        for number, line in enumerate(lines, start=1)
+    )
+    where = cell.line if failing is None else cell.source_line + failing - 1
+    return SourceError(f"ячейка {index + 1}: {what}\n{listing}", job.chapter, where)

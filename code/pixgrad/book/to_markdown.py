@@ -1,0 +1,340 @@
+"""Executed cells -> the markdown that Quarto's Jupyter engine writes, with the figures' files.
+
+The shapes are those of real ``_freeze`` samples (see the tests); what those do not show follows
+Quarto's documentation of cell options.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from nbformat import NotebookNode
+
+from pixgrad.book.execute import Figures
+from pixgrad.book.qmd import Cell
+from pixgrad.book.staleness import FIGURES
+from pixgrad.errors import SourceError
+
+_MARKDOWN, _HTML, _LATEX, _TEXT = "text/markdown", "text/html", "text/latex", "text/plain"
+_IMAGES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpeg"}
+_FORWARDED = (  # options that become attributes of the cell's div, as they are
+    "tags", "tbl-subcap", "layout-align", "layout-valign", "layout-ncol", "layout-nrow", "layout",
+    "tbl-cap", "tbl-colwidths",
+)  # fmt: skip
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_WARNING_PLACE = re.compile(r"^\S*ipykernel_\d+[/\\]\d+\.py:\d+: ", re.MULTILINE)
+
+
+@dataclass
+class Rendered:
+    """``cells``: markdown of each; ``figures``: ``figure-html/cell-2-output-1.png`` -> content."""
+
+    cells: list[str] = field(default_factory=list)
+    figures: dict[str, bytes] = field(default_factory=dict)
+
+
+def render(
+    chapter: str,
+    cells: Sequence[Cell],
+    options: Sequence[Mapping[str, Any]],
+    executed: Sequence[NotebookNode],
+    fmt: str,
+    figures: Figures,
+) -> Rendered:
+    """Markdown of all cells of a chapter in one format.
+
+    Parameters
+    ----------
+    options : of each cell, defaults filled in (``options.of_cell``).
+    executed : the notebook's cells with their outputs.
+    fmt : "html" or "typ".
+    """
+    rendered = Rendered()
+    seen: dict[str, int] = {}
+    for index, (cell, its_options, node) in enumerate(zip(cells, options, executed, strict=True)):
+        seen[cell.source] = seen.get(cell.source, 0) + 1
+        one = _Cell(chapter, cell, its_options, node, fmt, figures, index + 1, seen[cell.source])
+        rendered.cells.append(one.markdown())
+        rendered.figures.update(one.files)
+    return rendered
+
+
+@dataclass
+class _Cell:
+    chapter: str
+    cell: Cell
+    options: Mapping[str, Any]
+    node: NotebookNode
+    fmt: str
+    figure_settings: Figures
+    number: int
+    repeat: int
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def markdown(self) -> str:
+        if not self.options["include"]:
+            return "\n"
+        self.outputs = self._shown_outputs()
+        if not self.cell.source and not self.outputs:
+            return "\n"
+        self.captions, cell_caption = self._captions()
+        body = self._code() + (self._outputs() if self.options["output"] else "")
+        if body and (self._needs_div() or not self._as_is):
+            caption = f"\n{cell_caption}\n" if cell_caption else ""
+            body = f"::: {{{self._attributes()}}}\n{body}{caption}:::\n"
+        return body + "\n\n"
+
+    @property
+    def _as_is(self) -> bool:
+        return self.options["output"] == "asis"
+
+    @property
+    def _label(self) -> str:
+        return self.options.get("label", "")
+
+    def _shown_outputs(self) -> list[NotebookNode]:
+        has_image = any(self._mime(output) in _IMAGES for output in self.node.outputs)
+        return [
+            output
+            for output in self.node.outputs
+            if not (_is_stderr(output) and not self.options["warning"])
+            and not _is_plot_object(output, has_image)
+            and output.get("data") != {}
+        ]
+
+    def _captions(self) -> tuple[list[str], str | None]:
+        """(captions of the outputs in turn, caption of the whole cell)."""
+        caption, sub = self.options.get("fig-cap"), self.options.get("fig-subcap")
+        if isinstance(caption, list):
+            return list(caption), None
+        if not caption:
+            return [], None
+        if sub is None or sub is False:
+            return [caption], None
+        return ([""] if sub is True else [sub] if isinstance(sub, str) else list(sub)), caption
+
+    def _labels_div(self) -> bool:
+        """Whether the label goes to the cell (else to its only display)."""
+        displays = sum(_is_display(output) for output in self.outputs)
+        several = displays > 1 and not isinstance(self.options.get("fig-cap"), list)
+        nothing = not self.options["output"] or displays == 0
+        return nothing or several or self._label.startswith("tbl-")
+
+    def _needs_div(self) -> bool:
+        """What only a div can carry overrides ``output: asis``."""
+        return bool(
+            (self._label and self._labels_div())
+            or self._classes()
+            or any(name in self.options for name in _FORWARDED)
+            or self.options.get("fig-cap")
+        )
+
+    def _attributes(self) -> str:
+        parts = []
+        if self._label and self._labels_div():
+            parts.append(f"#{self._label}")
+        elif self.fmt == "html":
+            parts.append(f"#{self._id()}")
+        parts += [".cell", *self._classes()]
+        forwarded = [n for n in self.options if n in _FORWARDED]
+        for name in sorted(forwarded, key=lambda n: n not in ("tags", "tbl-subcap")):
+            value = self.options[name]
+            text = value if isinstance(value, str) else _javascript_json(value)
+            parts.append(name + "='" + text.replace("'", r"\'") + "'")
+        return " ".join([*parts, f"execution_count={self.number}"])
+
+    def _id(self) -> str:
+        """Quarto draws these at random; ours come from the code, so that bytes stay the same."""
+        if self._label:
+            return f"cell-{self._label}"
+        text = f"{self.repeat}\0{self.cell.source}"
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def _classes(self) -> list[str]:
+        own = self.options.get("classes", [])
+        classes = own.split() if isinstance(own, str) else [str(name) for name in own]
+        for option, prefix in (
+            ("column", "column-"),
+            ("cap-location", "caption-"),
+            ("fig-cap-location", "fig-cap-location-"),
+            ("tbl-cap-location", "tbl-cap-location-"),
+        ):
+            if option in self.options:
+                classes.append(prefix + self.options[option])
+        return [name if name.startswith(".") else "." + name for name in classes]
+
+    def _code(self) -> str:
+        echo = self.options["echo"]
+        if not echo:
+            return ""
+        source = self.cell.source
+        attributes = [".python", ".cell-code"]
+        if echo == "fenced":
+            kept = [o for o in self.cell.options_yaml.splitlines() if not re.match(r"echo:", o)]
+            shown = "".join(f"#| {line}\n" for line in kept)
+            body = source.rstrip() if kept else source.strip("\n").rstrip()
+            source = f"```{{{{python}}}}\n{shown}{body}\n```\n"
+            attributes = ["", ".cell-code"]
+        elif self.cell.options_yaml:
+            source = _without_leading_blank_lines(source)
+        if "lst-label" in self.options:
+            attributes.insert(0, "#" + self.options["lst-label"].lstrip("#"))
+        if "code-overflow" in self.options:
+            attributes.append(f".code-overflow-{self.options['code-overflow']}")
+        for name in ("lst-cap", "code-fold", "code-summary", "code-line-numbers"):
+            if name in self.options:
+                value = self.options[name]
+                text = _javascript_json(value) if isinstance(value, bool) else value
+                attributes.append(f'{name}="{text}"')
+        ticks = "`" * max(_leading_ticks(source) + 1, 4 if echo == "fenced" else 3)
+        return f"{ticks} {{{' '.join(attributes)}}}\n{source}\n{ticks}\n"
+
+    def _outputs(self) -> str:
+        text = ""
+        suffix = 1
+        for index, output in enumerate(self.outputs):
+            label = self._label
+            if label and self._labels_div() and _is_display(output):
+                label, suffix = f"{label}-{suffix}", suffix + 1
+            content = self._content(output, label, index)
+            if not self._as_is:
+                content = f"\n::: {{{self._output_attributes(output, label)}}}\n{content}:::\n"
+            text += content
+        return text
+
+    def _output_attributes(self, output: NotebookNode, label: str) -> str:
+        parts = []
+        image = self._mime(output) in _IMAGES
+        if label and _is_display(output) and not image and not self._label.startswith("tbl-"):
+            parts.append(f"#{label}")
+        kind = "display" if _is_display(output) else output.get("name", output.output_type)
+        parts += [".cell-output", f".cell-output-{kind}"]
+        if self._mime(output) in (_MARKDOWN, _LATEX):
+            parts.append(".cell-output-markdown")
+        if output.get("execution_count") is not None:
+            parts.append(f"execution_count={output.execution_count}")
+        return " ".join(parts)
+
+    def _content(self, output: NotebookNode, label: str, index: int) -> str:
+        if output.output_type == "stream":
+            if self._as_is and output.name == "stdout":
+                return output.text
+            return _fenced(_WARNING_PLACE.sub("", _plain(output.text)))
+        if output.output_type == "error":
+            return _fenced(_plain(f"{output.ename}: {output.evalue}"))
+        caption = self.captions.pop(0) if self.captions else ""
+        mime = self._mime(output)
+        if mime in _IMAGES:
+            return self._image(output, mime, label, caption, index)
+        data = output.data[mime]
+        below = f"\n{caption}\n" if caption else ""
+        if mime in (_MARKDOWN, _LATEX):
+            return f"{data}\n{below}"
+        if mime == _HTML:
+            return _fenced(data, "{=html}") + below
+        return _fenced(_plain(data)) + below
+
+    def _image(self, output: NotebookNode, mime: str, label: str, caption: str, index: int) -> str:
+        name = f"{self._label or f'cell-{self.number}'}-output-{index + 1}.{_IMAGES[mime]}"
+        data = output.data[mime]
+        content = data.encode() if mime == "image/svg+xml" else base64.b64decode(data)
+        folder = FIGURES[self.fmt]
+        self.files[f"{folder}/{name}"] = content
+        attributes = [f"#{label}"] if label else []
+        if mime == "image/png" and self.figure_settings.format == "retina":
+            attributes += _retina_size(content, self.figure_settings.dpi)
+        for option in ("fig-align", "fig-alt"):
+            value = self.options.get(option)
+            if isinstance(value, list):
+                value = value[index] if index < len(value) else None
+            if value:
+                attributes.append(option + "='" + value.replace("'", r"\'") + "'")
+        braces = f"{{{' '.join(attributes)}}}" if attributes else ""
+        files = PurePosixPath(self.chapter).stem + "_files"
+        return f"![{caption}]({files}/{folder}/{name}){braces}\n"
+
+    def _mime(self, output: NotebookNode) -> str | None:
+        """The form of a display that the format shows; None for streams and errors."""
+        if not _is_display(output):
+            return None
+        available = set(output.data)
+        latex = [_LATEX] if _is_math(output.data.get(_LATEX, "")) else []
+        html = [_HTML] if self.fmt == "html" else []
+        table = [_HTML] if re.search("<table.*</table", output.data.get(_HTML, ""), re.S) else []
+        for mime in (*html, _MARKDOWN, *latex, *_IMAGES, *table, _TEXT):
+            if mime in available:
+                return mime
+        raise SourceError(
+            f"вывод ячейки {self.number} такого вида не показать: {', '.join(sorted(available))}",
+            self.chapter,
+            self.cell.line,
+        )
+
+
+def _is_display(output: NotebookNode) -> bool:
+    return output.output_type in ("display_data", "execute_result")
+
+
+def _is_stderr(output: NotebookNode) -> bool:
+    return output.output_type == "stream" and output.name == "stderr"
+
+
+def _is_plot_object(output: NotebookNode, has_image: bool) -> bool:
+    """``[<matplotlib.lines.Line2D …>]``, the value of a plot's last line, is not shown."""
+    if output.output_type != "execute_result" or list(output.data) != [_TEXT]:
+        return False
+    text = output.data[_TEXT]
+    if has_image and "\n" not in text.rstrip("\n"):
+        return bool(re.fullmatch(r"[<(\[].*[>)\]]", text.strip()))
+    return text.startswith(("[<matplotlib", "<matplotlib", "<seaborn.", "<ggplot:"))
+
+
+def _is_math(latex: str) -> bool:
+    lines = latex.splitlines() or [""]
+    return (latex.startswith("$") and latex.endswith("$")) or (
+        lines[0].startswith("\\begin{") and "\\end{" in lines[-1]
+    )
+
+
+def _fenced(text: str, info: str = "") -> str:
+    ticks = "`" * max(_leading_ticks(text) + 1, 3)
+    return f"{ticks}{info}\n{text if text.endswith(chr(10)) else text + chr(10)}{ticks}\n"
+
+
+def _leading_ticks(text: str) -> int:
+    return max((len(found) for found in re.findall(r"^\s*(`+)", text, re.MULTILINE)), default=0)
+
+
+def _plain(text: str) -> str:
+    return _ANSI.sub("", text)
+
+
+def _without_leading_blank_lines(source: str) -> str:
+    lines = source.split("\n")
+    while len(lines) > 1 and not lines[0].strip():
+        del lines[0]
+    return "\n".join(lines)
+
+
+def _javascript_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _retina_size(png: bytes, dpi: int) -> list[str]:
+    """Half the pixels of a PNG drawn at twice the dpi, as it is to be shown."""
+    width, height = struct.unpack(">II", png[16:24])
+    position = png.find(b"pHYs")
+    if position < 0:
+        return []
+    per_metre = struct.unpack(">I", png[position + 4 : position + 8])[0]
+    if round(per_metre * 0.0254) != 2 * dpi:
+        return []
+    return [f"width={round(width / 2)}", f"height={round(height / 2)}"]
