@@ -52,7 +52,7 @@ _LANGUAGE: Mapping[str, str] = {
 class Label:
     """A place of the book that can be referred to.
 
-    ``number`` is "2.1", "2.1 (a)", "A.1", "" if unnumbered; ``kind`` is "fig", "tbl", "eq", "sec", …
+    ``number`` is "2.1", "2.1 (a)", "A.1", "" if unnumbered; ``kind`` is "fig", "tbl", "sec", …
     """
 
     id: str
@@ -85,7 +85,7 @@ def records(project: Project) -> dict[Path, dict[str, list]]:
     Returns
     -------
     chapter path -> {"labels": [{"id", "kind", "number", "title"}], "refs": [label], "cites": [key],
-    "dropped": [key]}; "dropped" are citations glued to a reference, which pandoc takes for its part.
+    "dropped": [key]}; a citation is dropped when it is glued to a reference, as in Quarto.
     """
     return pandoc.each(project, lambda chapter: _record(project, chapter))
 
@@ -131,7 +131,11 @@ def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
     return {
         "format": fmt,
         "chapter": chapter.number or "",
-        "number_depth": int(project.get("format", "html", "number-depth", default=6)),
+        "number_depth": int(
+            project.get(
+                "format", "html", "number-depth", default=project.get("number-depth", default=6)
+            )
+        ),
         "titles": _titles(project),
     }
 

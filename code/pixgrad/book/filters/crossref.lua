@@ -96,6 +96,14 @@ local function take_caption(body)
   return caption, body:walk { Figure = adopt, Table = adopt }, caption
 end
 
+local function set_widths(element, widths) -- tbl-colwidths="[20,80]", per cent
+  for column, width in ipairs(pandoc.json.decode(widths, false)) do
+    local spec = element.colspecs[column]
+    if spec then element.colspecs[column] = { spec[1], width / 100 } end
+  end
+  return element
+end
+
 local function float_div(element, kind)
   local id, code, body = element.identifier, pandoc.Blocks {}, pandoc.Blocks {}
   for _, block in ipairs(element.content) do
@@ -116,9 +124,12 @@ local function float_div(element, kind)
       return float(kind, id .. '-' .. count, caption_inlines(inner.caption), inner.content)
     end,
   }
-  local attributes = {}
+  local widths, attributes = element.attributes['tbl-colwidths'], {}
+  if widths then
+    body = body:walk { Table = function(inner) return set_widths(inner, widths) end }
+  end
   for name, value in pairs(element.attributes) do
-    if name:match '^layout' or name == 'fig-alt' then attributes[name] = value end
+    if name:match '^layout' or name:match 'location$' then attributes[name] = value end
   end
   local result = float(kind, id, caption, body, attributes)
   if not element.classes:includes 'cell' then return code .. { result } end
@@ -191,7 +202,10 @@ local shape = {
     return float('fig', id, {}, { pandoc.Plain { image } })
   end,
   Table = function(element)
-    if kind_of(element.identifier) ~= 'tbl' then return end
+    local widths = element.attributes['tbl-colwidths']
+    element.attributes['tbl-colwidths'] = nil
+    if widths then set_widths(element, widths) end
+    if kind_of(element.identifier) ~= 'tbl' then return element end
     local id, caption = element.identifier, caption_inlines(element.caption)
     element.identifier, element.caption = '', { long = {} }
     return float('tbl', id, caption, { element })

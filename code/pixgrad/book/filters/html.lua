@@ -1,0 +1,273 @@
+-- HTML with Quarto's ids and classes, from the shapes that crossref.lua made.
+-- $PIXGRAD_CHAPTER adds `code_fold`, `code_summary`, `offset` (the way to the site's root, "../")
+-- and `figures`: {prefix, folder}, where the pictures of the cells lie in _freeze.
+
+local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
+local stringify = pandoc.utils.stringify
+local NBSP = '\u{a0}'
+
+local function raw(html) return pandoc.RawBlock('html', html) end
+
+local function escape(text)
+  return (text:gsub('[&<>"]', { ['&'] = '&amp;', ['<'] = '&lt;', ['>'] = '&gt;', ['"'] = '&quot;' }))
+end
+
+local function div(classes, blocks, attributes)
+  return pandoc.Div(blocks, pandoc.Attr('', classes, attributes or {}))
+end
+
+local function take(attributes, name)
+  local value = attributes[name]
+  attributes[name] = nil
+  return value
+end
+
+-- Rows of pictures ----------------------------------------------------------------------------
+
+local function row_widths(attributes, count) -- list of rows, each a list of relative widths
+  local layout = take(attributes, 'layout')
+  local columns, rows = take(attributes, 'layout-ncol'), take(attributes, 'layout-nrow')
+  if layout then
+    local given = pandoc.json.decode(layout, false)
+    return type(given[1]) == 'table' and given or { given }
+  end
+  columns = tonumber(columns) or rows and math.ceil(count / tonumber(rows))
+  if not columns then return end
+  local widths = {}
+  for row = 1, math.ceil(count / columns) do
+    widths[row] = {}
+    for column = 1, columns do widths[row][column] = 1 end
+  end
+  return widths
+end
+
+local function lay_out(element)
+  local code, cells = pandoc.Blocks {}, pandoc.List {}
+  for _, block in ipairs(element.content) do
+    local is_code = block.t == 'CodeBlock' and block.classes:includes 'cell-code'
+    if is_code then code:insert(block) else cells:insert(block) end
+  end
+  if #cells == 1 and cells[1].t == 'Para' then -- pictures of one paragraph are cells, too
+    cells = cells[1].content:filter(function(inline) return inline.t == 'Image' end)
+    cells = cells:map(function(image) return pandoc.Plain { image } end)
+  end
+  local widths, next_cell = row_widths(element.attributes, #cells), 1
+  if not widths then return end
+  for _, row in ipairs(widths) do
+    local columns = pandoc.Blocks {}
+    for _, width in ipairs(row) do
+      local content = {}
+      if width > 0 then content, next_cell = { cells[next_cell] }, next_cell + 1 end
+      columns:insert(div({ 'quarto-layout-cell' }, content, { style = 'flex-grow: ' .. math.abs(width) }))
+    end
+    code:insert(div({ 'quarto-layout-row' }, columns))
+  end
+  for rest = next_cell, #cells do code:insert(cells[rest]) end
+  element.content = code
+  return element
+end
+
+-- Pictures and addresses ----------------------------------------------------------------------
+
+local function hide_caption(figure) -- what stands below a picture is not its alternative text
+  figure.content = figure.content:walk {
+    Image = function(image)
+      image.caption = {}
+      return image
+    end,
+  }
+  return figure
+end
+
+local function address(target)
+  if target:match '^/[^/]' then target = config.offset .. target:sub(2) end
+  if target:match '^%a[%w+.-]*:' then return target end
+  return (target:gsub('%.qmd$', '.html'):gsub('%.qmd#', '.html#'))
+end
+
+local function pixels(source) -- width and height, so that the page does not jump while loading
+  local path = source
+  if source:sub(1, #config.figures.prefix) == config.figures.prefix then
+    path = config.figures.folder .. source:sub(#config.figures.prefix + 1)
+  end
+  local file = io.open(path, 'rb')
+  if not file then return end
+  local is_known, size = pcall(pandoc.image.size, file:read 'a')
+  file:close()
+  return is_known and size or nil
+end
+
+local function image(element)
+  local alt = take(element.attributes, 'fig-alt')
+  if alt then element.caption = { pandoc.Str(alt) } end
+  element.src = address(element.src)
+  if not element.attributes.width and not element.attributes.height then
+    local size = pixels(element.src)
+    if size then
+      element.attributes.width, element.attributes.height = tostring(size.width), tostring(size.height)
+    end
+  end
+  return element
+end
+
+-- Figures, tables, listings -------------------------------------------------------------------
+
+local function float(figure)
+  if not figure.classes:includes 'float' then return end
+  local kind, number = figure.classes[2], figure.attributes.number
+  local is_sub = figure.classes:includes 'subfloat'
+  local caption = pandoc.utils.blocks_to_inlines(figure.caption.long)
+  local label = is_sub and '(' .. number .. ')' or config.titles[kind] .. NBSP .. number
+  if #caption > 0 then label = label .. (is_sub and ' ' or ': ') end
+  local place = take(figure.attributes, 'cap-location') or take(figure.attributes, kind .. '-cap-location')
+  local head = pandoc.Blocks {
+    raw(('<figcaption class="quarto-float-caption quarto-float-%s">'):format(kind)),
+    pandoc.Plain(pandoc.Inlines { pandoc.Str(label) } .. caption),
+    raw '</figcaption>',
+  }
+  local body = figure.content
+  local is_above = place == 'top' or not place and kind ~= 'fig'
+  body = is_above and head .. body or body .. head
+  local class = ('quarto-float quarto-float-%s%s figure'):format(kind, is_sub and ' quarto-subfloat' or '')
+  body:insert(1, raw(('<figure id="%s" class="%s">'):format(escape(figure.identifier), class)))
+  body:insert(raw '</figure>')
+  return body
+end
+
+local function wrap_table(element)
+  return div({ 'table-wrapper' }, { element })
+end
+
+-- Code ----------------------------------------------------------------------------------------
+
+local function code(block)
+  local fold = take(block.attributes, 'code-fold') or config.code_fold
+  local summary = take(block.attributes, 'code-summary') or config.code_summary
+  local file, overflow = take(block.attributes, 'filename'), take(block.attributes, 'code-overflow')
+  if take(block.attributes, 'code-line-numbers') == 'true' then block.classes:insert 'numberLines' end
+  if overflow then block.classes:insert('code-overflow-' .. overflow) end
+  local blocks = pandoc.Blocks { block }
+  if file then blocks:insert(1, div({ 'code-with-filename-file' }, { pandoc.Plain { pandoc.Code(file) } })) end
+  if block.classes:includes 'cell-code' and (fold == 'true' or fold == 'show') then
+    local open = fold == 'show' and ' open' or ''
+    blocks:insert(1, raw(('<details class="code-fold"%s><summary>%s</summary>'):format(open, escape(summary))))
+    blocks:insert(raw '</details>')
+  end
+  return blocks
+end
+
+-- Callouts, tabs, theorems --------------------------------------------------------------------
+
+local function callout(element, name)
+  local title, body = element.content[1].content[1].content, element.content[2].content
+  local default = config.titles['callout-' .. name]
+  local header = pandoc.Blocks { div({ 'callout-icon-container' }, {}) }
+  if stringify(title) ~= default then
+    header:insert(pandoc.Plain { pandoc.Span(default .. ':', { class = 'visually-hidden' }) })
+  end
+  header:insert(div({ 'callout-title-container' }, { pandoc.Plain(title) }))
+  local collapse = take(element.attributes, 'collapse')
+  local style = take(element.attributes, 'appearance') or 'default'
+  element.attributes.icon = nil
+  element.classes:extend { 'callout', 'callout-style-' .. style, 'callout-titled' }
+  body = div({ 'callout-body-container', 'callout-body' }, body)
+  if not collapse then
+    element.content = { div({ 'callout-header' }, header), body }
+    return element
+  end
+  local open = collapse == 'false' and ' open' or ''
+  header:insert(1, raw(('<details class="callout-collapse"%s><summary class="callout-header">'):format(open)))
+  element.content = header .. { raw '</summary>', body, raw '</details>' }
+  return element
+end
+
+local tabsets = 0
+
+local function tabset(element)
+  tabsets = tabsets + 1
+  local names, panes = pandoc.Blocks { raw '<ul class="nav nav-tabs" role="tablist">' }, pandoc.Blocks {}
+  for index, tab in ipairs(element.content) do
+    local id = ('tabset-%d-%d'):format(tabsets, index)
+    local head = tab.content:remove(1)
+    names:extend {
+      raw(('<li class="nav-item" role="presentation"><a class="nav-link" id="%s-tab" href="#%s" role="tab" aria-controls="%s">'):format(id, id, id)),
+      head.content[1],
+      raw '</a></li>',
+    }
+    panes:insert(pandoc.Div(tab.content, pandoc.Attr(id, { 'tab-pane' }, { role = 'tabpanel', ['aria-labelledby'] = id .. '-tab' })))
+  end
+  names:insert(raw '</ul>')
+  element.content = names .. { div({ 'tab-content' }, panes) }
+  return element
+end
+
+local function titled(element, name, delimiter, style)
+  local class = name == 'theorem' and 'theorem-title' or 'proof-title'
+  local label = pandoc.Inlines { pandoc.Str(delimiter.word) }
+  local first = element.content[1]
+  if first and first.t == 'Div' and first.classes:includes 'theorem-title' then
+    label = label .. { pandoc.Str ' (' } .. first.content[1].content .. { pandoc.Str ')' }
+    element.content:remove(1)
+  end
+  local head = pandoc.Inlines { pandoc.Span({ style(label), pandoc.Str(delimiter.stop) }, { class = class }), pandoc.Space() }
+  first = element.content[1]
+  if first and first.t == 'Para' then
+    first.content = head .. first.content
+  else
+    element.content:insert(1, pandoc.Para(head))
+  end
+  return element
+end
+
+local function block(element)
+  for _, class in ipairs(element.classes) do
+    local name = class:match '^callout%-(%a+)$'
+    if name and config.titles[class] then return callout(element, name) end
+    if class == 'panel-tabset' then return tabset(element) end
+    if class == 'proof' or class == 'remark' or class == 'solution' then
+      if class ~= 'proof' then element.classes:insert(1, 'proof') end
+      return titled(element, class, { word = config.titles[class], stop = '.' }, pandoc.Emph)
+    end
+    if class == 'theorem' then
+      local number = take(element.attributes, 'number')
+      local word = config.titles[element.classes[#element.classes]] .. NBSP .. number
+      return titled(element, class, { word = word, stop = '' }, pandoc.Strong)
+    end
+  end
+end
+
+-- Headings, formulas, links -------------------------------------------------------------------
+
+local function heading(element)
+  local number = take(element.attributes, 'number')
+  if number then
+    local span = pandoc.Span({ pandoc.Str(number) }, { class = 'header-section-number' })
+    element.content = pandoc.Inlines { span, pandoc.Space() } .. element.content
+  end
+  return element
+end
+
+local function equation(span)
+  if not span.classes:includes 'equation' then return end
+  local math, number = span.content[1], take(span.attributes, 'number')
+  math.text = math.text .. ' \\qquad(' .. number .. ')'
+  return span
+end
+
+local function link(element)
+  element.target = address(element.target)
+  return element
+end
+
+function Pandoc(doc)
+  local first = doc.blocks:find_if(function(candidate) return candidate.t == 'Header' and candidate.level == 1 end)
+  if first then
+    doc.meta['chapter-title'] = pandoc.MetaInlines(first.content)
+    doc.blocks = doc.blocks:filter(function(candidate) return candidate ~= first end)
+  end
+  return doc
+    :walk({ Figure = hide_caption })
+    :walk({ Div = lay_out, Figure = lay_out })
+    :walk({ Image = image, Link = link, Span = equation, Header = heading, CodeBlock = code, Table = wrap_table })
+    :walk({ Div = block, Figure = float })
+end

@@ -1,0 +1,300 @@
+"""The embedded HTML engine: the site of the book from pandoc alone, with Quarto's ids and classes.
+
+One pandoc call a chapter (see ``crossref`` for the numbers), then a Jinja template for the page.
+Everything a page needs is copied beside it; it asks no other host for anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+from pixgrad.book import crossref, pandoc, supported
+from pixgrad.book.crossref import Label, relative
+from pixgrad.book.project import Chapter, Project
+from pixgrad.errors import SourceError
+
+LIBRARY = "site_libs"
+
+_MARKDOWN_TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
+_EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
+_REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
+_SEPARATOR = "<!--pixgrad-->"
+
+
+@dataclass(frozen=True)
+class Body:
+    """A converted chapter."""
+
+    title: str
+    """HTML of the heading, without its number."""
+    toc: str
+    body: str
+    files: list[str]
+    """Local files that the page shows or links to, as addresses relative to the page."""
+
+
+def build_html(project: Project, out_dir: Path) -> None:
+    """Write the whole site into ``out_dir`` (an empty folder).
+
+    Raises
+    ------
+    SourceError : anything in the book that cannot be shown as it is meant (file and line).
+    """
+    supported.require(project)
+    labels = crossref.index(project)
+    nocite = _all_citations(project)
+    bodies = pandoc.each(project, lambda chapter: _convert(project, chapter, labels, nocite))
+    names = {
+        chapter.path: _name(chapter, bodies[chapter.path].title) for chapter in project.chapters
+    }
+    template = _template()
+    for chapter in project.chapters:
+        page = out_dir / chapter.html_path
+        page.parent.mkdir(parents=True, exist_ok=True)
+        values = _page_values(project, chapter, bodies[chapter.path], names)
+        page.write_text(template.render(values), "utf-8")
+        for address in bodies[chapter.path].files:
+            _copy(_source(project, chapter, address), page.parent / unquote(address))
+    for asset in ("site.css", "site.js"):
+        _copy(pandoc.TEMPLATES / asset, out_dir / LIBRARY / asset)
+
+
+# One chapter ---------------------------------------------------------------------------------
+
+
+def _convert(
+    project: Project, chapter: Chapter, labels: Mapping[str, Label], nocite: list[str]
+) -> Body:
+    text = pandoc.markdown(project, chapter, "html")
+    if _REFS_DIV.search(text) and nocite:
+        text += f"\n\n---\nnocite: '{', '.join('@' + key for key in nocite)}'\n---\n"
+    settings = crossref.settings(project, chapter, "html", labels) | _settings(project, chapter)
+    arguments = _arguments(project)
+    pictures = sorted({m[1] for m in _MARKDOWN_TARGET.finditer(text)})
+    key = [text, settings, arguments, _bibliography_digest(project)]
+    key.append([_stamp(_source(project, chapter, address)) for address in pictures])
+
+    def make() -> list:
+        answer = pandoc.run(project, chapter, text, arguments, settings)
+        title, toc, body = (part.strip() for part in answer.split(_SEPARATOR))
+        return [title, toc, body, list(_local_files(project, chapter, body))]
+
+    name = chapter.path.with_suffix("").as_posix().replace("/", "-")
+    value = pandoc.cached(project, f"{name}.html", key, make)
+    for address in value[3]:
+        _require_file(project, chapter, address)
+    return Body(*value)
+
+
+def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
+    fold = _option(project, "code-fold", False)
+    summary = _option(project, "code-summary", crossref.language(project, "code-summary"))
+    return {
+        "code_fold": str(fold).lower(),
+        "code_summary": str(summary),
+        "offset": "../" * (len(chapter.path.parts) - 1),
+        "figures": {
+            "prefix": f"{chapter.stem}_files/",
+            "folder": f"{project.freeze_dir / chapter.path.with_suffix('')}/",
+        },
+    }
+
+
+def _arguments(project: Project) -> list[str]:
+    arguments = [
+        "--to=html",
+        f"--template={pandoc.TEMPLATES / 'chapter.html'}",
+        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
+    ]
+    books = pandoc.bibliographies(project)
+    if books:
+        arguments += ["--citeproc", *(f"--bibliography={path}" for path in books)]
+        csl = project.get("csl")
+        arguments += [f"--csl={project.root / csl}"] if csl else []
+    arguments += [
+        f"--lua-filter={pandoc.FILTERS / 'html.lua'}",
+        "--mathml",
+        "--section-divs",
+        "--wrap=none",
+        f"--metadata=lang:{project.get('lang', default='ru')}",
+        "--metadata=link-citations:true",
+        "--metadata=pagetitle:-",
+    ]
+    if _option(project, "toc", True):
+        arguments += ["--toc", f"--toc-depth={_option(project, 'toc-depth', 3)}"]
+    return arguments
+
+
+def _option(project: Project, name: str, default: Any) -> Any:
+    """An option of the HTML format, which may stand at the top of ``_quarto.yml``, too."""
+    return project.get("format", "html", name, default=project.get(name, default=default))
+
+
+def _all_citations(project: Project) -> list[str]:
+    """Keys cited anywhere in the book, for the page with the whole bibliography."""
+    found = crossref.records(project).values()
+    return sorted({key for record in found for key in record["cites"]})
+
+
+def _bibliography_digest(project: Project) -> str:
+    digest = hashlib.sha256()
+    csl = project.get("csl")
+    for path in [*pandoc.bibliographies(project), *([project.root / csl] if csl else [])]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+# Files beside the page -----------------------------------------------------------------------
+
+
+class _Addresses(HTMLParser):
+    """(tag, address) of everything that a page loads or links to."""
+
+    def __init__(self, body: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self.feed(body)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href", "poster", "data") and value:
+                self.found.append((tag, value))
+
+
+def _local_files(project: Project, chapter: Chapter, body: str) -> Iterator[str]:
+    pages = {other.html_path.as_posix() for other in project.chapters}
+    for tag, address in dict.fromkeys(_Addresses(body).found):
+        if tag != "a" and re.match(r"(https?:)?//", address, re.I):
+            message = f"{address} лежит на другом сайте; сохраните файл в папке книги"
+            raise SourceError(message, chapter.path, _line_of(chapter, address))
+        path = address.split("#")[0].split("?")[0]
+        if not path or _EXTERNAL.match(address):
+            continue
+        target = PurePosixPath(relative(chapter.path.parent / unquote(path), "."))
+        if target.as_posix() in pages:
+            continue
+        if target.suffix == ".html" and not (project.root / target).exists():
+            message = f"ссылка на {target.with_suffix('.qmd')}, которой нет в списке глав"
+            raise SourceError(message, chapter.path, _line_of(chapter, address))
+        _require_file(project, chapter, path)
+        yield path
+
+
+def _require_file(project: Project, chapter: Chapter, address: str) -> None:
+    if not _source(project, chapter, address).is_file():
+        message = f"файла {unquote(address)} нет"
+        raise SourceError(message, chapter.path, _line_of(chapter, address))
+
+
+def _source(project: Project, chapter: Chapter, address: str) -> Path:
+    """The file behind an address of the page: pictures of cells lie in ``_freeze``."""
+    address = unquote(address)
+    prefix = f"{chapter.stem}_files/"
+    if address.startswith(prefix):
+        return project.freeze_dir / chapter.path.with_suffix("") / address.removeprefix(prefix)
+    if address.startswith("/"):
+        return project.root / address.lstrip("/")
+    return (project.root / chapter.path).parent / address
+
+
+def _line_of(chapter: Chapter, address: str) -> int | None:
+    path = unquote(address.split("#")[0])
+    stem = path.removesuffix(".html").rsplit("../", 1)[-1]
+    return pandoc.find_line(chapter, re.escape(stem))
+
+
+def _stamp(path: Path) -> list[int]:
+    if not path.is_file():
+        return []
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+# The page around it --------------------------------------------------------------------------
+
+
+def _template():
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(pandoc.TEMPLATES)
+    return jinja2.Environment(loader=loader, autoescape=True).get_template("page.html.j2")
+
+
+def _page_values(
+    project: Project, chapter: Chapter, converted: Body, names: Mapping[Path, str]
+) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    def item(other: Chapter) -> dict[str, Any]:
+        href = relative(other.html_path, chapter.html_path.parent)
+        name = Markup(names[other.path])
+        return {"href": href, "name": name, "is_current": other.path == chapter.path}
+
+    def group_of(other: Chapter) -> str | None:
+        appendices = crossref.language(project, "section-title-appendices")
+        return appendices if other.kind == "appendix" else other.part
+
+    place = project.chapters.index(chapter)
+    is_index = chapter.kind == "index"
+    return {
+        "lang": project.get("lang", default="ru"),
+        "root": "../" * (len(chapter.path.parts) - 1),
+        "book_title": project.title,
+        "subtitle": project.get("book", "subtitle"),
+        "authors": project.authors,
+        "repo_url": project.get("book", "repo-url"),
+        "is_index": is_index,
+        "id": chapter.id,
+        "page_title": project.title
+        if is_index
+        else f"{_plain(_heading(project, chapter, converted.title))} – {project.title}",
+        "heading": Markup(_heading(project, chapter, converted.title)),
+        "body": Markup(converted.body),
+        "toc": Markup(converted.toc),
+        "toc_title": _option(
+            project, "toc-title", crossref.language(project, "toc-title-document")
+        ),
+        "sidebar": [
+            {"title": title, "pages": [item(other) for other in group]}
+            for title, group in groupby(project.chapters, key=group_of)
+        ],
+        "previous": item(project.chapters[place - 1]) if place else None,
+        "next": item(project.chapters[place + 1]) if place + 1 < len(project.chapters) else None,
+    }
+
+
+def _name(chapter: Chapter, title: str) -> str:
+    """HTML of a chapter's name in the sidebar: «1  Название»."""
+    title = title or html.escape(chapter.title)
+    if chapter.number is None:
+        return title
+    return (
+        f'<span class="chapter-number">{chapter.number}</span>&nbsp; '
+        f'<span class="chapter-title">{title}</span>'
+    )
+
+
+def _heading(project: Project, chapter: Chapter, title: str) -> str:
+    if chapter.kind == "appendix" and chapter.number:
+        word = crossref.language(project, "crossref-apx-prefix")
+        return crossref.chapter_title(word, chapter, title or html.escape(chapter.title))
+    return _name(chapter, title)
+
+
+def _plain(markup: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", markup))
