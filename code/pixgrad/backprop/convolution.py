@@ -208,8 +208,13 @@ class MaxPool2d(_Pool2d):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         dy = _layout(dy)
         dx = self._empty_grad(dy.dtype)
+        disjoint = all(s >= k for s, k in zip(self.stride, self.kernel_size, strict=True))
         for place, target in enumerate(self._slices(dx)):
-            target += dy * (self._winner == place)
+            won = self._winner == place
+            if disjoint:  # writing takes half the time of adding
+                np.multiply(dy, won, out=target)
+            else:
+                target += dy * won
         return self._crop(dx)
 
 
