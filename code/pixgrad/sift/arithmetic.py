@@ -16,12 +16,11 @@ _DEGREES = np.float32(180 / math.pi)
 P1, P3, P5, P7 = (np.float32(p) * _DEGREES for p in _ATAN)
 TINY = np.float32(np.finfo(np.float64).eps)
 
-# exp(x) = 2^q 2^(j/64) e^r with 64 q + j = round(64 x / ln 2) and |r| <= ln 2 / 128.
-EXP_SCALE = np.float32(64 / math.log(2))
-LN2_HIGH = np.float32(round(math.log(2) * 32) / 2048)  # 5 bits: its multiples below are exact
-LN2_LOW = np.float32(math.log(2) / 64 - float(LN2_HIGH))
-EXP_TABLE = (2.0 ** (np.arange(64) / 64)).astype(np.float32)
-SIXTH, HALF = np.float32(1 / 6), np.float32(1 / 2)
+# e^x = 2^q e^r with q = round(x / ln 2); ln 2 in two parts, so that x - q ln 2 stays exact.
+LOG2_E = np.float32(1 / math.log(2))
+LN2_HIGH = np.float32(round(math.log(2) * 2**11) / 2**11)
+LN2_LOW = np.float32(math.log(2) - float(LN2_HIGH))
+TAYLOR = tuple(np.float32(1 / math.factorial(k)) for k in range(7, -1, -1))
 
 
 def atan2_degrees(y: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -30,17 +29,19 @@ def atan2_degrees(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     c = np.minimum(ax, ay) / (np.maximum(ax, ay) + TINY)
     c2 = c * c
     angle = (((P7 * c2 + P5) * c2 + P3) * c2 + P1) * c
-    angle = np.where(ax >= ay, angle, np.float32(90) - angle)
-    angle = np.where(x < 0, np.float32(180) - angle, angle)
-    return np.where(y < 0, np.float32(360) - angle, angle)
+    # |a - turn| is turn - a where the fold applies and a elsewhere; np.where is 10 x slower.
+    angle = np.abs(angle - np.float32(90) * (ay > ax))
+    angle = np.abs(angle - np.float32(180) * (x < 0))
+    return np.abs(angle - np.float32(360) * (y < 0))
 
 
 def exp(x: np.ndarray) -> np.ndarray:
     """``e^x`` for x <= 0 in float32, within one unit of the last place."""
     x = np.maximum(x, np.float32(-80))
-    whole = np.rint(x * EXP_SCALE)
-    r = (x - whole * LN2_HIGH) - whole * LN2_LOW
-    index = whole.astype(np.int32)
-    table = EXP_TABLE[index & 63]
-    power = ((index >> 6) + 127 << 23).view(np.float32)
-    return (table + table * (((r * SIXTH + HALF) * r) * r + r)) * power
+    q = np.rint(x * LOG2_E)
+    r = (x - q * LN2_HIGH) - q * LN2_LOW
+    value = np.full_like(r, TAYLOR[0])
+    for coefficient in TAYLOR[1:]:
+        value *= r
+        value += coefficient
+    return np.ldexp(value, q.astype(np.int32))

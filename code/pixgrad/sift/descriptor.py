@@ -8,6 +8,7 @@ D. Lowe, IJCV 2004, section 6.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,12 +20,9 @@ CELL_FACTOR = 3.0  # side of a cell, in keypoint scales
 CLIP = 0.2
 QUANTUM = 512.0
 LENGTH = WIDTH * WIDTH * DIRECTIONS
-# Votes go to a grid with one spare cell on each side and one spare direction (8 is again 0).
-_PITCH = DIRECTIONS + 1
-_ROW = (WIDTH + 2) * _PITCH
-_SIZE = (WIDTH + 2) * _ROW
-_CORNERS = np.array([0, 1, _PITCH, _PITCH + 1, _ROW, _ROW + 1, _ROW + _PITCH, _ROW + _PITCH + 1])
-CHUNK = 1 << 16  # samples processed at once, to stay in the cache
+# Votes go to a grid with a spare cell on each side.
+_SIZE = (WIDTH + 2) * (WIDTH + 2) * DIRECTIONS
+CHUNK = 1 << 15  # samples processed at once, to stay in the cache
 
 
 def describe(
@@ -69,8 +67,8 @@ def raw_histograms(
         size = max(1, CHUNK // (2 * r + 1) ** 2)
         for start in range(0, len(group), size):
             k = group[start : start + size]
-            votes = _votes(magnitude, angle, layer[k], xy[k], side[k], turn[k], int(r))
-            result[k] = fold(votes)
+            sample = _sample(magnitude.shape, layer[k], xy[k], side[k], turn[k], int(r))
+            result[k] = _vote(magnitude, angle, turn[k], sample)
     return result
 
 
@@ -78,13 +76,6 @@ def window_radius(side: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Half-side of the window that holds the rotated grid of cells of the given side, pixels."""
     reach = side * np.float32(math.sqrt(2)) * np.float32(WIDTH + 1) * np.float32(0.5)
     return np.minimum(np.rint(reach).astype(np.int64), int(math.hypot(*shape)))
-
-
-def fold(votes: np.ndarray) -> np.ndarray:
-    """Drop the spare cells and add the spare direction to the first: (N, 324) -> (N, 128)."""
-    grid = votes.reshape(-1, WIDTH + 2, WIDTH + 2, _PITCH)[:, 1:-1, 1:-1].astype(np.float32)
-    grid[..., 0] += grid[..., DIRECTIONS]
-    return grid[..., :DIRECTIONS].reshape(-1, LENGTH)
 
 
 def quantise(histogram: np.ndarray) -> np.ndarray:
@@ -99,57 +90,82 @@ def _norm(histogram: np.ndarray) -> np.ndarray:
     return np.sqrt(squares.astype(np.float32))
 
 
-def _votes(
-    magnitude: np.ndarray,
-    angle: np.ndarray,
+class _Samples(NamedTuple):
+    """Pixels under the rotated grids of some keypoints, one flat list.
+
+    keypoint : (M,) int64; pixel : (M,) int64, flat index into the (L, H, W) arrays.
+    row, column : (M,) float32, position on the grid in cells, relative to its centre.
+    """
+
+    keypoint: np.ndarray
+    pixel: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+
+
+def _sample(
+    shape: tuple[int, ...],
     layer: np.ndarray,
     xy: np.ndarray,
     side: np.ndarray,
     turn: np.ndarray,
     radius: int,
-) -> np.ndarray:
-    """Trilinear votes (n, 324) of keypoints that share a window radius."""
-    n, (_, height, width) = len(layer), magnitude.shape
-    centre = np.rint(xy).astype(np.int64)
-    # Rotated coordinates in cells, relative to the centre of the grid.
+) -> _Samples:
+    """List the pixels whose votes reach the grids of keypoints that share a window radius."""
+    _, height, width = shape
     radians = (turn * np.float32(math.pi / 180)).astype(np.float64)
-    cosine = (np.cos(radians).astype(np.float32) / side)[:, None, None]
-    sine = (np.sin(radians).astype(np.float32) / side)[:, None, None]
-    step = np.arange(-radius, radius + 1, dtype=np.float32)
-    down, right = step[:, None], step
-    c_turned = right * cosine - down * sine
-    r_turned = right * sine + down * cosine
-    # Only what falls on the grid is looked at further, as one flat list of samples.
+    cosine = (np.cos(radians).astype(np.float32) / side)[:, None]
+    sine = (np.sin(radians).astype(np.float32) / side)[:, None]
+    x, y = np.rint(xy).astype(np.int64).T[:, :, None]
+    step = np.arange(-radius, radius + 1)
+    from_left, from_top = x + step, y + step
+    step = step.astype(np.float32)
+    column = (step * cosine)[:, None, :] - (step * sine)[:, :, None]
+    row = (step * sine)[:, None, :] + (step * cosine)[:, :, None]
+
     reach = np.float32(WIDTH / 2 + 0.5)
-    inside = (np.abs(c_turned) < reach) & (np.abs(r_turned) < reach)
-    whole = np.arange(-radius, radius + 1)
-    row, column = centre[:, 1, None] + whole, centre[:, 0, None] + whole
-    inside &= ((row > 0) & (row < height - 1))[:, :, None]
-    inside &= ((column > 0) & (column < width - 1))[:, None, :]
-    sample = np.flatnonzero(inside)
-    keypoint = sample // inside[0].size
-    pixel = ((layer[:, None] * height + row) * width)[:, :, None] + column[:, None, :]
-    pixel = pixel.ravel()[sample]
-    c, r = c_turned.ravel()[sample], r_turned.ravel()[sample]
+    inside = (np.abs(row) < reach) & (np.abs(column) < reach)
+    inside &= ((from_top > 0) & (from_top < height - 1))[:, :, None]
+    inside &= ((from_left > 0) & (from_left < width - 1))[:, None, :]
+    chosen = np.flatnonzero(inside)
+    keypoint = np.repeat(np.arange(len(xy)), np.count_nonzero(inside, axis=(1, 2)))
+    pixel = ((layer[:, None] * height + from_top) * width)[:, :, None] + from_left[:, None, :]
+    return _Samples(keypoint, pixel.take(chosen), row.take(chosen), column.take(chosen))
 
-    weight = exp((c * c + r * r) * np.float32(-1 / (WIDTH * WIDTH * 0.5)))
-    vote = magnitude.take(pixel) * weight
-    o = (angle.take(pixel) - turn[keypoint]) * np.float32(DIRECTIONS / 360)
-    r, c = r + np.float32(WIDTH / 2 - 0.5), c + np.float32(WIDTH / 2 - 0.5)
-    r0, c0, o0 = np.floor(r), np.floor(c), np.floor(o)
-    r, c, o = r - r0, c - c0, o - o0
-    o0 = o0.astype(np.int64)
-    o0 += np.where(o0 < 0, DIRECTIONS, 0)
-    o0 -= np.where(o0 >= DIRECTIONS, DIRECTIONS, 0)
-    cell = (r0.astype(np.int64) + 1) * _ROW + (c0.astype(np.int64) + 1) * _PITCH + o0
 
-    v_r1 = vote * r
-    v_r0 = vote - v_r1
-    v_rc11, v_rc01 = v_r1 * c, v_r0 * c
-    v_rc10, v_rc00 = v_r1 - v_rc11, v_r0 - v_rc01
-    shares = np.empty((len(sample), 8), np.float32)
-    for i, part in enumerate((v_rc00, v_rc01, v_rc10, v_rc11)):
-        shares[:, 2 * i + 1] = part * o
-        shares[:, 2 * i] = part - shares[:, 2 * i + 1]
-    index = (keypoint * _SIZE + cell)[:, None] + _CORNERS
-    return np.bincount(index.ravel(), shares.ravel(), n * _SIZE).reshape(n, _SIZE)
+def _vote(
+    magnitude: np.ndarray, angle: np.ndarray, turn: np.ndarray, sample: _Samples
+) -> np.ndarray:
+    """Trilinear votes: each sample adds to 2 rows x 2 columns x 2 directions; (n, 128) float32.
+
+    The shares of the two neighbouring directions are summed together as one complex number.
+    """
+    row, column = sample.row, sample.column
+    weight = exp((column * column + row * row) * np.float32(-1 / (WIDTH * WIDTH * 0.5)))
+    vote = magnitude.take(sample.pixel) * weight
+    relative = angle.take(sample.pixel) - turn.take(sample.keypoint)
+    direction, d = _split(relative * np.float32(DIRECTIONS / 360))
+    row, r = _split(row + np.float32(WIDTH / 2 - 0.5))
+    column, c = _split(column + np.float32(WIDTH / 2 - 0.5))
+    cell = (sample.keypoint * (WIDTH + 2) + row + 1) * (WIDTH + 2) + column + 1
+    index = cell * DIRECTIONS + (direction & (DIRECTIONS - 1))
+
+    lower = vote * r
+    upper = vote - lower
+    lower_right, upper_right = lower * c, upper * c
+    lower_left, upper_left = lower - lower_right, upper - upper_right
+    corners = ((0, upper_left), (1, upper_right), (WIDTH + 2, lower_left), (WIDTH + 3, lower_right))
+    total = np.zeros(len(turn) * _SIZE, np.complex64)
+    share = np.empty(len(vote), np.complex64)
+    for shift, part in corners:
+        share.imag = part * d
+        share.real = part - share.imag
+        np.add.at(total[shift * DIRECTIONS :], index, share)
+    grid = total.reshape(-1, WIDTH + 2, WIDTH + 2, DIRECTIONS)[:, 1:-1, 1:-1]
+    return (grid.real + np.roll(grid.imag, 1, axis=-1)).reshape(-1, LENGTH)
+
+
+def _split(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whole part (int64) and fraction (float32)."""
+    whole = np.floor(value)
+    return whole.astype(np.int64), value - whole

@@ -15,6 +15,8 @@ from .image import check_mask, to_grey
 from .refinement import KEPT, refine
 from .scale_space import base_image, difference_of_gaussians, gaussian_pyramid
 
+FIRST_LAYER = np.array([1, 0, 0])  # keypoints start at layer 1, and so do the gradients
+
 
 @dataclass(frozen=True)
 class Sift:
@@ -77,8 +79,8 @@ class Sift:
         layer = (point[:, 0] + offset[:, 2]).astype(np.float32) / np.float32(s)
         scale = np.float32(self.sigma) * np.exp2(layer.astype(np.float64)).astype(np.float32)
 
-        magnitude, angle = orientation.gradients(octave[: s + 1])
-        histogram = orientation.histograms(magnitude, angle, point, scale)
+        magnitude, angle = orientation.gradients(octave[1 : s + 1])
+        histogram = orientation.histograms(magnitude, angle, point - FIRST_LAYER, scale)
         k, direction = orientation.peaks(histogram)
 
         xy = point[:, :0:-1].astype(np.float32) + offset[:, :2]
@@ -92,7 +94,7 @@ class Sift:
             direction,
             np.abs(contrast[k]),
             pack_octave(o - 1, point[k, 0], offset[k, 2]),
-            descriptor.describe(magnitude, angle, point[k, 0], xy[k], scale[k], direction),
+            descriptor.describe(magnitude, angle, point[k, 0] - 1, xy[k], scale[k], direction),
         )
 
 

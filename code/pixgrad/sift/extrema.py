@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 BORDER = 5  # pixels at each side where no keypoint is looked for
-STRIP_BYTES = 1 << 18
+STRIP_BYTES = 1 << 19  # rows are searched in strips that stay in the cache
 
 
 def prior_threshold(contrast_threshold: float = 0.04, n_octave_layers: int = 3) -> int:
@@ -42,7 +42,7 @@ def find_extrema(dog: np.ndarray, threshold: float) -> np.ndarray:
     for top in range(BORDER, height - BORDER, rows):
         bottom = min(top + rows, height - BORDER)
         strip = dog[:, top - 1 : bottom + 1, BORDER - 1 : width - BORDER + 1]
-        found.append(np.argwhere(_is_extremum(strip, threshold)) + (1, top, BORDER))
+        found.append(np.argwhere(_is_extremum(strip, threshold)) + np.array([1, top, BORDER]))
     points = np.concatenate(found)
     return points[np.argsort(points[:, 0], kind="stable")]
 

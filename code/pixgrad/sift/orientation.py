@@ -117,7 +117,8 @@ def _votes(
     sigma = np.float32(SIGMA_FACTOR) * scale
     weight = exp(distance * (-1 / (2 * sigma * sigma))[:, None, None])
     index = np.rint(angle.take(pixel) * np.float32(BINS / 360)).astype(np.int64)
-    index[index >= BINS] -= BINS
+    index -= BINS * (index == BINS)
     index += (np.arange(n) * BINS)[:, None, None]
-    votes = weight * magnitude.take(pixel)
-    return np.bincount(index.ravel(), votes.ravel(), n * BINS).reshape(n, BINS)
+    votes = np.zeros(n * BINS, np.float32)
+    np.add.at(votes, index.ravel(), (weight * magnitude.take(pixel)).ravel())
+    return votes.reshape(n, BINS)

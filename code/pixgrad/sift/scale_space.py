@@ -8,13 +8,14 @@ D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004,
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
 ASSUMED_BLUR = 0.5  # sigma that the camera is taken to have left in the input, pixels
 MIN_BASE_VARIANCE = 0.01  # the initial blur is never narrower than 0.1 px
 KERNEL_SIGMAS = 4  # a kernel reaches 4 sigma to each side
-STRIP_BYTES = 1 << 17  # rows are filtered in strips that stay in the L2 cache
+STRIP_BYTES = 1 << 18  # rows are filtered in strips that stay in the L2 cache
 
 
 def double(image: np.ndarray, precise: bool = False) -> np.ndarray:
@@ -83,7 +84,7 @@ def layer_blurs(sigma: float = 1.6, n_octave_layers: int = 3) -> list[float]:
     """
     k = 2.0 ** (1.0 / n_octave_layers)
     scales = [sigma * k**i for i in range(n_octave_layers + 3)]
-    return [math.sqrt(b * b - a * a) for a, b in zip(scales, scales[1:], strict=False)]
+    return [math.sqrt(b * b - a * a) for a, b in pairwise(scales)]
 
 
 def gaussian_pyramid(
