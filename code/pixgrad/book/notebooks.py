@@ -1,0 +1,321 @@
+"""``pixgrad notebooks``: the chapters as Jupyter notebooks for Colab, made from ``_freeze``.
+
+Nothing is executed. Code comes from the ``.qmd``, outputs and pictures from the executed markdown;
+references and citations become text, so that no Quarto syntax is left.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import string
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+import nbformat
+import typer
+from nbformat import NotebookNode, v4
+
+from pixgrad.book import crossref, frozen, pandoc, pieces
+from pixgrad.book import project as projects
+from pixgrad.book.crossref import Label
+from pixgrad.book.project import Chapter, Project, cell_options
+from pixgrad.errors import SourceError
+
+FOLDER = "notebooks"
+_MARK = "pixgrad"
+"""Key of the notebook metadata by which our files are known."""
+_TYPES = {
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+}
+_PICTURE = re.compile(r"\]\(<?pixgrad-image:(?P<src>[^)>]+?)>?\)")
+_ONLY_REFERENCES = re.compile(r"\s*(?:#[^\n]*\n\s*)?:{3,}\s*\{#refs[^}]*\}\s*:{3,}\s*")
+
+
+def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
+    """Write a notebook for each page of the book but the bibliography.
+
+    Files that would not change are left alone; our notebooks of former chapters are removed.
+
+    Parameters
+    ----------
+    root : folder with ``_quarto.yml``.
+    out : where to, ``notebooks/`` of the project by default.
+
+    Raises
+    ------
+    SourceError : a chapter was not executed; a dangling reference or citation.
+    """
+    project = projects.load(root)
+    folder = out or project.root / FOLDER
+    labels = crossref.index(project)
+    made = pandoc.each(project, lambda chapter: _notebook(project, chapter, labels))
+    texts = {folder / f"{path.stem}.ipynb": text for path, text in made.items() if text}
+    written = [path for path, text in texts.items() if _write(path, text)]
+    removed = [path for path in folder.glob("*.ipynb") if path not in texts and _is_ours(path)]
+    for path in removed:
+        path.unlink()
+    typer.echo(
+        f"{folder.name}: записано {len(written)}, без изменений {len(texts) - len(written)}"
+        + (f", удалено {len(removed)}" if removed else "")
+    )
+    return list(texts)
+
+
+def _notebook(project: Project, chapter: Chapter, labels: Mapping[str, Label]) -> str:
+    """The notebook's text; "" for a page that is only the bibliography."""
+    if _ONLY_REFERENCES.fullmatch(chapter.document.text):
+        return ""
+    cells = [_title(project, chapter)]
+    if chapter.document.cells:
+        cells.append(v4.new_code_cell(setup_code(project, chapter)))
+    for entry in _entries(project, chapter, labels):
+        if entry["type"] == "markdown":
+            cells.append(v4.new_markdown_cell(_with_pictures(project, chapter, entry["text"])))
+        else:
+            cells.append(_code(project, chapter, entry))
+    for index, cell in enumerate(cells):
+        cell["id"] = hashlib.sha256(f"{index}\0{cell.source}".encode()).hexdigest()[:8]
+    notebook = v4.new_notebook(cells=cells, metadata=_metadata(chapter))
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook) + "\n"
+
+
+def _entries(
+    project: Project, chapter: Chapter, labels: Mapping[str, Label]
+) -> list[dict[str, Any]]:
+    """The cells as ``filters/notebook.lua`` describes them."""
+    settings = crossref.settings(project, chapter, "html", labels)
+    settings["site"] = _site_folder(project, chapter)
+    arguments = [
+        "--to=json",
+        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
+        *_citations(project),
+        f"--lua-filter={pandoc.FILTERS / 'notebook.lua'}",
+    ]
+    answer = pandoc.run(project, chapter, _marked(project, chapter), arguments, settings)
+    return json.loads(json.loads(answer)["meta"]["notebook"]["c"])
+
+
+def _marked(project: Project, chapter: Chapter) -> str:
+    """The executed markdown, what each cell put out wrapped in ``.notebook-cell``."""
+    text = ""
+    for piece in pieces.split(chapter, frozen.markdown(project, chapter, "html")):
+        if piece.cell is None:
+            text += piece.text
+        else:
+            mark = f"::: {{.notebook-cell number={piece.cell}}}"
+            text += f"\n\n{mark}\n{piece.text}\n:::\n\n"
+    return pandoc.expand(project, chapter, text)
+
+
+def _citations(project: Project) -> list[str]:
+    books = pandoc.bibliographies(project)
+    if not books:
+        return []
+    csl = project.get("csl")
+    return [
+        "--citeproc",
+        *(f"--bibliography={path}" for path in books),
+        *([f"--csl={project.root / csl}"] if csl else []),
+        f"--metadata=lang:{project.get('lang', default='ru')}",
+    ]
+
+
+def _site_folder(project: Project, chapter: Chapter) -> str:
+    site = str(project.get("book", "site-url", default="")).rstrip("/")
+    folder = chapter.path.parent.as_posix()
+    return f"{site}/{'' if folder == '.' else folder + '/'}" if site else ""
+
+
+def _title(project: Project, chapter: Chapter) -> NotebookNode:
+    number = chapter.number
+    if chapter.kind == "appendix" and number:
+        number = f"{crossref.language(project, 'crossref-apx-prefix')} {number}"
+    heading = f"# {number}. {chapter.title}" if number else f"# {chapter.title}"
+    site = _site_folder(project, chapter)
+    book = f"«{project.title}»"
+    if site:
+        book = f"[{book}]({site}{chapter.html_path.name})"
+    return v4.new_markdown_cell(f"{heading}\n\n*Из книги {book}.*")
+
+
+_SETUP = """\
+# Подготовка: папка книги становится текущей, её код — доступным.
+import os
+import sys
+from pathlib import Path
+
+here = Path.cwd()
+book = next((f for f in [here, *here.parents] if (f / "_quarto.yml").is_file()), None)
+$colab
+if book is None:
+    raise SystemExit("Нет папки книги (в ней лежит _quarto.yml): откройте блокнот внутри неё.")
+os.chdir(book$folder)
+$paths"""
+
+_CLONE = """\
+if book is None and "google.colab" in sys.modules:
+    # В Colab: выпуск $release книги и всё, что нужно её коду.
+    import subprocess
+
+    clone = ["git", "clone", "--depth", "1", "--branch", "$release", "$url", "$name"]
+    subprocess.run(clone, check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "./$name[compute]"]
+    subprocess.run(install, check=True)
+    book = here / "$name\""""
+
+_NO_ADDRESS = """\
+# У этого выпуска нет адреса репозитория (book: repo-url в _quarto.yml):
+# в Colab сначала загрузите папку книги и сделайте её текущей (%cd)."""
+
+
+def setup_code(project: Project, chapter: Chapter) -> str:
+    """The cell that makes the others run: in Colab it fetches and installs the book.
+
+    Raises
+    ------
+    SourceError : ``book: repo-url`` without ``pixgrad: release``.
+    """
+    url = str(project.get("book", "repo-url", default="") or "").rstrip("/")
+    colab = _NO_ADDRESS
+    if url:
+        release = project.get("pixgrad", "release")
+        if not release:
+            raise project.error("к repo-url нужен выпуск (pixgrad: release)", "book", "repo-url")
+        name = PurePosixPath(url).name.removesuffix(".git")
+        colab = string.Template(_CLONE).substitute(url=url, release=release, name=name)
+    folder = chapter.path.parent.as_posix()
+    in_root = folder == "." or project.get("project", "execute-dir") == "project"
+    paths = [f"sys.path.insert(0, str(book / {path!r}))" for path in _python_path(project)]
+    return (
+        string.Template(_SETUP)
+        .substitute(
+            colab=colab,
+            folder="" if in_root else f" / {folder!r}",
+            paths="\n".join(paths),
+        )
+        .rstrip("\n")
+    )
+
+
+def _python_path(project: Project) -> list[str]:
+    """The folders that ``_environment`` puts on PYTHONPATH."""
+    path = project.root / "_environment"
+    text = path.read_text("utf-8") if path.is_file() else ""
+    found = re.search(r"^PYTHONPATH=[\"']?([^\"'\n]*)", text, re.M)
+    return [folder for folder in found[1].split(":") if folder] if found else []
+
+
+def _code(project: Project, chapter: Chapter, entry: Mapping[str, Any]) -> NotebookNode:
+    cell = chapter.document.cells[entry["number"]]
+    source = cell.source.strip("\n")
+    if cell_options(cell, chapter.path)[0].get("eval") is False:
+        return v4.new_markdown_cell(f"```{cell.language}\n{source}\n```")
+    count = entry["number"] + 1
+    outputs = [_output(project, chapter, output, count) for output in entry.get("outputs", ())]
+    return v4.new_code_cell(source, execution_count=count, outputs=outputs)
+
+
+def _output(
+    project: Project, chapter: Chapter, output: Mapping[str, Any], count: int
+) -> NotebookNode:
+    kind = output["type"]
+    if kind in ("stdout", "stderr"):
+        return v4.new_output("stream", name=kind, text=output["text"])
+    if kind == "error":
+        name, _, value = output["text"].strip().partition(": ")
+        return v4.new_output("error", ename=name, evalue=value, traceback=[output["text"]])
+    if kind == "image":
+        data = {
+            "text/plain": output["alt"] or "рисунок",
+            **_picture(project, chapter, output["src"]),
+        }
+    elif kind == "text":
+        data = {"text/plain": output["text"]}
+    elif kind == "html":
+        data = {"text/html": output["text"], "text/plain": "таблица или разметка HTML"}
+    else:
+        text = _with_pictures(project, chapter, output["text"])
+        data = {"text/markdown": text, "text/plain": text}
+    if output.get("count"):
+        return v4.new_output("execute_result", data, execution_count=count)
+    return v4.new_output("display_data", data)
+
+
+def _picture(project: Project, chapter: Chapter, src: str) -> dict[str, str]:
+    """Media type -> content, as nbformat keeps it."""
+    path = _picture_path(project, chapter, src)
+    media = _media_type(chapter, path)
+    if media == "image/svg+xml":
+        return {media: path.read_text("utf-8")}
+    return {media: base64.b64encode(path.read_bytes()).decode()}
+
+
+def _with_pictures(project: Project, chapter: Chapter, text: str) -> str:
+    """The markdown with its pictures inside, as data addresses."""
+
+    def embed(match: re.Match) -> str:
+        path = _picture_path(project, chapter, unquote(match["src"]))
+        content = base64.b64encode(path.read_bytes()).decode()
+        return f"](data:{_media_type(chapter, path)};base64,{content})"
+
+    return _PICTURE.sub(embed, text.replace("&nbsp;", "\u00a0"))
+
+
+def _picture_path(project: Project, chapter: Chapter, src: str) -> Path:
+    own = f"{chapter.stem}_files/"
+    if src.startswith(own):
+        path = project.freeze_dir / chapter.path.with_suffix("") / src.removeprefix(own)
+    elif src.startswith("/"):
+        path = project.root / src.lstrip("/")
+    else:
+        path = project.root / chapter.path.parent / src
+    if not path.is_file():
+        line = pandoc.find_line(chapter, re.escape(src))
+        raise SourceError(f"нет картинки {src}", chapter.path, line)
+    return path
+
+
+def _media_type(chapter: Chapter, path: Path) -> str:
+    if path.suffix.lower() not in _TYPES:
+        raise SourceError(f"картинка {path.name}: такой вид в блокнот не вложить", chapter.path)
+    return _TYPES[path.suffix.lower()]
+
+
+def _metadata(chapter: Chapter) -> dict[str, Any]:
+    return {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
+        "colab": {"name": f"{chapter.stem}.ipynb", "provenance": [], "toc_visible": True},
+        _MARK: {"source": chapter.path.as_posix()},
+    }
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write a file whole; False if it already has this text."""
+    content = text.encode("utf-8")
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+    return True
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return _MARK in json.loads(path.read_text("utf-8"))["metadata"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
