@@ -1,0 +1,358 @@
+-- A chapter in the shape that crossref.lua gives it -> calls of the functions of book.typ.
+--
+-- Reads $PIXGRAD_CHAPTER as crossref.lua does, and from it also the chapter's `path` and `title`,
+-- `kicker` («Глава»), `figures` (the folder of what the text calls <chapter>_files) and `sources`
+-- (path of the chapter that lists them). Paths are the project's. A label is "chapter path#id".
+
+local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
+local stringify = pandoc.utils.stringify
+
+local NAMES = { fig = 'figure', tbl = 'table', lst = 'listing' }
+local SLANTED = { thm = true, lem = true, cor = true, prp = true, cnj = true }
+local PARTS = { ['callout-title'] = true, ['callout-body'] = true, ['theorem-title'] = true, ['tab-title'] = true }
+local BOXES = { ['☐'] = '#checkbox(false)', ['☒'] = '#checkbox(true)' } -- of tasks
+
+-- Writing Typst -------------------------------------------------------------------------------
+
+local function typst(content)
+  local blocks = pandoc.utils.type(content) == 'Inlines' and { pandoc.Plain(content) } or content
+  local format = { format = 'typst', extensions = { smart = false, citations = false } }
+  return (pandoc.write(pandoc.Pandoc(blocks), format, { wrap_text = 'none' }):gsub('%s+$', ''))
+end
+
+local function quoted(text)
+  return '"' .. text:gsub('\\', '\\\\'):gsub('"', '\\"'):gsub('\n', '\\n') .. '"'
+end
+
+local function block(...) return pandoc.RawBlock('typst', table.concat { ... } .. '\n') end
+local function inline(...) return pandoc.RawInline('typst', table.concat { ... }) end
+local function bracketed(content) return '[' .. typst(content) .. ']' end
+local function optional(content)
+  return content and #content > 0 and bracketed(content) or 'none'
+end
+
+local function labelled(id)
+  return id ~= '' and ' #label(' .. quoted(config.path .. '#' .. id) .. ')' or ''
+end
+local function anchor(name) return '#anchor(' .. quoted(name) .. ')' end
+
+local function unsupported(what)
+  error('PIXGRAD в PDF не поддерживается ' .. what .. ' PIXGRAD', 0)
+end
+
+-- Addresses -----------------------------------------------------------------------------------
+
+-- A path as written in the chapter -> from the root of the project, "." and ".." resolved.
+local function from_root(path)
+  local parts = pandoc.List {}
+  local whole = path:sub(1, 1) == '/' and path or config.path:gsub('[^/]*$', '') .. path
+  for part in whole:gmatch '[^/]+' do
+    if part == '..' then parts:remove() elseif part ~= '.' then parts:insert(part) end
+  end
+  return table.concat(parts, '/')
+end
+
+local function picture_path(source)
+  if source:match '^%a+://' or source:match '^data:' then
+    unsupported('рисунок по адресу «' .. source:sub(1, 60) .. '»: нужен файл в папке книги')
+  end
+  local stem = config.path:match '([^/]+)%.qmd$'
+  local name = source:match('^' .. stem:gsub('%W', '%%%0') .. '_files/(.*)$')
+  return '/' .. (name and config.figures .. '/' .. name or from_root(source))
+end
+
+-- Formulas: what the typst writer gets wrong --------------------------------------------------
+
+local RENAMED = { -- names that Typst has dropped since
+  { 'sect', 'inter' }, { 'kai', '"ϗ"' }, { 'Kai', '"Ϗ"' }, { 'planck%.reduce', 'planck' },
+  { 'quote%.angle%.(%l)%.%l+', 'chevron.%1' },
+  { '(%l+)%.circle', '%1.o' }, { '(%l+)%.circle%.(%l+)', '%1.o.%2' },
+  { '(%l+)%.([lr])%.double', '%1.%2.stroked' },
+}
+
+-- \overset and the like become scripts; what they stand over is marked so as to be found again.
+local function mark_stacks(tex)
+  local function over(base, script) return '\\text{⟪}' .. base .. '\\text{⟫}^{' .. script .. '}' end
+  local function inner(braced) return braced:sub(2, -2) end
+  for _, name in ipairs { 'overset', 'stackrel' } do
+    tex = tex:gsub('\\' .. name .. '%s*(%b{})%s*(%b{})', function(script, base)
+      return over(inner(base), inner(script))
+    end)
+  end
+  tex = tex:gsub('\\underset%s*(%b{})%s*(%b{})', function(script, base)
+    return '\\text{⟪}' .. inner(base) .. '\\text{⟫}_{' .. inner(script) .. '}'
+  end)
+  return (tex:gsub('\\x(%l+arrow)%s*(%b{})', function(arrow, script)
+    return over('\\' .. arrow, inner(script))
+  end))
+end
+
+local function formula(element)
+  local tex, limits = element.text, {}
+  for name in tex:gmatch '\\operatorname%*%s*(%b{})' do
+    limits[name:sub(2, -2):gsub('\\,', ' ')] = true
+  end
+  element.text = mark_stacks(tex):gsub('(%d){,}(%d)', '%1\\text{,}%2')
+  local text = typst(pandoc.Inlines { element })
+  for _, pair in ipairs(RENAMED) do
+    text = text:gsub('%f[%w]' .. pair[1] .. '%f[^%w.]', pair[2])
+  end
+  text = text
+    :gsub('(%d) upright%(","%) (%d)', '%1","%2')
+    :gsub('upright%("⟪"%)', 'limits('):gsub('upright%("⟫"%)', ')')
+    :gsub('#h%(0em%)', 'thick'):gsub('#h%(%-1em%)', '#h(-0.17em)')
+    :gsub('#scale%(x: (%d+)%%, y: %d+%%%)%[(\\?[^%]]+\\?)%]', function(percent, delimiter)
+      return ('lr(%s, size: #%s%%)'):format(delimiter, percent)
+    end)
+    :gsub('(.?)("[^"]*")', function(before, name)
+      if before == '(' then return end -- upright("…") is \text
+      local how = limits[name:sub(2, -2)] and ', limits: #true)' or ')'
+      return before .. 'op(' .. name .. how
+    end)
+  return '/*' .. tex:gsub('%*/', '* /'):gsub('/%*', '/ *') .. '*/' .. text
+end
+
+-- Code, pictures, tables ----------------------------------------------------------------------
+
+local function raw(element, wrapper)
+  local language = element.classes[1]
+  local hint = language and language ~= 'cell-code' and 'lang: ' .. quoted(language) .. ', ' or ''
+  return block('#', wrapper, '(raw(block: true, ', hint, quoted(element.text), '))')
+end
+
+local function picture(element)
+  local width = element.attributes.width
+  if width and width:match '^[%d.]+$' then width = width .. 'px' end
+  if width and width:match 'px$' then width = tonumber(width:match '[%d.]+') * 0.75 .. 'pt' end
+  local alt = element.attributes['fig-alt'] or element.attributes.alt or stringify(element.caption)
+  return 'picture(' .. quoted(picture_path(element.src))
+    .. (width and ', width: ' .. width or '')
+    .. (alt ~= '' and ', alt: ' .. quoted(alt) or '') .. ')'
+end
+
+local function standing_picture(element) -- a paragraph that is one picture
+  local only = element.content[1]
+  if #element.content == 1 and only.t == 'Image' then
+    return block('#align(center, ', picture(only), ')')
+  end
+end
+
+local function html_tables(element)
+  if element.format ~= 'html' or element.text:match '^%s*<!%-%-' then return end
+  local tables = pandoc.Blocks {}
+  pandoc.read(element.text, 'html'):walk { Table = function(inner) tables:insert(inner) end }
+  if #tables == 0 then unsupported('HTML «' .. element.text:sub(1, 60) .. '»') end
+  return tables
+end
+
+local function tasks(element)
+  for _, item in ipairs(element.content) do
+    local first = item[1] and item[1].content and item[1].content[1]
+    if not (first and first.t == 'Str' and BOXES[first.text]) then return end
+    item[1].content[1] = inline(BOXES[first.text])
+  end
+  return block('#[#set list(marker: none, body-indent: 0em)\n', typst { element }, ']')
+end
+
+-- Rows of pictures: the code stays above, the rest goes into a Div of class `panels`. -----------
+
+local function row_widths(attributes, count) -- list of rows, each a list of relative widths
+  if attributes.layout then
+    local given = pandoc.json.decode(attributes.layout, false)
+    return type(given[1]) == 'table' and given or { given }
+  end
+  local columns, rows = attributes['layout-ncol'], attributes['layout-nrow']
+  columns = tonumber(columns) or rows and math.ceil(count / tonumber(rows))
+  if not columns then return end
+  local widths = {}
+  for row = 1, math.ceil(count / columns) do
+    widths[row] = {}
+    for column = 1, columns do widths[row][column] = 1 end
+  end
+  return widths
+end
+
+local function separate(content) -- code, cells
+  local code, cells = pandoc.Blocks {}, pandoc.Blocks {}
+  for _, inner in ipairs(content) do
+    local is_code = inner.t == 'CodeBlock' and inner.classes:includes 'cell-code'
+    if is_code then code:insert(inner) else cells:insert(inner) end
+  end
+  if #cells == 1 and cells[1].t == 'Para' then -- pictures of one paragraph are cells, too
+    local images = cells[1].content:filter(function(only) return only.t == 'Image' end)
+    cells = images:map(function(image) return pandoc.Plain { image } end)
+  end
+  return code, cells
+end
+
+local function lay_out(element)
+  local code, cells = separate(element.content)
+  local widths, position = row_widths(element.attributes, #cells), 1
+  if not widths then return end
+  for _, row in ipairs(widths) do
+    local columns = pandoc.List(row):map(function(width) return math.abs(width) .. 'fr' end)
+    local line = pandoc.Div({}, pandoc.Attr('', { 'panels' }, { columns = table.concat(columns, ', ') }))
+    for _, width in ipairs(row) do
+      local is_gap = width < 0 or position > #cells
+      line.content:insert(pandoc.Div(is_gap and {} or { cells[position] }, { class = 'panel' }))
+      position = is_gap and position or position + 1
+    end
+    code:insert(line)
+  end
+  element.content = code
+  return element
+end
+
+local function panels(element)
+  local cells = element.content:map(function(cell) return bracketed(cell.content) end)
+  return block('#panels((', element.attributes.columns, ',))', table.concat(cells))
+end
+
+-- Figures, theorems, callouts -----------------------------------------------------------------
+
+-- Takes the leading Div of a class out of the blocks; its content, or nil.
+local function take(content, class)
+  local first = content[1]
+  if first and first.t == 'Div' and first.classes:includes(class) then
+    return content:remove(1).content
+  end
+end
+
+local function figure(element)
+  local kind, number, id = element.classes[2], element.attributes.number, element.identifier
+  local caption, content = optional(element.caption.long), bracketed(element.content)
+  if element.classes:includes 'subfloat' then
+    return block('#panel(', quoted('(' .. number .. ')'), ', ', caption, ')', content, labelled(id))
+  end
+  local name = quoted(NAMES[kind] or 'figure')
+  local label = kind and quoted(config.titles[kind] .. '\u{a0}' .. number) or 'none'
+  return block('#captioned(', name, ', ', label, ', ', caption, ')', content, labelled(id))
+end
+
+local function theorem(element)
+  local kind = element.classes[#element.classes]
+  local name = optional(take(element.content, 'theorem-title'))
+  local label = quoted(config.titles[kind] .. '\u{a0}' .. element.attributes.number)
+  local slanted = SLANTED[kind] and 'true' or 'false'
+  return block(
+    '#theorem(', label, ', ', name, ', slanted: ', slanted, ')', bracketed(element.content),
+    labelled(element.identifier)
+  )
+end
+
+local function proof(element, kind)
+  local name = optional(take(element.content, 'theorem-title'))
+  local closed = kind == 'proof' and 'true' or 'false'
+  local label = quoted(config.titles[kind])
+  return block('#proof(', label, ', ', name, ', closed: ', closed, ')', bracketed(element.content))
+end
+
+local function callout(element, name)
+  local title = bracketed(take(element.content, 'callout-title'))
+  local body = bracketed(take(element.content, 'callout-body'))
+  return block('#callout("', name, '", ', title, ')', body, labelled(element.identifier))
+end
+
+local function division(element)
+  local content, id = element.content, element.identifier
+  for _, class in ipairs(element.classes) do
+    local name = class:match '^callout%-(%a+)$'
+    if PARTS[class] or class == 'panel' then return end
+    if name and config.titles[class] then return callout(element, name) end
+    if class == 'proof' or class == 'remark' or class == 'solution' then return proof(element, class) end
+    if class == 'theorem' then return theorem(element) end
+    if class == 'panels' then return panels(element) end
+    if class == 'csl-entry' then return block('#source', bracketed(content), labelled(id)) end
+    if class == 'tab' then
+      local title = bracketed(take(content, 'tab-title'))
+      return block('#tab', title, bracketed(content))
+    end
+  end
+  if id ~= '' then content:insert(1, block(anchor(config.path .. '#' .. id))) end
+  return content
+end
+
+-- The chapter ---------------------------------------------------------------------------------
+
+local inlines = {
+  Math = function(element) return inline(formula(element)) end,
+  Quoted = function(element)
+    local marks = element.quotetype == 'DoubleQuote' and { '«', '»' } or { '„', '“' }
+    return pandoc.Inlines { pandoc.Str(marks[1]) } .. element.content .. { pandoc.Str(marks[2]) }
+  end,
+  Cite = function(element) return element.content end,
+  RawInline = function(element)
+    if element.format == 'html' and element.text:match '^<!%-%-' then return {} end
+    if element.format ~= 'typst' then unsupported('«' .. element.text .. '»') end
+  end,
+  Link = function(element)
+    local target = element.target
+    if target:match '^%a[%w+.-]*:' then return end
+    local path, id = target:match '^([^#]*)#?(.*)$'
+    local name = (path == '' and config.path or from_root(path)) .. (id ~= '' and '#' .. id or '')
+    if path == '' and id:match '^ref%-' then name = config.sources .. '#' .. id end
+    return inline('#link(label(', quoted(name), '))', bracketed(element.content))
+  end,
+  Span = function(element)
+    local id = element.identifier
+    if element.classes:includes 'equation' then
+      local number = quoted('(' .. element.attributes.number .. ')')
+      return inline('#equation(', number, ')[', typst(element.content), labelled(id), ']')
+    end
+    if id == '' then return end
+    element.identifier = ''
+    return { inline(anchor(config.path .. '#' .. id)), element }
+  end,
+}
+
+local blocks = {
+  Para = standing_picture,
+  Plain = standing_picture,
+  BulletList = tasks,
+  CodeBlock = function(element) return raw(element, 'code') end,
+  Header = function(element)
+    local level, number = element.level, element.attributes.number
+    local kicker = level == 1 and number and ', kicker: ' .. quoted(config.kicker) or ''
+    local after = level == 1 and '\n' .. anchor(config.path) or ''
+    return block(
+      '#section(', tostring(level), ', ', number and quoted(number) or 'none', kicker, ')',
+      bracketed(element.content), labelled(element.identifier), after
+    )
+  end,
+  Table = function(element)
+    element.classes:insert 'typst:no-figure'
+    return element
+  end,
+  RawBlock = function(element)
+    if element.format == 'html' then return {} end -- a comment: see html_tables
+    if element.format ~= 'typst' then unsupported('«' .. element.text:sub(1, 60) .. '»') end
+  end,
+}
+
+-- Output stands apart from code; only the div around it says which is which.
+local function output(element)
+  if not element.classes:includes 'cell-output' then return end
+  return element:walk { CodeBlock = function(inner) return raw(inner, 'output') end }
+end
+
+local function inline_picture(element) return inline('#box(', picture(element), ')') end
+
+-- A title in the front matter instead of a heading.
+local function with_title(doc)
+  for _, element in ipairs(doc.blocks) do
+    if element.t == 'Header' and element.level == 1 then return end
+  end
+  local number = config.chapter ~= '' and { number = config.chapter } or {}
+  doc.blocks:insert(1, pandoc.Header(1, config.title, pandoc.Attr('', {}, number)))
+end
+
+function Pandoc(doc)
+  with_title(doc)
+  return doc
+    :walk({ RawBlock = html_tables })
+    :walk({ Div = lay_out, Figure = lay_out })
+    :walk({ Div = output })
+    :walk(inlines)
+    :walk(blocks)
+    :walk({ Image = inline_picture, Div = division, Figure = figure })
+end

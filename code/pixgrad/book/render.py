@@ -1,0 +1,238 @@
+"""Build the site, the PDF and the notebooks, with Quarto where it is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from pixgrad.book import project as books
+from pixgrad.book import publish
+from pixgrad.book.project import Project
+from pixgrad.errors import PixgradError
+
+FORMATS = {"html": "сайт", "pdf": "PDF", "ipynb": "блокноты"}
+ENGINES = ("auto", "quarto", "pandoc")
+OLDEST_QUARTO = (1, 9)  # the first with Typst books
+NOTEBOOKS = "notebooks"
+_STAMPS = Path(".cache", "render.json")
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def render_book(
+    root: Path | str = ".", engine: str = "auto", formats: Sequence[str] = ("html", "pdf")
+) -> None:
+    """Render the book in ``root``; the result replaces the previous one whole or not at all.
+
+    Formats that are not asked for, or whose sources have not changed, stay as they are.
+
+    Parameters
+    ----------
+    root : folder with ``_quarto.yml``.
+    engine : ``quarto``, ``pandoc`` (the embedded one), or ``auto``: Quarto if it is new enough.
+    formats : any of ``html``, ``pdf``, ``ipynb``.
+
+    Raises
+    ------
+    PixgradError : unknown format or engine, a stale chapter that cannot be executed here,
+        anything in the book that cannot be rendered.
+    """
+    wanted = _known_formats(formats)
+    project = books.load(root)
+    version = _quarto_version() if _uses_quarto(engine) else None
+    _freeze_step(project)
+    with publish.workshop(project.output_dir) as workshop:
+        inputs = _input_digest(project, version)
+        stale = [name for name in wanted if not _is_fresh(project, name, inputs)]
+        for name in stale:
+            with _progress(FORMATS[name], quiet=version is not None):
+                _build(project, name, workshop / name, version)
+        _publish(project, stale, workshop)
+        _write_stamps(project, stale, inputs)
+    for name in wanted:
+        unchanged = "" if name in stale else " (без изменений)"
+        _console.print(f"{FORMATS[name]}: {_shown(project, name)}{unchanged}", markup=False)
+
+
+def pdf_name(project: Project) -> str:
+    """File name of the PDF: ``book: output-file``, else the title, as Quarto makes it."""
+    stem = project.get("book", "output-file") or project.title or project.root.name
+    return re.sub(r"[ <>()|\\:&;#?*']", "-", str(stem)) + ".pdf"
+
+
+def _known_formats(formats: Iterable[str]) -> list[str]:
+    wanted = list(dict.fromkeys(name.strip() for name in formats))
+    for name in wanted:
+        if name not in FORMATS:
+            known = ", ".join(FORMATS)
+            raise PixgradError(f"неизвестный формат «{name}»; есть {known} (через запятую в --to)")
+    return wanted
+
+
+def _uses_quarto(engine: str) -> bool:
+    if engine not in ENGINES:
+        raise PixgradError(f"неизвестный движок «{engine}»; есть {', '.join(ENGINES)}")
+    if engine == "pandoc":
+        return False
+    version = _quarto_version()
+    if version is not None and _numbers(version) >= OLDEST_QUARTO:
+        return True
+    needed = ".".join(map(str, OLDEST_QUARTO))
+    found = "Quarto не найден на PATH" if version is None else f"Quarto {version} старше {needed}"
+    if engine == "quarto":
+        raise PixgradError(f"{found}; установите Quarto {needed} или новее либо --engine pandoc")
+    if version is not None:
+        _console.print(f"{found}: собираю встроенным движком")
+    return False
+
+
+def _quarto_version() -> str | None:
+    if shutil.which("quarto") is None:
+        return None
+    answer = subprocess.run(["quarto", "--version"], capture_output=True, text=True)
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def _build(project: Project, name: str, out: Path, quarto: str | None) -> None:
+    """Build one format into the new folder ``out``; notebooks go where they live."""
+    if name == "ipynb":
+        from pixgrad.book import notebooks
+
+        notebooks.write_notebooks(project.root)
+    elif quarto is not None:
+        _run_quarto(project, {"html": "html", "pdf": "typst"}[name], out)
+    elif name == "html":
+        from pixgrad.book import pandoc_engine
+
+        out.mkdir()
+        pandoc_engine.build_html(project, out)
+    else:
+        from pixgrad.book import typst_engine
+
+        out.mkdir()
+        typst_engine.build_pdf(project, out / pdf_name(project))
+
+
+def _run_quarto(project: Project, to: str, out: Path) -> None:
+    place = out.relative_to(project.root)
+    command = ["quarto", "render", ".", "--to", to, "--output-dir", str(place)]
+    code = subprocess.run(command, cwd=project.root).returncode
+    if code != 0:
+        raise PixgradError(
+            f"«{' '.join(command)}» завершилась с кодом {code} (её сообщение выше); "
+            f"прежняя сборка в {project.output_dir.name} не тронута"
+        )
+
+
+def _publish(project: Project, built: Sequence[str], workshop: Path) -> None:
+    target, name = project.output_dir, pdf_name(project)
+    if "pdf" in built:
+        (pdf,) = (workshop / "pdf").glob("*.pdf")
+    else:
+        pdf = target / name
+    if "html" in built:
+        if pdf.is_file():
+            os.link(pdf, workshop / "html" / name)
+        publish.folder(workshop / "html", target)
+    elif "pdf" in built:
+        target.mkdir(exist_ok=True)
+        pdf.replace(target / name)
+
+
+def _freeze_step(project: Project) -> None:
+    raise NotImplementedError
+
+
+def _shown(project: Project, name: str) -> Path:
+    places = {
+        "html": project.output_dir / "index.html",
+        "pdf": project.output_dir / pdf_name(project),
+        "ipynb": project.root / NOTEBOOKS,
+    }
+    return places[name]
+
+
+@contextmanager
+def _progress(title: str, quiet: bool) -> Iterator[None]:
+    """A spinner with a clock; Quarto shows its own progress."""
+    if quiet:
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=_console, transient=True) as progress:
+        progress.add_task(title, total=None)
+        yield
+
+
+# What was rendered last time: a digest of everything that goes in and of what came out.
+
+
+def _is_fresh(project: Project, name: str, inputs: str) -> bool:
+    return _read_stamps(project).get(name) == [inputs, _output_digest(project, name)]
+
+
+def _read_stamps(project: Project) -> dict[str, list[str]]:
+    try:
+        return json.loads((project.root / _STAMPS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_stamps(project: Project, names: Sequence[str], inputs: str) -> None:
+    if not names:
+        return
+    stamps = _read_stamps(project)
+    stamps |= {name: [inputs, _output_digest(project, name)] for name in names}
+    path = project.root / _STAMPS
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(stamps), "utf-8")
+    temporary.replace(path)
+
+
+def _input_digest(project: Project, quarto: str | None) -> str:
+    """Of every file in the project (but hidden ones and results) and of this generator."""
+    skipped = {NOTEBOOKS, "__pycache__"}
+    state = [f"quarto {quarto}", *_state(Path(__file__).parent, {"__pycache__"})]
+    for path in sorted(project.root.iterdir()):
+        hidden = path.name.startswith((".", project.output_dir.name))
+        if not hidden and path.name not in skipped:
+            state += _state(path, skipped)
+    return _digest(state)
+
+
+def _output_digest(project: Project, name: str) -> str:
+    pdf = project.output_dir / pdf_name(project)
+    if name == "html":
+        return _digest(_state(project.output_dir, {pdf.name}))
+    return _digest(_state(pdf if name == "pdf" else project.root / NOTEBOOKS, set()))
+
+
+def _state(path: Path, skipped: set[str]) -> Iterator[str]:
+    """Path, size and time of change of a file or of every file in a folder."""
+    if path.is_dir():
+        for inner in sorted(os.scandir(path), key=lambda entry: entry.name):
+            if inner.name not in skipped:
+                yield from _state(Path(inner.path), skipped)
+    elif path.exists():
+        status = path.stat()
+        yield f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()

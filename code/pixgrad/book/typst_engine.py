@@ -1,0 +1,230 @@
+"""The embedded PDF engine: the book as one Typst document, compiled in this very process.
+
+One pandoc call a chapter (see ``crossref`` for the numbers), ``templates/book.typ`` for the look.
+The bytes depend on the book alone: fonts come with Typst, no date is written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pixgrad.book import crossref, pandoc, supported
+from pixgrad.book.crossref import Label
+from pixgrad.book.project import Chapter, Project
+from pixgrad.errors import PixgradError, SourceError
+
+_REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
+_UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
+_TEX = re.compile(r"/\*(?P<tex>.*?)\*/", re.S)
+
+
+def build_pdf(project: Project, out_path: Path) -> None:
+    """Write the book as a PDF.
+
+    Raises
+    ------
+    SourceError : anything in the book that cannot be printed (the file, and where possible the line
+        and the formula).
+    """
+    supported.require(project)
+    pieces = list(_pieces(project))
+    out_path.write_bytes(_compile(project, pieces))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Typst source, and the chapter it came from (None: the generator's own)."""
+
+    text: str
+    chapter: Chapter | None = None
+
+
+def _pieces(project: Project) -> Iterator[_Piece]:
+    labels = crossref.index(project)
+    citations = _Citations.of(project)
+    chapters = pandoc.each(project, lambda each: _convert(project, each, labels, citations))
+    yield _Piece((pandoc.TEMPLATES / "book.typ").read_text("utf-8"))
+    yield _Piece(_opening(project))
+    group = None
+    for chapter in project.chapters:
+        if _group(project, chapter) != group:
+            group = _group(project, chapter)
+            if group is not None:
+                yield _Piece(f"#part({_string(group)})\n")
+        yield _Piece(chapters[chapter.path], chapter)
+
+
+def _opening(project: Project) -> str:
+    toc = project.get("format", "typst", "toc", default=True)
+    authors = ", ".join(map(_string, project.authors))
+    subtitle = project.get("book", "subtitle")
+    values = {
+        "title": _string(project.title),
+        "subtitle": _string(subtitle) if subtitle else "none",
+        "authors": f"({authors},)" if authors else "()",
+        "lang": _string(_language(project).split("-")[0]),
+        "toc": str(bool(toc)).lower(),
+        "toc-depth": str(int(project.get("format", "typst", "toc-depth", default=3))),
+    }
+    arguments = ", ".join(f"{name}: {value}" for name, value in values.items())
+    return f"#show: book.with({arguments})\n"
+
+
+def _language(project: Project) -> str:
+    return str(project.get("lang", default="ru"))
+
+
+def _group(project: Project, chapter: Chapter) -> str | None:
+    if chapter.kind == "appendix":
+        return crossref.language(project, "section-title-appendices")
+    return chapter.part
+
+
+def _string(text: Any) -> str:
+    """A Typst string literal; JSON's escapes that can occur here are Typst's."""
+    return json.dumps(str(text), ensure_ascii=False)
+
+
+# One chapter ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Citations:
+    """What the book cites and the chapter where the sources are listed."""
+
+    keys: tuple[str, ...]
+    listed_in: Chapter | None
+    arguments: tuple[str, ...]
+    contents: tuple[str, ...]
+
+    @classmethod
+    def of(cls, project: Project) -> _Citations:
+        found = crossref.records(project).values()
+        books = pandoc.bibliographies(project)
+        styles = [project.root / project.get("csl")] if project.get("csl") else []
+        lists = (c for c in project.chapters if _REFS_DIV.search(c.document.text))
+        arguments = (
+            *(f"--bibliography={path}" for path in books),
+            *(f"--csl={path}" for path in styles),
+        )
+        return cls(
+            keys=tuple(sorted({key for record in found for key in record["cites"]})),
+            listed_in=next(lists, None),
+            arguments=("--citeproc", *arguments) if books else (),
+            contents=tuple(path.read_text("utf-8") for path in [*books, *styles]),
+        )
+
+
+def _convert(
+    project: Project, chapter: Chapter, labels: Mapping[str, Label], citations: _Citations
+) -> str:
+    text = pandoc.markdown(project, chapter, "typ")
+    if chapter is citations.listed_in and citations.keys:
+        text += f"\n\n---\nnocite: '{', '.join('@' + key for key in citations.keys)}'\n---\n"
+    settings = crossref.settings(project, chapter, "typst", labels)
+    settings |= _settings(project, chapter, citations)
+    settings["refs"] = {
+        id: target | _place(labels[id], target) for id, target in settings["refs"].items()
+    }
+    is_elsewhere = citations.listed_in not in (None, chapter)
+    arguments = [
+        "--to=typst-citations",
+        "--wrap=none",
+        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
+        *citations.arguments,
+        f"--lua-filter={pandoc.FILTERS / 'typst.lua'}",
+        f"--metadata=lang:{_language(project)}",
+        "--metadata=link-citations:true",
+        f"--metadata=suppress-bibliography:{str(is_elsewhere).lower()}",
+    ]
+
+    def make() -> str:
+        try:
+            return pandoc.run(project, chapter, text, arguments, settings)
+        except SourceError as error:
+            raise _clearer(error, chapter) from None
+
+    name = chapter.path.with_suffix("").as_posix().replace("/", "-")
+    return pandoc.cached(
+        project, f"{name}.typ", [text, settings, arguments, *citations.contents], make
+    )
+
+
+def _settings(project: Project, chapter: Chapter, citations: _Citations) -> dict[str, Any]:
+    prefix = "crossref-apx-prefix" if chapter.kind == "appendix" else "crossref-ch-prefix"
+    word = crossref.language(project, prefix)
+    figures = project.freeze_dir.relative_to(project.root) / chapter.path.with_suffix("")
+    return {
+        "path": chapter.path.as_posix(),
+        "title": chapter.title,
+        "kicker": word[:1].upper() + word[1:],
+        "figures": figures.as_posix(),
+        "sources": (citations.listed_in or chapter).path.as_posix(),
+    }
+
+
+def _place(label: Label, target: Mapping[str, str]) -> dict[str, str]:
+    """Where a reference leads in the one document; formulas are cited as (2.1)."""
+    number = f"({target['number']})" if label.kind == "eq" else target["number"]
+    return {"number": number, "href": f"/{label.chapter.path.as_posix()}#{label.id}"}
+
+
+def _clearer(error: SourceError, chapter: Chapter) -> SourceError:
+    """The filter's own words instead of pandoc's account of a failed filter."""
+    found = _UNSUPPORTED.search(error.message)
+    return SourceError(found["what"], chapter.path) if found else error
+
+
+# The whole book ------------------------------------------------------------------------------
+
+
+def _compile(project: Project, pieces: list[_Piece]) -> bytes:
+    import typst
+
+    source = "".join(piece.text.rstrip("\n") + "\n\n" for piece in pieces)
+    compiler = typst.Compiler(root=project.root, ignore_system_fonts=True)
+    try:
+        return compiler.compile(source.encode("utf-8"), format="pdf")
+    except typst.TypstError as error:
+        raise _located(error, source, pieces) from None
+
+
+def _located(error: Any, source: str, pieces: list[_Piece]) -> PixgradError:
+    """Typst's complaint about a line of the whole document, told as one about the chapter."""
+    place = re.search(r"\.typ:(\d+):(\d+)", error.diagnostic)
+    if place is None:
+        return PixgradError(f"Typst: {error.message}")
+    line, column = int(place[1]), int(place[2])
+    start = sum(len(text) for text in source.splitlines(keepends=True)[: line - 1]) + column - 1
+    chapter = _chapter_at(line, pieces)
+    if chapter is None:
+        return PixgradError(f"Typst: {error.message}")
+    formula = _formula_at(source, start)
+    if formula is None:
+        return SourceError(f"Typst: {error.message}", chapter.path)
+    beginning = next(part for part in formula.split("\n") if part.strip())
+    where = pandoc.find_line(chapter, re.escape(beginning))
+    message = f"формулу «{' '.join(formula.split())}» нельзя напечатать ({error.message})"
+    return SourceError(message, chapter.path, where)
+
+
+def _chapter_at(line: int, pieces: list[_Piece]) -> Chapter | None:
+    for piece in pieces:
+        line -= piece.text.rstrip("\n").count("\n") + 2
+        if line <= 0:
+            return piece.chapter
+    return None
+
+
+def _formula_at(source: str, position: int) -> str | None:
+    """TeX of the formula around ``position``: the filter leaves it in a comment before each."""
+    comments = list(_TEX.finditer(source, 0, position))
+    if not comments:
+        return None
+    between = re.sub(r"\\.", "", source[comments[-1].end() : position], flags=re.S)
+    return comments[-1]["tex"] if between.count("$") == 1 else None
