@@ -84,8 +84,7 @@ def records(project: Project) -> dict[Path, dict[str, list]]:
 
     Returns
     -------
-    chapter path -> {"labels": [{"id", "kind", "number", "title"}], "refs": [label], "cites": [key],
-    "dropped": [key]}; a citation is dropped when it is glued to a reference, as in Quarto.
+    chapter path -> {"labels": [{"id", "kind", "number", "title"}], "refs": [label], "cites": [key]}
     """
     return pandoc.each(project, lambda chapter: _record(project, chapter))
 
@@ -160,7 +159,15 @@ def _record(project: Project, chapter: Chapter) -> dict[str, list]:
         return json.loads(answer["meta"]["record"]["c"])
 
     name = chapter.path.with_suffix("").as_posix().replace("/", "-")
-    return pandoc.cached(project, f"{name}.labels", [text, options], make)
+    record = pandoc.cached(project, f"{name}.labels", [text, options], make)
+    for lost in record["lost"]:
+        first = lost.strip().split("\n")[0]
+        raise SourceError(
+            f"«{first}» не попадёт ни на сайт, ни в PDF",
+            chapter.path,
+            pandoc.find_line(chapter, re.escape(first)),
+        )
+    return record
 
 
 def _prefix(project: Project, chapter: Chapter, entry: Mapping[str, str]) -> str:

@@ -170,7 +170,8 @@ def cached(project: Project, name: str, key: Any, make: Callable[[], T]) -> T:
 def _own_digest() -> str:
     """Of pandoc and of the engine itself: another version makes other pages."""
     here = Path(__file__).parent
-    files = sorted([*here.glob("*.py"), *FILTERS.iterdir(), *TEMPLATES.iterdir()])
+    files = sorted([*here.glob("*_engine.py"), *FILTERS.iterdir(), *TEMPLATES.iterdir()])
+    files += [Path(__file__), here / "crossref.py"]
     digest = hashlib.sha256(str(Path(executable()).stat().st_size).encode())
     for path in files:
         digest.update(path.read_bytes())

@@ -52,8 +52,8 @@ def build_html(project: Project, out_dir: Path) -> None:
     """
     supported.require(project)
     labels = crossref.index(project)
-    nocite = _all_citations(project)
-    bodies = pandoc.each(project, lambda chapter: _convert(project, chapter, labels, nocite))
+    cites = {path: record["cites"] for path, record in crossref.records(project).items()}
+    bodies = pandoc.each(project, lambda chapter: _convert(project, chapter, labels, cites))
     names = {
         chapter.path: _name(chapter, bodies[chapter.path].title) for chapter in project.chapters
     }
@@ -73,13 +73,16 @@ def build_html(project: Project, out_dir: Path) -> None:
 
 
 def _convert(
-    project: Project, chapter: Chapter, labels: Mapping[str, Label], nocite: list[str]
+    project: Project, chapter: Chapter, labels: Mapping[str, Label], cites: Mapping[Path, list[str]]
 ) -> Body:
     text = pandoc.markdown(project, chapter, "html")
-    if _REFS_DIV.search(text) and nocite:
-        text += f"\n\n---\nnocite: '{', '.join('@' + key for key in nocite)}'\n---\n"
+    cited = cites[chapter.path]
+    if _REFS_DIV.search(text):  # the bibliography of the whole book
+        cited = sorted({key for keys in cites.values() for key in keys})
+        if cited:
+            text += f"\n\n---\nnocite: '{', '.join('@' + key for key in cited)}'\n---\n"
     settings = crossref.settings(project, chapter, "html", labels) | _settings(project, chapter)
-    arguments = _arguments(project)
+    arguments = _arguments(project, bool(cited))
     pictures = sorted({m[1] for m in _MARKDOWN_TARGET.finditer(text)})
     key = [text, settings, arguments, _bibliography_digest(project)]
     key.append([_stamp(_source(project, chapter, address)) for address in pictures])
@@ -110,14 +113,14 @@ def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
     }
 
 
-def _arguments(project: Project) -> list[str]:
+def _arguments(project: Project, has_citations: bool) -> list[str]:
     arguments = [
         "--to=html",
         f"--template={pandoc.TEMPLATES / 'chapter.html'}",
         f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
     ]
     books = pandoc.bibliographies(project)
-    if books:
+    if books and has_citations:  # reading a bibliography is the slowest part
         arguments += ["--citeproc", *(f"--bibliography={path}" for path in books)]
         csl = project.get("csl")
         arguments += [f"--csl={project.root / csl}"] if csl else []
@@ -138,12 +141,6 @@ def _arguments(project: Project) -> list[str]:
 def _option(project: Project, name: str, default: Any) -> Any:
     """An option of the HTML format, which may stand at the top of ``_quarto.yml``, too."""
     return project.get("format", "html", name, default=project.get(name, default=default))
-
-
-def _all_citations(project: Project) -> list[str]:
-    """Keys cited anywhere in the book, for the page with the whole bibliography."""
-    found = crossref.records(project).values()
-    return sorted({key for record in found for key in record["cites"]})
 
 
 def _bibliography_digest(project: Project) -> str:

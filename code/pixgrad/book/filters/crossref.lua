@@ -26,7 +26,7 @@ local UNNUMBERED = { 'proof', 'remark', 'solution' }
 local CALLOUTS = { 'note', 'tip', 'warning', 'important', 'caution' }
 
 local record = {}
-for _, name in ipairs { 'labels', 'refs', 'cites', 'dropped' } do record[name] = pandoc.List {} end
+for _, name in ipairs { 'labels', 'refs', 'cites', 'lost' } do record[name] = pandoc.List {} end
 
 local function kind_of(id)
   local kind = id:match '^(%a+)%-.'
@@ -331,24 +331,30 @@ end
 
 local refer = {
   Cite = function(element)
-    local links, others = pandoc.Inlines {}, pandoc.List {}
+    local links, cites = pandoc.Inlines {}, pandoc.List {}
     for _, citation in ipairs(element.citations) do
       if kind_of(citation.id) then
         if #links > 0 then links:extend { pandoc.Str ',', pandoc.Space() } end
         links:insert(link(citation))
       else
-        others:insert(citation.id)
+        cites:insert(citation.id)
       end
     end
-    local into = #links > 0 and record.dropped or record.cites
-    for _, id in ipairs(others) do table.insert(into, id) end
-    if #links > 0 then return links end
+    if #links > 0 then return links end -- as in Quarto, what is cited within a reference is dropped
+    record.cites:extend(cites)
   end,
 }
+
+-- 5. What no format of ours can show ----------------------------------------------------------
+
+local function note_lost(element)
+  if element.format ~= 'html' and element.format ~= 'typst' then record.lost:insert(element.text) end
+end
 
 function Pandoc(doc)
   doc = doc:walk { traverse = 'topdown', Div = select, Span = select }
   doc = doc:walk(shape):walk(number):walk(refer)
+  doc:walk { RawInline = note_lost, RawBlock = note_lost }
   if not config.refs then
     doc.blocks = {}
     doc.meta = { record = pandoc.MetaString(pandoc.json.encode(record)) }
