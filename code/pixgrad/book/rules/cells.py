@@ -8,13 +8,11 @@ import re
 import tokenize
 from collections.abc import Iterator, Mapping
 
-from pixgrad.book.options import CELL_OPTIONS
+from pixgrad.book import options
 from pixgrad.book.rules.pages import CROSSREF, Book, Finding, Page, PageCell, names
+from pixgrad.errors import SourceError
 
-_LABEL = re.compile(r"[A-Za-z][\w-]*\Z", re.A)
-_UNLABELLED_FIGURE = re.compile(
-    r"!\[[^\]]*\]\([^)\s]*/cell-(?P<number>\d+)-output[^)]*\)(?P<attributes>\{[^}]*\})?"
-)
+_PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)(?P<attributes>\{[^}]*\})?")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _CYRILLIC = re.compile(r"[А-яЁё]")
 _CAPTION_OF = {"fig-cap": "fig-", "tbl-cap": "tbl-"}
@@ -41,17 +39,10 @@ _READING_METHODS = ("read_text", "read_bytes")
 def cell_options(book: Book) -> Iterator[Finding]:
     """Quarto ignores an unknown option, one of the wrong type, and one below the first code."""
     for page, cell in _cells(book):
-        if cell.error:
-            yield page.finding(cell.error.line or cell.cell.line, cell.error.message)
-        for option, value in cell.options.items():
-            known = CELL_OPTIONS.get(option)
-            if known is None:
-                yield page.finding(cell.line_of(option), f"неизвестный параметр ячейки «{option}»")
-            elif not _has_type(value, known):
-                needed = " или ".join(_TYPE_NAMES[kind] for kind in known)
-                yield page.finding(
-                    cell.line_of(option), f"параметр «{option}»: {value!r}, а нужно {needed}"
-                )
+        try:
+            options.of_cell(cell.cell, page.file, {})
+        except SourceError as error:
+            yield page.finding(error.line or cell.cell.line, error.message)
         for offset, line in enumerate(cell.cell.source.split("\n")):
             if line.startswith("#|"):
                 yield page.finding(
@@ -63,8 +54,6 @@ def cell_labels(book: Book) -> Iterator[Finding]:
     """A label of the wrong form or kind gives a figure without a number."""
     for page, cell in _cells(book):
         line, label = cell.line_of("label"), cell.label
-        if label and not _LABEL.match(label):
-            yield page.finding(line, f"метка «{label}»: можно латинские буквы, цифры, «-» и «_»")
         prefix = re.match(CROSSREF, label)
         if prefix and label.startswith(prefix[0] + "-") and prefix[0] not in ("fig", "tbl", "lst"):
             yield page.finding(line, f"метка {label}: у ячейки бывают fig-, tbl- и lst-")
@@ -85,11 +74,8 @@ def captions(book: Book) -> Iterator[Finding]:
         if cell.label.startswith("fig-") and not cell.options.get("fig-alt"):
             yield page.finding(line, f"у {cell.label} нет описания для незрячих (fig-alt)")
     for page in book.pages:
-        cells = {cell.number: cell for cell in page.cells}
-        for match in _UNLABELLED_FIGURE.finditer(page.frozen):
-            # The first cell of Quarto's notebook is its own set-up: names start with 2.
-            cell = cells.get(int(match["number"]) - 1)
-            if cell and "fig-alt=" not in (match["attributes"] or ""):
+        for cell, executed in zip(page.cells, page.executed, strict=False):
+            if not cell.label.startswith("fig-") and _has_picture_without_alt(executed):
                 yield page.finding(
                     cell.cell.line, "ячейка рисует без описания для незрячих (label, fig-alt)"
                 )
@@ -120,14 +106,6 @@ def file_readers(book: Book) -> Iterator[Finding]:
 
 RULES = (cell_options, cell_labels, captions, english_comments, file_readers)
 
-_TYPE_NAMES = {
-    bool: "true или false",
-    str: "строка",
-    list: "список [ ]",
-    int: "целое число",
-    float: "число",
-}
-
 
 def _cells(book: Book) -> Iterator[tuple[Page, PageCell]]:
     for page in book.pages:
@@ -135,10 +113,10 @@ def _cells(book: Book) -> Iterator[tuple[Page, PageCell]]:
             yield page, cell
 
 
-def _has_type(value: object, known: tuple[type, ...]) -> bool:
-    if isinstance(value, bool):
-        return bool in known
-    return isinstance(value, known)
+def _has_picture_without_alt(executed: str) -> bool:
+    return any(
+        "fig-alt=" not in (picture["attributes"] or "") for picture in _PICTURE.finditer(executed)
+    )
 
 
 def _comments(cell: PageCell) -> Iterator[tuple[int, str]]:

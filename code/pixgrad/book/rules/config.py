@@ -1,48 +1,23 @@
-"""``_quarto.yml`` and the set of files."""
+"""``_quarto.yml``, the set of files, and what the engine does not know."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pixgrad.book.rules.pages import Book, Finding, names
+from pixgrad.book import supported
+from pixgrad.book.rules.pages import Book, Finding
 
 _FIGURE = ("fig-width", "fig-height", "fig-dpi", "fig-format")
 _FILE = "_quarto.yml"
 
-KNOWN: dict[tuple[str, ...], tuple[str, ...]] = {
-    (): names(
-        "project lang language book bibliography csl nocite execute format jupyter crossref "
-        "number-sections toc toc-depth date-format link-citations metadata-files filters "
-        "code-fold code-summary pixgrad"
-    )
-    + _FIGURE,
-    ("project",): names(
-        "type output-dir execute-dir pre-render post-render render resources title"
-    ),
-    ("book",): names(
-        "title subtitle author date date-format abstract description chapters appendices "
-        "references repo-url repo-actions repo-branch repo-subdir issue-url site-url site-path "
-        "favicon cover-image cover-image-alt search sidebar navbar page-navigation page-footer "
-        "reader-mode sharing downloads output-file open-graph twitter-card license doi "
-        "margin-header margin-footer body-header body-footer bread-crumbs back-to-top-navigation "
-        "image isbn"
-    ),
-    ("execute",): names(
-        "freeze cache eval echo output warning error include enabled daemon debug fig-width "
-        "fig-height fig-dpi fig-format"
-    ),
-    ("pixgrad",): ("release", "readers"),
-    ("format",): ("html", "typst", "ipynb"),
-}
-"""The keys of each level that the book may use; deeper levels belong to Quarto."""
 
-
-def config_keys(book: Book) -> Iterator[Finding]:
-    """A misspelt key of ``_quarto.yml`` has no effect and no warning."""
-    for path, line in book.project.config_lines.items():
-        known = KNOWN.get(path[:-1])
-        if known is not None and path[-1] not in known:
-            yield Finding(_FILE, line, f"неизвестный ключ «{': '.join(map(str, path))}»")
+def unsupported(book: Book) -> Iterator[Finding]:
+    """Misspelt keys have no effect, unknown constructs come out as text or vanish."""
+    for line, what in supported.unsupported_options(book.project):
+        yield Finding(_FILE, line, what)
+    for page in book.pages:
+        for line, what in supported.unsupported(page.chapter.document, page.file):
+            yield page.finding(line, what)
 
 
 def book_author(book: Book) -> Iterator[Finding]:
@@ -81,4 +56,4 @@ def unlisted_chapters(book: Book) -> Iterator[Finding]:
                 yield Finding(_FILE, line, f"глава {name} есть в папке, но не в book: chapters")
 
 
-RULES = (config_keys, book_author, figure_settings, unlisted_chapters)
+RULES = (unsupported, book_author, figure_settings, unlisted_chapters)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from pixgrad.book import frozen, qmd
+from pixgrad.book import frozen, pieces, qmd
 from pixgrad.book.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
@@ -53,14 +53,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class PageCell:
-    """A cell with its parsed options; ``error`` if they are not YAML."""
+    """A cell with its parsed options, none if they are not YAML."""
 
     cell: qmd.Cell
-    number: int
-    """1-based, as Quarto's names of unlabelled outputs count cells."""
     options: dict[str, Any]
     option_lines: dict[str, int]
-    error: SourceError | None = None
 
     @property
     def label(self) -> str:
@@ -124,10 +121,7 @@ class Page:
 
     @cached_property
     def cells(self) -> list[PageCell]:
-        return [
-            _page_cell(cell, number, self.file)
-            for number, cell in enumerate(self.chapter.document.cells, 1)
-        ]
+        return [_page_cell(cell, self.file) for cell in self.chapter.document.cells]
 
     @cached_property
     def frozen(self) -> str:
@@ -136,6 +130,15 @@ class Page:
             return frozen.markdown(self.project, self.chapter, "html")
         except SourceError:
             return ""
+
+    @cached_property
+    def executed(self) -> list[str]:
+        """What each cell put out; [] where that is not known."""
+        try:
+            found = pieces.split(self.chapter, self.frozen) if self.frozen else []
+        except SourceError:
+            return []
+        return [piece.text for piece in found if piece.cell is not None]
 
     def at(self, text: str, offset: int) -> int:
         """The line of an offset in one of the views."""
@@ -248,12 +251,12 @@ def _cell_labels(cell: PageCell) -> Iterator[str]:
         yield cell.options["lst-label"]
 
 
-def _page_cell(cell: qmd.Cell, number: int, file: str) -> PageCell:
+def _page_cell(cell: qmd.Cell, file: str) -> PageCell:
     try:
         options, lines = cell_options(cell, file)
-    except SourceError as error:
-        return PageCell(cell, number, {}, {}, error)
-    return PageCell(cell, number, options, lines)
+    except SourceError:
+        return PageCell(cell, {}, {})
+    return PageCell(cell, options, lines)
 
 
 def _mask(pattern: re.Pattern, text: str, hole: str) -> str:

@@ -16,7 +16,6 @@ _SHORTCODE = re.compile(r"\{\{<.*?>\}\}", re.S)
 _STRAY_DOLLAR = re.compile(r"(?<!\\)\$")
 _RAW_TEX = re.compile(r"\\begin\{(?P<name>\w+\*?)\}")
 _FAILED = re.compile(r'<span\s+class="math (?:inline|display)">')
-_INLINE_PYTHON = re.compile(r"(?<!`)`\{python\}[^`]*`")
 _ENGLISH_QUOTES = re.compile(r"[\"”]|“")
 _HYPHEN_DASH = re.compile(r"(?<=[^\s|]) - (?=[^\s|])|(?<=[^\s|]) -$", re.M)
 _DECIMAL_POINT = re.compile(
@@ -41,15 +40,6 @@ def broken_latex(book: Book) -> Iterator[Finding]:
         for line, match in page.find(_RAW_TEX, page.text):
             yield page.finding(
                 line, f"\\begin{{{match['name']}}} вне $$…$$: в HTML такая формула пропадает"
-            )
-
-
-def inline_code(book: Book) -> Iterator[Finding]:
-    """With a cache Quarto stops at inline expressions; here they would be printed as they are."""
-    for page in book.pages:
-        for line, match in page.find(_INLINE_PYTHON, page.prose):
-            yield page.finding(
-                line, f"{match[0]} не исполняется: выведите число ячейкой или через var"
             )
 
 
@@ -79,13 +69,11 @@ def prose_tables(book: Book) -> Iterator[Finding]:
 
 
 def headings(book: Book) -> Iterator[Finding]:
-    """A skipped level breaks the numbering; a second H1 becomes a chapter of its own."""
+    """A skipped level gives numbers like 1.0.1 and a hole in the contents."""
     for page in book.pages:
         previous = int(_has_title(page))
         for line, level in _structure(page):
-            if level == 1 and previous:
-                yield page.finding(line, "второй заголовок первого уровня на странице")
-            elif level > previous + 1:
+            if level > previous + 1:
                 yield page.finding(
                     line,
                     f"заголовок уровня {level} сразу после уровня {previous}: уровень пропущен",
@@ -132,7 +120,6 @@ def decimal_points(book: Book) -> Iterator[Finding]:
 
 RULES = (
     broken_latex,
-    inline_code,
     prose_images,
     prose_tables,
     headings,
