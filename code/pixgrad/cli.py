@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,11 +30,16 @@ def freeze(
         bool, typer.Option("--accept-sources", help="Разрешить смену источника данных.")
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Сколько глав исполнять сразу.")] = 2,
+    timeout: Annotated[
+        int, typer.Option(min=0, help="Сколько секунд ждать одну ячейку; 0 — без предела.")
+    ] = 600,
 ) -> None:
     """Исполнить изменившиеся главы и записать _freeze."""
     from pixgrad.book import freeze as command
 
-    command.freeze_book(project, check=check, accept_sources=accept_sources, jobs=jobs)
+    command.freeze_book(
+        project, check=check, accept_sources=accept_sources, jobs=jobs, timeout=timeout
+    )
 
 
 @app.command()
@@ -71,6 +76,67 @@ def doctor(project: ProjectDir = Path()) -> None:
     from pixgrad.book import doctor as command
 
     command.report(project)
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="Опыт, или all — все по очереди.")],
+    preset: Annotated[str, typer.Option(help="smoke, report или paper.")] = "report",
+    data: Annotated[str | None, typer.Option(help="Источник данных вместо обычного.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Сколько зёрен.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--resume", help="Начать заново или продолжить начатое.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Сколько прогонов сразу.")] = 1,
+) -> None:
+    """Провести опыт: обучить, измерить, записать результаты."""
+    from pixgrad import experiments
+
+    for one in experiments.names() if name == "all" else [name]:
+        finished = experiments.run(one, preset, data, seeds, fresh=fresh, jobs=jobs)
+        for trained in finished.record.runs:
+            typer.echo(f"{trained.name}: {_in_words(trained)}")
+        typer.echo(f"Результаты: {finished.folder}\nКартинка: {finished.picture}")
+
+
+@app.command()
+def status() -> None:
+    """Сказать, какие результаты получены другим кодом или на других данных."""
+    from pixgrad import experiments
+
+    found = experiments.status()
+    if not found:
+        typer.echo("Результатов ещё нет: pixgrad run ИМЯ")
+    for one in found:
+        code = "код тот же" if one.same_code else f"код изменился (pixgrad verify {one.name})"
+        words = {True: "данные те же", False: "данные другие", None: "данных нет, не сверить"}
+        typer.echo(f"{one.name} ({one.record.preset}): {code}; {words[one.same_data]}")
+
+
+@app.command()
+def verify(name: Annotated[str, typer.Argument(help="Опыт.")]) -> None:
+    """Повторить первые шаги каждого прогона и сравнить потери с записью бит в бит."""
+    from pixgrad import experiments
+
+    replays = experiments.verify(name)
+    for one in replays:
+        step = one.first_difference
+        if step is None:
+            typer.echo(f"{one.run.name}: все {len(one.losses)} потерь совпали бит в бит")
+        else:
+            was, now = one.run.first_losses[step], one.losses[step]
+            typer.echo(f"{one.run.name}: шаг {step + 1}: записано {was!r}, получено {now!r}")
+    if any(one.first_difference is not None for one in replays):
+        raise PixgradError(
+            f"результаты «{name}» не повторились (код, версии библиотек или процессор другие)"
+        )
+
+
+def _in_words(run: Any) -> str:
+    """A run of a record in one line."""
+    if run.status == "diverged":
+        return f"разошёлся на шаге {run.steps + 1}: {run.message}"
+    return ", ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pixgrad.backprop.convolution import (
     naive_forward,
 )
 from pixgrad.backprop.finite import NonFiniteError, raise_first_nonfinite
+from pixgrad.backprop.fit import keep_freed_memory, predict, train_step
 from pixgrad.backprop.gradcheck import gradcheck, numerical_gradient
 from pixgrad.backprop.layers import (
     Dropout,
@@ -54,12 +55,15 @@ __all__ = [
     "Sum",
     "Tanh",
     "gradcheck",
+    "keep_freed_memory",
     "lenet",
     "load",
     "naive_backward",
     "naive_forward",
     "numerical_gradient",
+    "predict",
     "raise_first_nonfinite",
     "save",
     "sigmoid_net",
+    "train_step",
 ]

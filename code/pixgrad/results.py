@@ -1,0 +1,81 @@
+"""Reader of ``results/``: the records and tables that ``pixgrad run`` wrote."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pixgrad.data.files import read_bytes
+from pixgrad.errors import PixgradError
+from pixgrad.training.records import Record, parse_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "results"
+RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an experiment left.
+
+    Attributes
+    ----------
+    record : how it was made.
+    tables : each ``.csv`` and ``.parquet``, by its name without the suffix.
+    arrays : the contents of ``arrays.npz``.
+    """
+
+    record: Record
+    tables: dict[str, pd.DataFrame]
+    arrays: dict[str, np.ndarray]
+
+
+def load(name: str, root: Path | None = None) -> Results:
+    """Read the results of an experiment; each file is announced as ``pixgrad.read``.
+
+    Parameters
+    ----------
+    name : of the experiment.
+    root : folder with a folder per experiment; ``results`` of the current folder by default.
+
+    Raises
+    ------
+    PixgradError : there are no such results; SourceError : the record breaks the schema.
+    """
+    folder = (Path(FOLDER) if root is None else root) / name
+    record = load_record(folder)
+    arrays = folder / "arrays.npz"
+    return Results(
+        record,
+        {path.stem: _table(path) for path in sorted(folder.glob("*.csv"))}
+        | {path.stem: _table(path) for path in sorted(folder.glob("*.parquet"))},
+        _arrays(arrays) if arrays.is_file() else {},
+    )
+
+
+def load_record(folder: Path) -> Record:
+    """Read and check ``record.json`` of one experiment's folder."""
+    path = folder / RECORD
+    if not path.is_file():
+        raise PixgradError(
+            f"нет результатов «{folder.name}» ({path}); выполните pixgrad run {folder.name}"
+        )
+    return parse_record(read_bytes(path), path)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    read = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
+    return read(io.BytesIO(read_bytes(path)))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as stored:
+        return dict(stored)
