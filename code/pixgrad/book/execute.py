@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shlex
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import Any
 import jupyter_cache
 import nbformat
 from jupyter_cache.base import CacheBundleIn
+from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -89,26 +92,25 @@ async def run(
     SourceError : a cell raised, ran too long or took the kernel down.
     """
     notebook = _notebook(job)
-    work = job.root / ".cache" / "pixgrad"
-    client = NotebookClient(notebook, timeout=job.timeout, kernel_name="python3")
-    transport = "ipc" if os.name == "posix" else "tcp"
-    client.km = AsyncKernelManager(kernel_name="python3", transport=transport)
+    client = NotebookClient(notebook, timeout=job.timeout)
     started = time.time_ns()
-    try:
-        await client.async_start_new_kernel(cwd=str(job.folder), env=_kernel_environment(job, work))
-        await client.async_start_new_kernel_client()
-        await _silently(client, _setup(job.figures))
-        for index, (cell, options) in enumerate(zip(notebook.cells, job.options, strict=True)):
-            if options["eval"]:
-                await _execute(client, cell, index, job)
-            cell.execution_count = index + 1
-            on_cell(index + 1)
-        trace = await _trace(client, work / f"trace-{os.getpid()}-{id(job)}.json")
-    finally:
-        if client.kc:
-            client.kc.stop_channels()
-        if client.km.has_kernel:
-            await client.km.shutdown_kernel(now=True)
+    with tempfile.TemporaryDirectory(prefix="pixgrad-") as folder:
+        manager = client.km = _kernel_manager(Path(folder))
+        try:
+            await _start(client, job)
+            await _silently(client, _setup(job.figures))
+            for index, (cell, options) in enumerate(zip(notebook.cells, job.options, strict=True)):
+                if options["eval"]:
+                    await _execute(client, cell, index, job)
+                cell.execution_count = index + 1
+                on_cell(index + 1)
+            trace = await _trace(client, Path(folder, "trace.json"))
+        finally:
+            if client.kc:
+                client.kc.stop_channels()
+            if manager.has_kernel:
+                await manager.shutdown_kernel(now=True)
+    _forget_places(notebook, job.root)
     return notebook, dependencies.from_trace(trace, job.root, started, digests)
 
 
@@ -173,11 +175,38 @@ def _notebook(job: Job) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": _KERNELSPEC})
 
 
-def _kernel_environment(job: Job, work: Path) -> dict[str, str]:
+def _kernel_manager(folder: Path) -> AsyncKernelManager:
+    """Sockets in a folder of our own where the system has them: nobody else can listen."""
+    transport = "ipc" if os.name == "posix" else "tcp"
+    connection = str(folder / "kernel.json")
+    return AsyncKernelManager(
+        kernel_name="python3", transport=transport, connection_file=connection
+    )
+
+
+async def _start(client: NotebookClient, job: Job) -> None:
+    try:
+        await client.async_start_new_kernel(cwd=str(job.folder), env=_kernel_environment(job))
+        await client.async_start_new_kernel_client()
+    except (RuntimeError, NoSuchKernel) as error:
+        raise PixgradError(f"{job.chapter}: ядро Python не запустилось: {error}") from None
+
+
+def _forget_places(notebook: NotebookNode, root: Path) -> None:
+    """Warnings name files; the folders of this machine do not belong into the book."""
+    folders = sorted({str(root), *sys.path} - {""}, key=len, reverse=True)
+    for output in (output for cell in notebook.cells for output in cell.outputs):
+        if output.output_type == "stream" and output.name == "stderr":
+            for folder in folders:
+                output.text = output.text.replace(folder + os.sep, "")
+
+
+def _kernel_environment(job: Job) -> dict[str, str]:
     """What the shell has set wins over ``_environment``, as in Quarto; the rest is for same bytes.
 
     IPython starts without the user's profile, matplotlib without the user's settings.
     """
+    work = job.root / ".cache" / "pixgrad"
     environment = {**job.environment, **os.environ}
     own = job.environment.get("PYTHONPATH", "")
     folders = [str(job.root / folder) for folder in own.split(os.pathsep) if folder]
@@ -188,11 +217,13 @@ def _kernel_environment(job: Job, work: Path) -> dict[str, str]:
         f"figure.figsize: {figures.width}, {figures.height}\n"
         f"figure.dpi: {figures.dpi}\nsavefig.dpi: {figures.dpi}\nsvg.hashsalt: pixgrad\n"
     )
+    data = os.environ.get("PIXGRAD_DATA")
     style = work / f"matplotlibrc-{hashlib.sha256(style_text.encode()).hexdigest()[:8]}"
     dependencies.write_atomically(style, style_text)
     return {
         **environment,
         **({"PYTHONPATH": path} if path else {}),
+        **({"PIXGRAD_DATA": str(Path(data).expanduser().absolute())} if data else {}),
         "IPYTHONDIR": str(work / "ipython"),
         "MATPLOTLIBRC": str(style),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -219,16 +250,17 @@ def _setup(figures: Figures) -> str:
 async def _silently(client: NotebookClient, code: str) -> None:
     """Run our own code: no history, no count."""
     message = client.kc.execute(code, silent=True, store_history=False)
-    reply = await client.async_wait_for_reply(message)
+    try:
+        reply = await client.async_wait_for_reply(message)
+    except DeadKernelError:
+        raise PixgradError("ядро Python умерло между ячейками") from None
     if reply is None or reply["content"]["status"] != "ok":
         raise PixgradError(f"ядро не выполнило служебный код: {reply and reply['content']}")
 
 
 async def _trace(client: NotebookClient, path: Path) -> dict[str, Any]:
     await _silently(client, f"__import__('sys').modules[{_KEPT_TRACE!r}].trace.save({str(path)!r})")
-    trace = json.loads(path.read_text("utf-8"))
-    path.unlink()
-    return trace
+    return json.loads(path.read_text("utf-8"))
 
 
 async def _execute(client: NotebookClient, cell: NotebookNode, index: int, job: Job) -> None:

@@ -13,8 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-if not __package__:  # run as a script: its own folder on sys.path is replaced by that of pixgrad
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
+if not __package__:  # run as a script: pixgrad's folder takes the place of the script's own
+    _here = Path(__file__).resolve().parent
+    sys.path[:] = [str(_here.parents[1]), *(p for p in sys.path if Path(p).resolve() != _here)]
 
 from pixgrad.book import staleness, store
 from pixgrad.book.dependencies import Digests
@@ -42,6 +43,9 @@ def main() -> None:
 
 
 def _bring_up_to_date(root: Path) -> None:
+    if store.was_interrupted(root):
+        with store.writing(root):
+            pass
     digests = Digests(root)
     states = staleness.assess(root, _chapters(root), digests)
     digests.save()

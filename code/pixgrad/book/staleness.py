@@ -116,12 +116,11 @@ def cells_digest(document: qmd.Document) -> str:
     return _digest("\0".join(parts))
 
 
-def results_digest(root: Path, chapter: str, spans: Mapping[str, str]) -> str | None:
-    """Digest of the rendered cells and figures of a chapter, None if they are not whole."""
+def results_digest(folder: Path, spans: Mapping[str, str]) -> str | None:
+    """Digest of the rendered cells and figures in a chapter's folder, None if it is not whole."""
     digest = hashlib.sha256()
-    folder = chapter_folder(root, chapter)
     for fmt, figures in FIGURES.items():
-        frozen = read_frozen(root, chapter, fmt)
+        frozen = read_frozen(folder, fmt)
         if frozen is None:
             return None
         for start, stop in decode_spans(spans[fmt]):
@@ -136,9 +135,9 @@ def chapter_folder(root: Path, chapter: str) -> Path:
     return root / "_freeze" / Path(chapter).with_suffix("")
 
 
-def read_frozen(root: Path, chapter: str, fmt: str) -> dict[str, Any] | None:
-    """``execute-results/<fmt>.json``, None if it is absent or broken."""
-    path = chapter_folder(root, chapter) / "execute-results" / f"{fmt}.json"
+def read_frozen(folder: Path, fmt: str) -> dict[str, Any] | None:
+    """``execute-results/<fmt>.json`` of a chapter's folder, None if it is absent or broken."""
+    path = folder / "execute-results" / f"{fmt}.json"
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -172,12 +171,14 @@ def _assess(
     changed, absent = changes(record, root, digests)
     unverified = tuple(shown(name) for name in absent)
     if changed:
-        return State(chapter, document, STALE, ", ".join(map(shown, changed)), unverified)
-    if record["results"] != results_digest(root, chapter, record["spans"]):
-        folder = chapter_folder(root, chapter).relative_to(root).as_posix()
-        cause = f"{folder} (результаты изменены или удалены)"
+        more = f" и ещё {len(changed) - 3}" if len(changed) > 3 else ""
+        cause = ", ".join(map(shown, changed[:3])) + more
         return State(chapter, document, STALE, cause, unverified)
-    frozen = [read_frozen(root, chapter, fmt) for fmt in FIGURES]
+    folder = chapter_folder(root, chapter)
+    if record["results"] != results_digest(folder, record["spans"]):
+        cause = f"{folder.relative_to(root).as_posix()} (результаты изменены или удалены)"
+        return State(chapter, document, STALE, cause, unverified)
+    frozen = [read_frozen(folder, fmt) for fmt in FIGURES]
     fresh = all(one is not None and one["hash"] == document.md5 for one in frozen)
     return State(chapter, document, FRESH if fresh else PROSE, unverified=unverified)
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pixgrad.book import publish, qmd
+from pixgrad.book.dependencies import write_atomically
 from pixgrad.book.staleness import (
     FIGURES,
     chapter_folder,
@@ -25,6 +26,12 @@ from pixgrad.book.staleness import (
 )
 
 
+def was_interrupted(root: Path) -> bool:
+    """Whether a killed run has left something for ``writing`` to put right."""
+    workshop = _workshop(root)
+    return workshop.is_dir() and any(workshop.iterdir())
+
+
 @contextmanager
 def writing(root: Path) -> Iterator[None]:
     """The right to write ``_freeze``, one process at a time; first rights what a kill has left."""
@@ -34,10 +41,7 @@ def writing(root: Path) -> Iterator[None]:
     if not ignore.exists():
         ignore.write_text("*\n", "utf-8")
     with publish.lock(workshop.parent):
-        for chapter in read_records(root):
-            publish.recover(chapter_folder(root, chapter))
-        shutil.rmtree(workshop)
-        workshop.mkdir()
+        _recover(root)
         yield
 
 
@@ -51,8 +55,8 @@ def put(
 ) -> None:
     """Replace the results of a chapter, then its record.
 
-    The folder changes in one step. A kill between the two leaves the new folder with the old
-    record: their digests differ, so the chapter is made again (from the cache).
+    The folder changes in one step. The record waits beside it, so that after a kill between the
+    two ``writing`` finishes the work.
 
     Parameters
     ----------
@@ -60,7 +64,8 @@ def put(
     figures : ``figure-html/fig-x-output-1.png`` -> content.
     record : what the execution depended on; ``spans`` and ``results`` are added here.
     """
-    new = _workshop(root) / chapter.replace("/", "__")
+    name = chapter.replace("/", "__")
+    new, pending = _workshop(root) / name, _workshop(root) / f"{name}.json"
     spans = {}
     for fmt in FIGURES:
         markdown, positions = assemble(document, cells[fmt])
@@ -73,24 +78,25 @@ def put(
         path = new / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
+    record = {**record, "spans": spans, "results": results_digest(new, spans)}
+    write_atomically(pending, json.dumps({"chapter": chapter, "record": record}))
     target = chapter_folder(root, chapter)
     target.parent.mkdir(parents=True, exist_ok=True)
     publish.folder(new, target)
+    write_records(root, {**read_records(root), chapter: record})
+    pending.unlink()
     shutil.rmtree(new, ignore_errors=True)
-    digest = results_digest(root, chapter, spans)
-    records = {**read_records(root), chapter: {**record, "spans": spans, "results": digest}}
-    write_records(root, records)
 
 
 def put_prose(root: Path, chapter: str, document: qmd.Document) -> None:
     """Set the edited prose of a chapter around its old cells; nothing is executed."""
-    record = read_records(root)[chapter]
+    record, old = read_records(root)[chapter], chapter_folder(root, chapter)
     cells: dict[str, list[str]] = {}
     figures: dict[str, bytes] = {}
     for fmt, folder in FIGURES.items():
-        markdown = read_frozen(root, chapter, fmt)["result"]["markdown"]
+        markdown = read_frozen(old, fmt)["result"]["markdown"]
         cells[fmt] = [markdown[start:stop] for start, stop in decode_spans(record["spans"][fmt])]
-        for path in (chapter_folder(root, chapter) / folder).glob("*"):
+        for path in (old / folder).glob("*"):
             figures[f"{folder}/{path.name}"] = path.read_bytes()
     put(root, chapter, document, cells, figures, record)
 
@@ -144,6 +150,20 @@ def _frozen(chapter: str, fmt: str, md5: str, markdown: str) -> dict[str, Any]:
     if fmt == "html":
         result["includes"] = {}
     return {"hash": md5, "result": result}
+
+
+def _recover(root: Path) -> None:
+    """Whole folders, each with its own record; nothing left in the workshop."""
+    records = read_records(root)
+    pending = [json.loads(path.read_text("utf-8")) for path in _workshop(root).glob("*.json")]
+    for chapter in {*records, *(one["chapter"] for one in pending)}:
+        publish.recover(chapter_folder(root, chapter))
+    for chapter, record in ((one["chapter"], one["record"]) for one in pending):
+        if record["results"] == results_digest(chapter_folder(root, chapter), record["spans"]):
+            records[chapter] = record
+            write_records(root, records)
+    shutil.rmtree(_workshop(root))
+    _workshop(root).mkdir()
 
 
 def _workshop(root: Path) -> Path:
