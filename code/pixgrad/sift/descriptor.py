@@ -58,24 +58,51 @@ def raw_histograms(
     orientation: np.ndarray,
 ) -> np.ndarray:
     """Sums of votes before normalisation, (N, 128) float32; parameters as in `describe`."""
-    turn = np.where(orientation == 0, 0, np.float32(360) - orientation).astype(np.float32)
-    side = np.float32(CELL_FACTOR) * scale
-    radius = window_radius(side, magnitude.shape[1:])
+    window = windows(xy, scale, orientation, magnitude.shape)
+    radius = window.radius
     result = np.zeros((len(xy), LENGTH), np.float32)
     for r in np.unique(radius):
         group = np.flatnonzero(radius == r)
         size = max(1, CHUNK // (2 * r + 1) ** 2)
         for start in range(0, len(group), size):
             k = group[start : start + size]
-            sample = _sample(magnitude.shape, layer[k], xy[k], side[k], turn[k], int(r))
-            result[k] = _vote(magnitude, angle, turn[k], sample)
+            chosen = Windows(*(column[k] for column in window))
+            sample = _sample(magnitude.shape, layer[k], chosen, int(r))
+            result[k] = _vote(magnitude, angle, chosen.turn, sample)
     return result
 
 
-def window_radius(side: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Half-side of the window that holds the rotated grid of cells of the given side, pixels."""
+class Windows(NamedTuple):
+    """Where the grids of N keypoints lie.
+
+    centre : (N, 2) int64, nearest pixel (x, y).
+    cosine, sine : (N,) float32, of the turn, divided by the side of a cell in pixels.
+    turn : (N,) float32, counter-clockwise orientation, degrees.
+    radius : (N,) int64, half-side of the upright window that holds the grid, pixels.
+    """
+
+    centre: np.ndarray
+    cosine: np.ndarray
+    sine: np.ndarray
+    turn: np.ndarray
+    radius: np.ndarray
+
+
+def windows(
+    xy: np.ndarray, scale: np.ndarray, orientation: np.ndarray, shape: tuple[int, ...]
+) -> Windows:
+    """Place the grids; ``shape`` is (L, H, W), the other parameters as in `describe`."""
+    turn = np.where(orientation == 0, 0, np.float32(360) - orientation).astype(np.float32)
+    radians = (turn * np.float32(math.pi / 180)).astype(np.float64)
+    side = np.float32(CELL_FACTOR) * scale
     reach = side * np.float32(math.sqrt(2)) * np.float32(WIDTH + 1) * np.float32(0.5)
-    return np.minimum(np.rint(reach).astype(np.int64), int(math.hypot(*shape)))
+    return Windows(
+        np.rint(xy).astype(np.int64),
+        np.cos(radians).astype(np.float32) / side,
+        np.sin(radians).astype(np.float32) / side,
+        turn,
+        np.minimum(np.rint(reach).astype(np.int64), int(math.hypot(*shape[1:]))),
+    )
 
 
 def quantise(histogram: np.ndarray) -> np.ndarray:
@@ -103,20 +130,11 @@ class _Samples(NamedTuple):
     column: np.ndarray
 
 
-def _sample(
-    shape: tuple[int, ...],
-    layer: np.ndarray,
-    xy: np.ndarray,
-    side: np.ndarray,
-    turn: np.ndarray,
-    radius: int,
-) -> _Samples:
+def _sample(shape: tuple[int, ...], layer: np.ndarray, window: Windows, radius: int) -> _Samples:
     """List the pixels whose votes reach the grids of keypoints that share a window radius."""
     _, height, width = shape
-    radians = (turn * np.float32(math.pi / 180)).astype(np.float64)
-    cosine = (np.cos(radians).astype(np.float32) / side)[:, None]
-    sine = (np.sin(radians).astype(np.float32) / side)[:, None]
-    x, y = np.rint(xy).astype(np.int64).T[:, :, None]
+    cosine, sine = window.cosine[:, None], window.sine[:, None]
+    x, y = window.centre.T[:, :, None]
     step = np.arange(-radius, radius + 1)
     from_left, from_top = x + step, y + step
     step = step.astype(np.float32)
@@ -128,7 +146,7 @@ def _sample(
     inside &= ((from_top > 0) & (from_top < height - 1))[:, :, None]
     inside &= ((from_left > 0) & (from_left < width - 1))[:, None, :]
     chosen = np.flatnonzero(inside)
-    keypoint = np.repeat(np.arange(len(xy)), np.count_nonzero(inside, axis=(1, 2)))
+    keypoint = np.repeat(np.arange(len(layer)), np.count_nonzero(inside, axis=(1, 2)))
     pixel = ((layer[:, None] * height + from_top) * width)[:, :, None] + from_left[:, None, :]
     return _Samples(keypoint, pixel.take(chosen), row.take(chosen), column.take(chosen))
 

@@ -63,14 +63,20 @@ def histograms(
     (N, 36) float32 array; bin ``b`` is centred at ``10 b`` degrees.
     """
     votes = np.zeros((len(point), BINS), np.float32)
-    radius = np.rint(np.float32(RADIUS_FACTOR) * scale).astype(np.int64)
+    radius, exponent = window(scale)
     for r in np.unique(radius):
         group = np.flatnonzero(radius == r)
         size = max(1, CHUNK // (2 * r + 1) ** 2)
         for start in range(0, len(group), size):
             chunk = group[start : start + size]
-            votes[chunk] = _votes(magnitude, angle, point[chunk], scale[chunk], int(r))
+            votes[chunk] = _votes(magnitude, angle, point[chunk], exponent[chunk], int(r))
     return smooth(votes)
+
+
+def window(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Radius of the window, (N,) int64, and ``-1 / (2 sigma_w^2)`` of its Gaussian, (N,)."""
+    sigma = np.float32(SIGMA_FACTOR) * scale
+    return np.rint(np.float32(RADIUS_FACTOR) * scale).astype(np.int64), -1 / (2 * sigma * sigma)
 
 
 def smooth(votes: np.ndarray) -> np.ndarray:
@@ -105,7 +111,7 @@ def peaks(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _votes(
-    magnitude: np.ndarray, angle: np.ndarray, point: np.ndarray, scale: np.ndarray, radius: int
+    magnitude: np.ndarray, angle: np.ndarray, point: np.ndarray, exponent: np.ndarray, radius: int
 ) -> np.ndarray:
     """Histograms (n, 36) of keypoints that share a radius; pixels outside have no weight."""
     n, (_, height, width) = len(point), magnitude.shape
@@ -114,8 +120,7 @@ def _votes(
     column = np.clip(point[:, 2, None] + step, 0, width - 1)
     pixel = ((point[:, 0, None] * height + row) * width)[:, :, None] + column[:, None, :]
     distance = (step[:, None] ** 2 + step**2).astype(np.float32)
-    sigma = np.float32(SIGMA_FACTOR) * scale
-    weight = exp(distance * (-1 / (2 * sigma * sigma))[:, None, None])
+    weight = exp(distance * exponent[:, None, None])
     index = np.rint(angle.take(pixel) * np.float32(BINS / 360)).astype(np.int64)
     index -= BINS * (index == BINS)
     index += (np.arange(n) * BINS)[:, None, None]
