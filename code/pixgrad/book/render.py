@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pixgrad.book import freeze, publish
 from pixgrad.book import project as books
-from pixgrad.book import publish
 from pixgrad.book.project import Project
 from pixgrad.errors import PixgradError
 
@@ -48,8 +48,8 @@ def render_book(
     """
     wanted = _known_formats(formats)
     project = books.load(root)
-    version = _quarto_version() if _uses_quarto(engine) else None
-    _freeze_step(project)
+    version = quarto_version() if _uses_quarto(engine) else None
+    freeze.freeze_book(project.root)
     with publish.workshop(project.output_dir) as workshop:
         inputs = _input_digest(project, version)
         stale = [name for name in wanted if not _is_fresh(project, name, inputs)]
@@ -83,8 +83,8 @@ def _uses_quarto(engine: str) -> bool:
         raise PixgradError(f"неизвестный движок «{engine}»; есть {', '.join(ENGINES)}")
     if engine == "pandoc":
         return False
-    version = _quarto_version()
-    if version is not None and _numbers(version) >= OLDEST_QUARTO:
+    version = quarto_version()
+    if version is not None and version_numbers(version) >= OLDEST_QUARTO:
         return True
     needed = ".".join(map(str, OLDEST_QUARTO))
     found = "Quarto не найден на PATH" if version is None else f"Quarto {version} старше {needed}"
@@ -95,14 +95,16 @@ def _uses_quarto(engine: str) -> bool:
     return False
 
 
-def _quarto_version() -> str | None:
+def quarto_version() -> str | None:
+    """What the ``quarto`` on PATH says of itself, None if there is none."""
     if shutil.which("quarto") is None:
         return None
     answer = subprocess.run(["quarto", "--version"], capture_output=True, text=True)
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
+    """(major, minor) of a version."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
@@ -150,10 +152,6 @@ def _publish(project: Project, built: Sequence[str], workshop: Path) -> None:
     elif "pdf" in built:
         target.mkdir(exist_ok=True)
         pdf.replace(target / name)
-
-
-def _freeze_step(project: Project) -> None:
-    raise NotImplementedError
 
 
 def _shown(project: Project, name: str) -> Path:
@@ -207,11 +205,11 @@ def _write_stamps(project: Project, names: Sequence[str], inputs: str) -> None:
 
 def _input_digest(project: Project, quarto: str | None) -> str:
     """Of every file in the project (but hidden ones and results) and of this generator."""
-    skipped = {NOTEBOOKS, "__pycache__"}
-    state = [f"quarto {quarto}", *_state(Path(__file__).parent, {"__pycache__"})]
+    skipped = {NOTEBOOKS, "__pycache__", "site_libs"}
+    state = [f"quarto {quarto}", *_state(Path(__file__).parent, skipped)]
     for path in sorted(project.root.iterdir()):
-        hidden = path.name.startswith((".", project.output_dir.name))
-        if not hidden and path.name not in skipped:
+        is_result = path.name.split(".")[0] == project.output_dir.name
+        if not (path.name.startswith(".") or is_result or path.name in skipped):
             state += _state(path, skipped)
     return _digest(state)
 

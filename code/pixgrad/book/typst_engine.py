@@ -104,7 +104,7 @@ class _Citations:
 
     @classmethod
     def of(cls, project: Project) -> _Citations:
-        found = crossref.records(project).values()
+        cited = (key for page in project.chapters for key in crossref.citations(project, page))
         books = pandoc.bibliographies(project)
         styles = [project.root / project.get("csl")] if project.get("csl") else []
         lists = (c for c in project.chapters if _REFS_DIV.search(c.document.text))
@@ -113,9 +113,9 @@ class _Citations:
             *(f"--csl={path}" for path in styles),
         )
         return cls(
-            keys=tuple(sorted({key for record in found for key in record["cites"]})),
+            keys=tuple(sorted(set(cited))),
             listed_in=next(lists, None),
-            arguments=("--citeproc", *arguments) if books else (),
+            arguments=("--citeproc", *arguments),
             contents=tuple(path.read_text("utf-8") for path in [*books, *styles]),
         )
 
@@ -124,8 +124,10 @@ def _convert(
     project: Project, chapter: Chapter, labels: Mapping[str, Label], citations: _Citations
 ) -> str:
     text = pandoc.markdown(project, chapter, "typ")
-    if chapter is citations.listed_in and citations.keys:
-        text += f"\n\n---\nnocite: '{', '.join('@' + key for key in citations.keys)}'\n---\n"
+    cited = crossref.citations(project, chapter)
+    if chapter is citations.listed_in:
+        cited = citations.keys
+        text += f"\n\n---\nnocite: '{', '.join('@' + key for key in cited)}'\n---\n"
     settings = crossref.settings(project, chapter, "typst", labels)
     settings |= _settings(project, chapter, citations)
     settings["refs"] = {
@@ -136,7 +138,7 @@ def _convert(
         "--to=typst-citations",
         "--wrap=none",
         f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-        *citations.arguments,
+        *(citations.arguments if cited else ()),
         f"--lua-filter={pandoc.FILTERS / 'typst.lua'}",
         f"--metadata=lang:{_language(project)}",
         "--metadata=link-citations:true",

@@ -1,0 +1,108 @@
+"""``pixgrad doctor``: what is installed and what that allows."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pixgrad.book.render import OLDEST_QUARTO, quarto_version, version_numbers
+from pixgrad.dataroot import data_root
+from pixgrad.errors import PixgradError
+
+_PACKAGES = (
+    (("pypandoc-binary",), "сайт встроенным движком"),
+    (("typst",), "PDF встроенным движком"),
+    (("pagefind", "pagefind-bin"), "поиск по сайту"),
+    (("nbclient", "ipykernel", "jupyter-cache"), "исполнение глав: pixgrad freeze"),
+    (("opencv-python", "matplotlib"), "главы о SIFT, рисунки"),
+    (("torch", "torchvision"), "опыты: pixgrad run"),
+    (("pytest", "playwright"), "проверки: make test"),
+)
+_PROGRAMS = (
+    (("chromium", "chromium-browser", "google-chrome"), "проверки сайта в браузере"),
+    (("pdftotext",), "проверки PDF"),
+)
+
+
+def report(root: Path | str = ".") -> None:
+    """Print what is installed, where the data are, and what can be done with them.
+
+    Parameters
+    ----------
+    root : folder of the book.
+    """
+    console = Console()
+    table = Table("Что", "Есть", "Что это даёт", title="Программы")
+    table.add_row("Python", platform.python_version(), "всё остальное")
+    for names, purpose in _PACKAGES:
+        table.add_row(", ".join(names), _installed(names), purpose)
+    table.add_row("quarto", _quarto(), "сборка самим Quarto вместо встроенного движка")
+    for names, purpose in _PROGRAMS:
+        found = next(filter(None, map(shutil.which, names)), None)
+        table.add_row(names[0], found or "нет", purpose)
+    console.print(table)
+
+    place = data_root(Path(root))
+    there = "" if place.is_dir() else " (такой папки нет)"
+    table = Table("Источник", "Что это", "Откуда", title=f"Данные: {place}{there}")
+    for row in _sources(Path(root)):
+        table.add_row(*row)
+    console.print(table)
+
+
+def _installed(names: Iterable[str]) -> str:
+    return ", ".join(_version(name) or f"нет {name}" for name in names)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _quarto() -> str:
+    found = quarto_version()
+    if found is None or version_numbers(found) >= OLDEST_QUARTO:
+        return found or "нет"
+    return f"{found}: нужен {'.'.join(map(str, OLDEST_QUARTO))} или новее"
+
+
+class _Found(BaseException):
+    """Stops a loader at the moment when it turns to its files. Loaders must not catch it."""
+
+
+def _sources(root: Path) -> list[tuple[str, str, str]]:
+    """(name, description, origin or what to do) of each named data source, none of them read."""
+    try:
+        from pixgrad.data import SOURCES
+    except ImportError as error:
+        return [("—", "не проверить", f"нет пакета {error.name}: нужен полный набор, make test")]
+    os.chdir(root)  # the loaders look for the data of the project in the current folder
+    sys.addaudithook(_stop_at_reading)
+    return [(name, source.description, _origin(source)) for name, source in SOURCES.items()]
+
+
+def _stop_at_reading(event: str, arguments: tuple) -> None:
+    if event in ("pixgrad.source", "pixgrad.read"):
+        raise _Found(str(arguments[-1]))
+
+
+def _origin(source) -> str:
+    try:
+        source.load()
+    except _Found as found:
+        return str(found)
+    except PixgradError as error:
+        return f"нет: {str(error).rpartition('Что сделать: ')[2]}"
+    except ImportError as error:
+        return f"нет пакета {error.name}: нужен полный набор, make test"
+    return "есть"
