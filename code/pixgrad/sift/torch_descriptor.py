@@ -111,7 +111,7 @@ def histogram(magnitude: Tensor, angle: Tensor, geometry: Tensor) -> Tensor:
     """
     x, y, scale, orientation = geometry
     side = CELL * scale
-    reach = round(float(side) * math.sqrt(2) * (GRID + 1) / 2)
+    reach = round(side.item() * math.sqrt(2) * (GRID + 1) / 2)
     rows = _span(y, reach, magnitude.shape[0])
     columns = _span(x, reach, magnitude.shape[1])
     i, j = rows[:, None] - y, columns[None, :] - x
@@ -150,7 +150,7 @@ def _scatter(vote: Tensor, row: Tensor, column: Tensor, turn: Tensor) -> Tensor:
 
 def _span(centre: Tensor, reach: int, size: int) -> Tensor:
     """Pixels within ``reach`` of the centre that have a gradient: 1..size."""
-    middle = round(float(centre))
+    middle = round(centre.item())
     return torch.arange(max(middle - reach, 1), min(middle + reach, size) + 1)
 
 

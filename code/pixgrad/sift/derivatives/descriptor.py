@@ -6,15 +6,7 @@ import numpy as np
 
 from pixgrad.sift.derivatives.binning import hat, hat_derivative, nearest_turn
 from pixgrad.sift.derivatives.types import Array, Geometry
-
-GRID = 4
-"""Cells of the descriptor along each side, d."""
-BINS = 8
-"""Directions in a cell, n."""
-CELL = 3.0
-"""Side of a cell, in scales of the keypoint."""
-CLIP = 0.2
-INTEGER_FACTOR = 512
+from pixgrad.sift.descriptor import CELL_FACTOR, CLIP, DIRECTIONS, QUANTUM, WIDTH
 
 
 def polar(gx: Array, gy: Array) -> tuple[tuple[Array, Array], tuple]:
@@ -69,11 +61,11 @@ def histogram(
     """
     window, i, j = _window(geometry, magnitude.shape, subpixel)
     column, row = _turned(i, j, geometry)
-    weight = np.exp(-(column**2 + row**2) / (GRID**2 / 2))
-    turn = (angle[window] - geometry.orientation) * (BINS / (2 * np.pi))
+    weight = np.exp(-(column**2 + row**2) / (WIDTH**2 / 2))
+    turn = (angle[window] - geometry.orientation) * (DIRECTIONS / (2 * np.pi))
     to_row = row[..., None] - _CENTRES
     to_column = column[..., None] - _CENTRES
-    to_bin = nearest_turn(turn[..., None] - np.arange(BINS), BINS)
+    to_bin = nearest_turn(turn[..., None] - np.arange(DIRECTIONS), DIRECTIONS)
     m = magnitude[window]
     cells = np.einsum(
         "p,pk,pl,pb->klb", weight * m, hat(to_row), hat(to_column), hat(to_bin), optimize=True
@@ -105,12 +97,12 @@ def histogram_vjp(
     drow = weight * m * np.einsum("pkl,pk,pl->p", along_bins, dA, B)
     dturn = weight * m * np.einsum("klb,pk,pl,pb->p", dcells, A, B, dC, optimize=True)
     # The Gaussian weight depends on the place as well.
-    dcolumn -= dweighted * m * weight * column * (4 / GRID**2)
-    drow -= dweighted * m * weight * row * (4 / GRID**2)
+    dcolumn -= dweighted * m * weight * column * (4 / WIDTH**2)
+    drow -= dweighted * m * weight * row * (4 / WIDTH**2)
 
     dmagnitude, dangle = np.zeros(shape), np.zeros(shape)
     dmagnitude[window] = weight * dweighted
-    dangle[window] = dturn * (BINS / (2 * np.pi))
+    dangle[window] = dturn * (DIRECTIONS / (2 * np.pi))
     moves = subpixel or straight_through
     return (
         dmagnitude,
@@ -163,35 +155,35 @@ def normalise_vjp(saved: tuple, ddescriptor: Array) -> Array:
 
 def quantise(descriptor: Array) -> tuple[Array, tuple]:
     """OpenCV's storage: times 512, rounded, at most 255."""
-    scaled = descriptor * INTEGER_FACTOR
+    scaled = descriptor * QUANTUM
     return np.rint(np.minimum(scaled, 255)), (scaled,)
 
 
 def quantise_vjp(saved: tuple, dquantised: Array, straight_through: bool = True) -> Array:
     """VJP of :func:`quantise`: zero almost everywhere; instead, as if nothing had been rounded."""
     (scaled,) = saved
-    return INTEGER_FACTOR * dquantised * (scaled < 255) * straight_through
+    return QUANTUM * dquantised * (scaled < 255) * straight_through
 
 
-_CENTRES = np.arange(GRID) - (GRID - 1) / 2
+_CENTRES = np.arange(WIDTH) - (WIDTH - 1) / 2
 
 
 def _window(geometry: Geometry, shape: tuple[int, int], subpixel: bool) -> tuple:
     """Pixels under the grid: their indices and their offsets (down, right) from the centre."""
     column, row = int(np.rint(geometry.x)), int(np.rint(geometry.y))
-    reach = CELL * geometry.scale * np.sqrt(2) * (GRID + 1) / 2
+    reach = CELL_FACTOR * geometry.scale * np.sqrt(2) * (WIDTH + 1) / 2
     radius = min(int(np.rint(reach)), int(np.hypot(*shape)))
     rows = np.arange(max(row - radius, 0), min(row + radius + 1, shape[0]))
     columns = np.arange(max(column - radius, 0), min(column + radius + 1, shape[1]))
     y, x = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
     i, j = (y - geometry.y, x - geometry.x) if subpixel else (y - row, x - column)
-    inside = np.maximum(*np.abs(_turned(i, j, geometry))) < (GRID + 1) / 2
+    inside = np.maximum(*np.abs(_turned(i, j, geometry))) < (WIDTH + 1) / 2
     return (y[inside], x[inside]), i[inside], j[inside]
 
 
 def _turned(i: Array, j: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Offsets (down, right) in pixels -> place on the grid (column, row) in cells."""
-    side = CELL * geometry.scale
+    side = CELL_FACTOR * geometry.scale
     cosine, sine = np.cos(geometry.orientation), np.sin(geometry.orientation)
     return (j * cosine - i * sine) / side, (j * sine + i * cosine) / side
 
@@ -205,7 +197,7 @@ def _geometry_gradient(
     dangle: Array,
     moves: bool,
 ) -> Geometry:
-    side = CELL * geometry.scale
+    side = CELL_FACTOR * geometry.scale
     cosine, sine = np.cos(geometry.orientation), np.sin(geometry.orientation)
     dx = -(dcolumn.sum() * cosine + drow.sum() * sine) / side
     dy = (dcolumn.sum() * sine - drow.sum() * cosine) / side

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pixgrad.sift.features import Features, unpack_octave
 
 Array = NDArray[np.float64]
 
@@ -43,6 +46,16 @@ class Keypoint:
     layer: int
     """Level of the octave on which the extremum lies, 1..n_octave_layers."""
     geometry: Geometry
+
+    @classmethod
+    def of(cls, features: Features, index: int) -> Keypoint:
+        """Keypoint number ``index`` of what :class:`pixgrad.sift.Sift` found."""
+        octave, layer = (int(value) for value in unpack_octave(features.octave[index]))
+        pixel = 2.0**octave  # a pixel of the octave, in pixels of the photo
+        x, y = features.xy[index].astype(float) / pixel
+        scale = float(features.size[index]) / (2 * pixel)
+        orientation = math.radians(360 - float(features.angle[index]))
+        return cls(octave + 1, layer, Geometry(x, y, scale, orientation))
 
     @property
     def row(self) -> int:
