@@ -239,7 +239,7 @@ class _Cell:
         if mime in (_MARKDOWN, _LATEX):
             return f"{data}\n{below}"
         if mime == _HTML:
-            return _fenced(data, "{=html}") + below
+            return "\n" + _fenced(data, "{=html}") + "\n" + below
         return _fenced(_plain(data)) + below
 
     def _image(self, output: NotebookNode, mime: str, label: str, caption: str, index: int) -> str:
@@ -257,9 +257,8 @@ class _Cell:
                 value = value[index] if index < len(value) else None
             if value:
                 attributes.append(option + "='" + value.replace("'", r"\'") + "'")
-        braces = f"{{{' '.join(attributes)}}}" if attributes else ""
         files = PurePosixPath(self.chapter).stem + "_files"
-        return f"![{caption}]({files}/{folder}/{name}){braces}\n"
+        return f"![{caption}]({files}/{folder}/{name}){{{' '.join(attributes)}}}\n"
 
     def _mime(self, output: NotebookNode) -> str | None:
         """The form of a display that the format shows; None for streams and errors."""

@@ -1,0 +1,254 @@
+"""The markdown of executed cells, construct by construct.
+
+The reference chapters executed by Quarto itself are compared whole in ``test_freeze.py``; here are
+the constructs which they do not have, in the shapes seen in frozen chapters of public Quarto books.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import nbformat
+import pytest
+from PIL import Image
+
+from pixgrad.book import qmd, to_markdown
+from pixgrad.book.execute import Figures
+from pixgrad.book.options import of_cell
+from pixgrad.errors import SourceError
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
+
+
+def render(
+    text: str, *outputs, fmt="html", figures=Figures(format="png"), chapter="chapters/a.qmd"
+):
+    """(markdown, figures) of one cell with these outputs."""
+    chapter = "chapters/a.qmd"
+    document = qmd.parse(text)
+    options = [of_cell(cell, chapter, {}) for cell in document.cells]
+    node = nbformat.v4.new_code_cell(outputs=list(outputs))
+    rendered = to_markdown.render(chapter, document.cells, options, [node], fmt, figures)
+    return rendered.cells[0], rendered.figures
+
+
+def cell(source="1", *options):
+    lines = "".join(f"#| {option}\n" for option in options)
+    return f"```{{python}}\n{lines}{source}\n```\n"
+
+
+def stream(text, name="stdout"):
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+def display(result=False, **data):
+    names = {"html": "text/html", "md": "text/markdown", "text": "text/plain", "latex": "text/latex",
+             "png": "image/png", "svg": "image/svg+xml", "jpeg": "image/jpeg"}  # fmt: skip
+    bundle = {names[key]: value for key, value in data.items()}
+    if result:
+        return nbformat.v4.new_output("execute_result", data=bundle, execution_count=1)
+    return nbformat.v4.new_output("display_data", data=bundle)
+
+
+def png():
+    return display(png=base64.b64encode(PNG).decode(), text="<Figure>")
+
+
+def body(markdown: str) -> str:
+    """What stands inside the cell's div."""
+    first, rest = markdown.split("\n", 1)
+    assert first.startswith("::: {") and rest.endswith(":::\n\n\n")
+    return rest.removesuffix(":::\n\n\n")
+
+
+CODE = "``` {.python .cell-code}\n1\n```\n"
+
+
+def test_streams_keep_their_names_and_lose_colours_and_places():
+    warning = "/tmp/ipykernel_123/456.py:3: UserWarning: осторожно\n\x1b[31mкрасное\x1b[0m\n"
+    markdown, _ = render(cell(), stream("ответ"), stream(warning, "stderr"))
+    assert body(markdown) == (
+        CODE + "\n::: {.cell-output .cell-output-stdout}\n```\nответ\n```\n:::\n"
+        "\n::: {.cell-output .cell-output-stderr}\n```\nUserWarning: осторожно\nкрасное\n```\n:::\n"
+    )
+    assert body(render(cell("1", "warning: false"), stream(warning, "stderr"))[0]) == CODE
+
+
+def test_html_is_raw_in_html_and_a_table_in_typst():
+    table = "<table><tr><td>1</td></tr></table>"
+    raw = f"\n```{{=html}}\n{table}\n```\n\n"
+    output = display(True, html=table, text="   a\n0  1")
+    opening = "\n::: {.cell-output .cell-output-display execution_count=1}\n"
+    for fmt in ("html", "typ"):
+        assert body(render(cell(), output, fmt=fmt)[0]) == CODE + opening + raw + ":::\n"
+    plain = display(True, html="<b>a</b>", text="a")
+    in_typst = body(render(cell(), plain, fmt="typ")[0])
+    assert in_typst == CODE + opening + "```\na\n```\n:::\n"
+
+
+def test_latex_formula_is_markdown_math():
+    output = display(True, latex="$\\displaystyle x^{2}$", text="x**2")
+    expected = (
+        CODE + "\n::: {.cell-output .cell-output-display .cell-output-markdown execution_count=1}\n"
+        "$\\displaystyle x^{2}$\n:::\n"
+    )
+    assert body(render(cell(), output)[0]) == expected
+
+
+def test_error_that_was_asked_for():
+    output = nbformat.v4.new_output("error", ename="ValueError", evalue="плохо", traceback=["…"])
+    markdown, _ = render(cell("1", "error: true"), output)
+    assert "::: {.cell-output .cell-output-error}\n```\nValueError: плохо\n```\n:::\n" in markdown
+
+
+def test_picture_without_a_label_is_numbered_by_its_cell_and_output():
+    markdown, files = render(cell(), stream("a"), png())
+    name = "figure-html/cell-1-output-2.png"
+    assert f"![](a_files/{name}){{}}\n" in markdown
+    assert files == {name: PNG}
+    markdown, files = render(cell(), display(svg=SVG, text="<Figure>"), fmt="typ")
+    assert "![](a_files/figure-typst/cell-1-output-1.svg){}" in markdown
+    assert files == {"figure-typst/cell-1-output-1.svg": SVG.encode()}
+
+
+def test_quotes_in_alternative_text_are_escaped():
+    markdown, _ = render(
+        cell("1", "label: fig-a", "fig-cap: К", 'fig-alt: "it\'s"', "fig-align: left"), png()
+    )
+    assert r"{#fig-a fig-align='left' fig-alt='it\'s'}" in markdown
+
+
+def test_retina_picture_is_shown_at_half_its_pixels():
+    buffer = io.BytesIO()
+    Image.new("RGB", (300, 101)).save(buffer, "PNG", dpi=(192, 192))
+    output = display(png=base64.b64encode(buffer.getvalue()).decode())
+    markdown, _ = render(cell(), output, figures=Figures(format="retina", dpi=96))
+    assert "{width=150 height=50}" in markdown
+    markdown, _ = render(cell(), output, figures=Figures(format="png", dpi=96))
+    assert "{}" in markdown
+
+
+def test_captions_of_several_figures():
+    markdown, _ = render(
+        cell("1", "label: fig-a", "fig-cap: [раз, два]", "fig-alt: [один, другой]"), png(), png()
+    )
+    assert markdown.startswith("::: {#cell-fig-a .cell execution_count=1}\n")
+    assert "![раз](a_files/figure-html/fig-a-output-1.png){#fig-a fig-alt='один'}" in markdown
+    assert "![два](a_files/figure-html/fig-a-output-2.png){#fig-a fig-alt='другой'}" in markdown
+
+
+def test_table_label_stays_with_the_cell():
+    options = ("label: tbl-a", "tbl-cap: К", 'tbl-subcap: ["а", "б"]', "layout-ncol: 2")
+    markdown, _ = render(cell("1", *options), display(md="| а |"), display(md="| б |"))
+    attributes = """tbl-subcap='["а","б"]' tbl-cap='К' layout-ncol='2' execution_count=1"""
+    assert markdown.startswith(f"::: {{#tbl-a .cell {attributes}}}\n")
+
+
+def test_layout_is_compact_json():
+    markdown, _ = render(cell("1", "layout: [[1, 2], [3]]"), png())
+    assert " layout='[[1,2],[3]]' " in markdown
+
+
+def test_attributes_of_the_code():
+    options = ("lst-label: lst-a", "lst-cap: Код", "code-fold: true", "code-summary: Смотри",
+               "code-line-numbers: true", "code-overflow: wrap")  # fmt: skip
+    assert (
+        '``` {#lst-a .python .cell-code .code-overflow-wrap lst-cap="Код" code-fold="true" '
+        'code-summary="Смотри" code-line-numbers="true"}\n1\n```\n'
+    ) in render(cell("1", *options))[0]
+
+
+def test_fenced_echo_shows_the_options():
+    markdown, _ = render(cell("1", "echo: fenced", "label: fig-a"))
+    assert body(markdown) == (
+        "```` { .cell-code}\n```{{python}}\n#| label: fig-a\n1\n```\n\n````\n"
+    )
+
+
+def test_backticks_in_code_and_output_get_longer_fences():
+    markdown, _ = render("````{python}\ns = '''\n```\n'''\n````\n", stream("```\n"))
+    assert "```` {.python .cell-code}\ns = '''\n```\n'''\n````\n" in markdown
+    assert "}\n````\n```\n````\n:::" in markdown
+
+
+def test_classes_and_column():
+    markdown, _ = render(cell("1", "classes: wide", "column: margin"))
+    assert " .cell .wide .column-margin execution_count=1}" in markdown
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("include: false",), "\n"),
+        (("echo: false", "output: false"), "\n\n"),
+        (("output: false",), CODE),
+        (("output: asis",), CODE + "**сырое**\n\n\n"),
+        (("echo: false", "output: asis"), "**сырое**\n\n\n"),
+    ],
+)
+def test_what_is_hidden(options, expected):
+    markdown, _ = render(cell("1", *options), stream("**сырое**\n"))
+    assert (body(markdown) if expected == CODE else markdown) == expected
+
+
+def test_raw_output_with_a_caption_keeps_its_div():
+    markdown, _ = render(cell("1", "output: asis", "label: tbl-a", "tbl-cap: К"), stream("| а |\n"))
+    assert markdown.startswith("::: {#tbl-a .cell tbl-cap='К' execution_count=1}\n")
+
+
+def test_value_of_a_plot_is_not_shown():
+    line = display(True, text="[<matplotlib.lines.Line2D at 0x7f>]")
+    markdown, _ = render(cell(), line, png())
+    assert "Line2D" not in markdown
+    assert "figure-html/cell-1-output-1.png" in markdown
+    assert "<object>" in render(cell(), display(True, text="<object>"))[0]
+    assert "<object>" not in render(cell(), display(True, text="<object>"), png())[0]
+
+
+def test_ids_are_stable_and_differ_between_equal_cells():
+    document = qmd.parse(cell("x") + "\n" + cell("x") + "\n" + cell("y"))
+    options = [of_cell(one, "a.qmd", {}) for one in document.cells]
+    nodes = [nbformat.v4.new_code_cell() for _ in options]
+    first = to_markdown.render("a.qmd", document.cells, options, nodes, "html", Figures()).cells
+    again = to_markdown.render("a.qmd", document.cells, options, nodes, "html", Figures()).cells
+    assert first == again
+    assert len({text.split(" .cell")[0] for text in first}) == 3
+    in_typst = to_markdown.render("a.qmd", document.cells, options, nodes, "typ", Figures()).cells
+    assert in_typst[0].startswith("::: {.cell execution_count=1}\n")
+
+
+def test_an_output_that_cannot_be_shown_is_refused_with_the_line():
+    widget = nbformat.v4.new_output("display_data", data={"application/javascript": "1"})
+    with pytest.raises(SourceError, match=r"^chapters/a.qmd:1: .*application/javascript"):
+        render(cell(), widget)
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "words"),
+    [
+        (("echo: true", "fig-captoin: К"), 3, "fig-captoin"),
+        (("echo: yes please",), 2, "echo"),
+        (("layout-ncol: two",), 2, "целое число"),
+        (("eval: 1",), 2, "true/false"),
+        (("label: Fig-A",), 2, "строчные"),
+        (("label: [",), 3, "YAML"),
+        (("echo: true", "echo: false"), 3, "дважды"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_its_line(options, line, words):
+    with pytest.raises(SourceError) as caught:
+        render(cell("1", *options))
+    assert caught.value.line == line
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["```{r}\n1\n```\n", "~~~{python}\n1\n~~~\n", "  ```{python}\n1\n```\n"]
+)
+def test_a_cell_that_quarto_would_treat_otherwise_is_refused(text):
+    with pytest.raises(SourceError, match=r"^chapters/a.qmd:1: "):
+        render(text)
