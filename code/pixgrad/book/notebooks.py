@@ -244,7 +244,7 @@ def _output(
     elif kind == "text":
         data = {"text/plain": output["text"]}
     elif kind == "html":
-        data = {"text/html": output["text"], "text/plain": "таблица или разметка HTML"}
+        data = {"text/html": output["text"]}
     else:
         text = _with_pictures(project, chapter, output["text"])
         data = {"text/markdown": text, "text/plain": text}

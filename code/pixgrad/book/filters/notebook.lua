@@ -33,6 +33,10 @@ local function is_local(target)
   return not target:match '^%a[%w+.-]*:' and not target:match '^//'
 end
 
+local function is_shown(raw)
+  return raw.format == 'html' and not raw.text:match '^%s*<!%-%-'
+end
+
 local function link(element)
   if element.classes:includes 'quarto-xref' then return element.content end
   if not is_local(element.target) then
@@ -42,6 +46,7 @@ local function link(element)
   local page = element.target:match '^[^#]*'
   if config.site == '' or page == '' then return element.content end
   element.target = config.site .. element.target:gsub('^([^#]*)%.qmd', '%1.html')
+  element.target = element.target:gsub('[^/]+/%.%./', '')
   element.attr = pandoc.Attr()
   return element
 end
@@ -65,7 +70,7 @@ local inlines = {
   Link = link,
   Image = image,
   RawInline = function(element)
-    if element.format ~= 'html' then return {} end
+    if not is_shown(element) then return {} end
   end,
   Note = function(element)
     notes:insert(element.content)
@@ -174,6 +179,10 @@ local function table_of(element)
       math.text = math.text:gsub('\\|', '\\Vert '):gsub('|', '\\vert ')
       return math
     end,
+    Code = function(code)
+      code.text = code.text:gsub('|', '\\|')
+      return code
+    end,
   }
   local blocks = pandoc.Blocks { element }
   if #caption > 0 then blocks:insert(pandoc.Para(caption)) end
@@ -202,7 +211,7 @@ local handlers = {
     local language = element.classes:filter(function(class) return not class:match 'cell%-code' end)
     return pandoc.CodeBlock(element.text, pandoc.Attr('', { language[1] }))
   end,
-  RawBlock = function(element) return element.format == 'html' and element or {} end,
+  RawBlock = function(element) return is_shown(element) and element or {} end,
   BlockQuote = function(element) return pandoc.BlockQuote(plain(element.content)) end,
   BulletList = function(element)
     element.content = element.content:map(plain)
