@@ -96,8 +96,8 @@ def difference_errors(layer: Layer, x: np.ndarray, steps: np.ndarray, seed: int 
 
     Returns
     -------
-    (S,) max \\|central difference - analytic\\| / max \\|analytic\\| over the parameters; both in the
-    layer's own precision, the analytic gradient being exact to rounding.
+    (S,) max \\|central difference - analytic\\| / max \\|analytic\\| over the parameters;
+    both in the layer's own precision, the analytic gradient being exact to rounding.
     """
     r = np.random.default_rng(seed).standard_normal(layer.forward(x).shape).astype(x.dtype)
     layer.backward(r)

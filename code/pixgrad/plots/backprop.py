@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pixgrad.backprop.compare import Comparison
+from pixgrad.backprop.trajectories import Landscape
 from pixgrad.plots import text
 from pixgrad.plots.style import BLUE, VERMILION
 
@@ -108,3 +109,31 @@ def comparison_table(rows: Sequence[Comparison]) -> Markdown:
 
 def _number(value: float) -> str:
     return text.number(value, 3)
+
+
+def descent_paths(
+    ax: Axes,
+    landscape: Landscape,
+    paths: Mapping[str, np.ndarray],
+    colors: Mapping[str, str],
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+) -> None:
+    """Level lines (logarithmic) of a landscape with paths of optimisers over them.
+
+    Parameters
+    ----------
+    paths : label -> (steps + 1, 2).
+    colors : label -> colour.
+    """
+    x, y = np.meshgrid(np.linspace(*x_range, 240), np.linspace(*y_range, 240))
+    levels = np.log10(landscape.value(np.stack([x, y])) + 1e-4)
+    ax.contour(x, y, levels, levels=12, colors="#b5bac2", linewidths=0.7, linestyles="solid")
+    for (label, path), marker in zip(paths.items(), "osD^v", strict=False):
+        every = max(1, len(path) // 12)
+        ax.plot(*path.T, color=colors[label], marker=marker, markevery=every, label=label)
+    ax.plot(*landscape.minimum, marker="*", markersize=12, color="black", linestyle="none")
+    ax.set_xlim(x_range)
+    ax.set_ylim(y_range)
+    ax.set_xlabel("$x$")
+    ax.set_ylabel("$y$")
