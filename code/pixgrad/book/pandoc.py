@@ -26,7 +26,16 @@ SETTINGS = "PIXGRAD_CHAPTER"
 _VAR = re.compile(r"(?<!\{)\{\{<\s*var\s+(?P<name>\S+?)\s*>\}\}")
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
 _FENCE = re.compile(r"^[ ]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
-_MISSING_CITATION = re.compile(r"citation (?P<key>\S+) not found")
+_SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*+(?!var\s)(?P<name>\S*)")
+_WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
+    r"citation (?P<what>\S+) not found": ("источника @{} нет в библиографии", r"@\{{?{}(?![\w-])"),
+    r"Could not convert TeX math\s*(?P<what>[^\n]+?)(, rendering as TeX:)?\n": (
+        "формула «{}» не разбирается",
+        "{}",
+    ),
+    r"Duplicate identifier '(?P<what>[^']+)'": ("метка {} задана дважды", r"#{}(?![\w-])"),
+    r"Note with key '(?P<what>[^']+)'": ("сноска [^{0}] не используется", r"\[\^{}\]:"),
+}
 
 T = TypeVar("T")
 
@@ -63,15 +72,19 @@ def run(
         cwd=(project.root / chapter.path).parent,
         env={**os.environ, SETTINGS: json.dumps(settings, ensure_ascii=False)},
     )
-    warnings = answer.stderr.decode("utf-8", "replace").strip()
-    missing = _MISSING_CITATION.search(warnings)
-    if missing:
-        key = missing["key"]
-        line = find_line(chapter, rf"@\{{?{re.escape(key)}(?![\w-])")
-        raise SourceError(f"источника @{key} нет в библиографии", chapter.path, line)
-    if answer.returncode or warnings:
-        raise SourceError(f"pandoc: {' '.join(warnings.split())}", chapter.path)
+    if answer.returncode or answer.stderr:
+        raise _explained(answer.stderr.decode("utf-8", "replace"), chapter)
     return answer.stdout.decode("utf-8")
+
+
+def _explained(warnings: str, chapter: Chapter) -> SourceError:
+    for pattern, (message, place) in _WARNINGS.items():
+        found = re.search(pattern, warnings)
+        if found:
+            what = found["what"]
+            line = find_line(chapter, place.format(re.escape(what)))
+            return SourceError(message.format(what), chapter.path, line)
+    return SourceError(f"pandoc: {' '.join(warnings.split())}", chapter.path)
 
 
 def markdown(project: Project, chapter: Chapter, fmt: frozen.Format) -> str:
@@ -97,10 +110,15 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
             )
         return found
 
-    return "".join(
-        line if is_code else _ESCAPED.sub(r"\1", _VAR.sub(value, line))
-        for is_code, line in _lines(text)
-    )
+    expanded = []
+    for is_code, line in code_lines(text):
+        other = None if is_code else _SHORTCODE.search(line)
+        if other:
+            message = f"шорткод {{{{< {other['name']} >}}}} не поддерживается"
+            line_number = find_line(chapter, re.escape(other[0]))
+            raise SourceError(message, chapter.path, line_number)
+        expanded.append(line if is_code else _ESCAPED.sub(r"\1", _VAR.sub(value, line)))
+    return "".join(expanded)
 
 
 def bibliographies(project: Project) -> list[Path]:
@@ -110,12 +128,20 @@ def bibliographies(project: Project) -> list[Path]:
     ------
     SourceError : one of them does not exist.
     """
-    listed = project.get("bibliography", default=[])
+    return _named_files(project, "bibliography")
+
+
+def citation_style(project: Project) -> list[Path]:
+    """The ``csl`` file of the book, if it names one."""
+    return _named_files(project, "csl")
+
+
+def _named_files(project: Project, key: str) -> list[Path]:
+    listed = project.get(key, default=[])
     paths = [project.root / name for name in (listed if isinstance(listed, list) else [listed])]
     for path in paths:
         if not path.is_file():
-            name = path.relative_to(project.root)
-            raise project.error(f"файла библиографии {name} нет", "bibliography")
+            raise project.error(f"файла {path.relative_to(project.root)} нет ({key})", key)
     return paths
 
 
@@ -178,8 +204,8 @@ def _own_digest() -> str:
     return digest.hexdigest()
 
 
-def _lines(text: str) -> Iterator[tuple[bool, str]]:
-    """(is it inside a fenced code block, line) of each line, line ends kept."""
+def code_lines(text: str) -> Iterator[tuple[bool, str]]:
+    """(is it inside a fenced code block, line) of each line of markdown, line ends kept."""
     opened = None
     for line in io.StringIO(text, newline="\n"):
         fence = _FENCE.match(line.rstrip("\n"))

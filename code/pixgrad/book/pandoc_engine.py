@@ -119,11 +119,10 @@ def _arguments(project: Project, has_citations: bool) -> list[str]:
         f"--template={pandoc.TEMPLATES / 'chapter.html'}",
         f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
     ]
-    books = pandoc.bibliographies(project)
+    books, styles = pandoc.bibliographies(project), pandoc.citation_style(project)
     if books and has_citations:  # reading a bibliography is the slowest part
         arguments += ["--citeproc", *(f"--bibliography={path}" for path in books)]
-        csl = project.get("csl")
-        arguments += [f"--csl={project.root / csl}"] if csl else []
+        arguments += [f"--csl={path}" for path in styles]
     arguments += [
         f"--lua-filter={pandoc.FILTERS / 'html.lua'}",
         "--mathml",
@@ -145,8 +144,7 @@ def _option(project: Project, name: str, default: Any) -> Any:
 
 def _bibliography_digest(project: Project) -> str:
     digest = hashlib.sha256()
-    csl = project.get("csl")
-    for path in [*pandoc.bibliographies(project), *([project.root / csl] if csl else [])]:
+    for path in [*pandoc.bibliographies(project), *pandoc.citation_style(project)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

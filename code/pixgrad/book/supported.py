@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pixgrad.book import qmd
-from pixgrad.book.project import CONFIG, Project, load_yaml
+from pixgrad.book import pandoc, qmd
+from pixgrad.book.project import CONFIG, Project, cell_options, load_yaml
 from pixgrad.errors import SourceError
 
 CALLOUTS = frozenset({"note", "tip", "warning", "important", "caution"})
 
 _FRONT_MATTER = frozenset({"title", "jupyter", "engine", "execute", "number-sections", "lang"})
 _CLASSES = re.compile(
-    r"column|columns|column-.+|aside|grid|g-col-.+|g-start-.+|panel-(?!tabset$).+|hidden|notes"
-    r"|fragment|incremental|nonincremental|landscape|list-table|listing|abstract|lightbox|tabset"
+    r"column|columns|column-.+|aside|grid|g-col-.+|g-start-.+|panel-(?!tabset$).+|hidden"
+    r"|landscape|list-table|lightbox"
 )
 _LABELS = re.compile(r"#(?P<kind>nte|tip|wrn|imp|cau|alg|prf|dia|vid)-[^\s}]+")
 _CONDITIONS = re.compile(r"\b(when|unless)-(meta|profile)\b")
@@ -27,6 +27,7 @@ _SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*(?P<name>[\w-]*)(?P<rest>[^>]*>\}\})?")
 _RAW = re.compile(r"\{=(?P<format>[\w-]+)\}")
 _INLINE_CELL = re.compile(r"`\{(python|r|julia)\}\s")
 _ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
+_FENCE = re.compile(r"^[ ]{0,3}(```|~~~)")
 _ATTRIBUTES = re.compile(r"\{(?P<inside>[^{}=<][^{}]*)\}")
 _DIV = re.compile(r"^[ ]{0,3}:{3,}\s*(?P<inside>[^\s:{][^{]*?)\s*:*\s*$")
 
@@ -78,7 +79,12 @@ def require(project: Project) -> None:
 
 def unsupported(document: qmd.Document, path: str | Path) -> list[Finding]:
     """What the embedded engine cannot show of a chapter, in the order of lines."""
-    scans = (_in_front_matter(document, path), _in_prose(document), _in_code(document))
+    scans = (
+        _in_front_matter(document, path),
+        _in_prose(document),
+        _in_options(document, path),
+        _in_code(document),
+    )
     return sorted({finding for scan in scans for finding in scan})
 
 
@@ -143,19 +149,25 @@ def _class_faults(classes) -> Iterator[str]:
             yield f"блок .{name} не поддерживается"
 
 
+def _in_options(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
+    for cell in document.cells:
+        options, lines = cell_options(cell, path)
+        for key, value in options.items():
+            if key == "column":
+                yield Finding(lines[key], f"вынос на поля ({key}: {value}) не поддерживается")
+            elif key.endswith("cap-location") and value not in ("top", "bottom"):
+                yield Finding(lines[key], f"{key} бывает только top и bottom, а не {value}")
+
+
 def _in_code(document: qmd.Document) -> Iterator[Finding]:
-    """Faults of code blocks; ``prose_lines`` leaves exactly these lines out."""
-    prose = {number for number, _ in document.prose_lines()}
     for block in document.blocks:
         if isinstance(block, qmd.Cell) and block.language != "python":
             yield Finding(block.line, f"ячейки на языке {block.language} не поддерживаются")
-        for number, line in enumerate(block.text.split("\n"), block.line):
-            if number in prose:
-                continue
-            raw = _RAW.search(line) if line.lstrip().startswith(("```", "~~~")) else None
+        for number, (is_code, line) in enumerate(pandoc.code_lines(block.text), block.line):
+            raw = _RAW.search(line) if _FENCE.match(line) else None
             if raw and raw["format"] not in ("html", "typst"):
                 yield Finding(number, f"блок {raw[0]} не попадёт ни на сайт, ни в PDF")
-            if _SHORTCODE.search(line) and not line.startswith("#|"):  # captions may have them
+            if is_code and _SHORTCODE.search(line):
                 yield Finding(number, "шорткод внутри блока кода: Quarto его раскроет")
-            if _ANNOTATION.search(line):
+            if is_code and _ANNOTATION.search(line):
                 yield Finding(number, "примечания к строкам кода (# <1>) не поддерживаются")

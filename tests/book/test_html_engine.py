@@ -1,0 +1,490 @@
+"""The embedded HTML engine against real Quarto's pages and against numbers counted by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pixgrad.book import crossref, pandoc, pandoc_engine
+from pixgrad.book import project as books
+from pixgrad.errors import SourceError
+
+bs4 = pytest.importorskip("bs4")
+
+REFERENCE = Path(__file__).parent.parent / "quarto-reference"
+CONFIG = """\
+project:
+  type: book
+lang: ru
+book:
+  title: "Книга"
+  author: "Автор"
+  chapters: [{chapters}]
+"""
+BIB = "@book{knuth, title={Art}, author={Knuth, Donald}, year={1968}, publisher={AW}}\n"
+
+
+def write_book(folder: Path, config: str = "", **chapters: str) -> Path:
+    """A book of the given chapters (index by default), with a bibliography and a picture."""
+    chapters = {"index": "# Начало {.unnumbered}\n", **chapters}
+    names = ", ".join(f"{name}.qmd" for name in chapters)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "_quarto.yml").write_text(CONFIG.format(chapters=names) + config)
+    (folder / "refs.bib").write_text(BIB)
+    Image.new("L", (3, 2)).save(folder / "p.png")
+    for name, text in chapters.items():
+        (folder / f"{name}.qmd").write_text(text)
+    return folder
+
+
+def build(folder: Path, out: str = "_out") -> Path:
+    target = folder / out
+    target.mkdir()
+    pandoc_engine.build_html(books.load(folder), target)
+    return target
+
+
+def page(folder: Path, name: str = "a") -> bs4.BeautifulSoup:
+    return bs4.BeautifulSoup((folder / f"{name}.html").read_text(), "lxml")
+
+
+# Real Quarto's pages ---------------------------------------------------------------------------
+
+QUARTO_FAULTS = {
+    # The title of the book as a second H1 above the first chapter's.
+    ("index.html", "headings"): [[1, "Предисловие"]],
+    ("index.html", "toc"): [],
+    # Hidden labels glued to the titles of callouts.
+    ("chapters/02-nets.html", "callouts"): [
+        ["callout-note", "Замечание", False],
+        ["callout-warning", "Предупреждение", False],
+        ["callout-tip", "Свёрнутая подсказка", True],
+        ["callout-important", "Важно", False],
+    ],
+    # The bibliography page in English style.
+    ("chapters/references.html", "bibliography"): [
+        "Lowe, David G. 2004 г. «Distinctive Image Features from Scale-Invariant Keypoints». "
+        "International Journal of Computer Vision 60 (2): 91–110."
+    ],
+    ("chapters/references.html", "text"): (
+        "Lowe, David G. 2004 г. «Distinctive Image Features from Scale-Invariant Keypoints» . "
+        "International Journal of Computer Vision 60 (2): 91–110."
+    ),
+}
+"""Where Quarto is at fault: what the page should say instead."""
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Path:
+    """The reference book, rendered; only its committed ``_freeze`` is at hand."""
+    folder = tmp_path_factory.mktemp("reference") / "book"
+    shutil.copytree(REFERENCE, folder)
+    return build(folder)
+
+
+@pytest.fixture(scope="module")
+def facts(reference) -> dict:
+    script = REFERENCE / "extract_structure.py"
+    answer = subprocess.run(
+        [sys.executable, script, reference], capture_output=True, text=True, check=True
+    )
+    return json.loads(answer.stdout)
+
+
+EXPECTED = json.loads((REFERENCE / "expected-html.json").read_text())
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+|[^\w\s:]", text)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("fact", EXPECTED["index.html"])
+def test_facts_of_the_reference_book_are_quartos(facts, name, fact):
+    wanted = QUARTO_FAULTS.get((name, fact), EXPECTED[name][fact])
+    if fact == "text":  # our hidden labels of callouts end with a colon
+        assert words(facts[name][fact]) == words(wanted)
+    else:
+        assert facts[name][fact] == wanted
+
+
+def test_the_list_of_faults_holds_only_differences(facts):
+    assert facts.keys() == EXPECTED.keys()
+    for (name, fact), ours in QUARTO_FAULTS.items():
+        assert EXPECTED[name][fact] != ours
+
+
+def test_every_address_of_the_reference_site_leads_somewhere(reference):
+    ids = {
+        path: set(re.findall(r'\bid="([^"]+)"', path.read_text()))
+        for path in reference.rglob("*.html")
+    }
+    assert len(ids) == 6
+    for path in ids:
+        found = re.findall(r'\b(?:src|href)="([^"]+)"', path.read_text())
+        assert len(found) > 10
+        for address in found:
+            if address.startswith("data:"):
+                continue
+            assert "//" not in address, f"{path.name} asks another host: {address}"
+            file, _, anchor = unquote(address).partition("#")
+            target = (path.parent / file).resolve() if file else path
+            assert target.is_file(), f"{path.name}: {address}"
+            assert not anchor or anchor in ids[target], f"{path.name}: {address}"
+
+
+# Numbers ---------------------------------------------------------------------------------------
+
+SNIPPETS = {
+    "fig": "![Подпись](p.png){{#fig-{0}}}\n",
+    "tbl": "| a |\n|---|\n| 1 |\n\n: Таблица {{#tbl-{0}}}\n",
+    "eq": "$$\na = b\n$$ {{#eq-{0}}}\n",
+    "lst": '```{{#lst-{0} .python lst-cap="Код"}}\n1\n```\n',
+    "thm": "::: {{#thm-{0}}}\nТекст.\n:::\n",
+    "sec": "## Раздел {{#sec-{0}}}\n",
+}
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.lists(st.sampled_from(sorted(SNIPPETS)), max_size=7)),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_numbers_follow_the_order_of_the_document(tmp_path_factory, plan):
+    texts, expected, numbered = {}, {}, 0
+    for place, (is_numbered, kinds) in enumerate(plan):
+        numbered += is_numbered
+        text = f"# Глава{'' if is_numbered else ' {.unnumbered}'}\n\n"
+        for at, kind in enumerate(kinds):
+            name = f"{place}-{at}"
+            text += SNIPPETS[kind].format(name) + "\n"
+            count = kinds[: at + 1].count(kind)
+            prefix = f"{numbered}." if is_numbered else ""
+            unnumbered = kind == "sec" and not is_numbered
+            expected[f"{kind}-{name}"] = "" if unnumbered else f"{prefix}{count}"
+        texts[f"c{place}"] = text
+    folder = write_book(tmp_path_factory.mktemp("numbers"), **texts)
+    labels = crossref.index(books.load(folder))
+    assert {id: label.number for id, label in labels.items()} == expected
+
+
+LANGUAGE = """\
+language:
+  crossref-fig-prefix: "рис."
+  crossref-tbl-prefix: "табл."
+  crossref-eq-prefix: "формула"
+"""
+TARGETS = """\
+# Глава {#sec-ch}
+
+![Одна](p.png){#fig-one}
+
+::: {#fig-two layout-ncol=2}
+![левая](p.png){#fig-two-left}
+
+![правая](p.png)
+
+Две
+:::
+
+$$ a $$ {#eq-a}
+
+::: {#tbl-t}
+| a |
+|---|
+| 1 |
+
+Таблица
+:::
+
+## Раздел {#sec-b}
+"""
+REFERENCES = {
+    "@fig-one": "рис. 1.1",
+    "@Fig-one": "Рис. 1.1",
+    "[-@fig-one]": "1.1",
+    "[рисунок @fig-one]": "рисунок 1.1",
+    "[@fig-one; @tbl-t]": "рис. 1.1, табл. 1.1",
+    "@fig-two": "рис. 1.2",
+    "@fig-two-left": "рис. 1.2 (a)",
+    "@fig-two-2": "рис. 1.2 (b)",
+    "(@eq-a)": "(формула 1.1)",
+    "@tbl-t.": "табл. 1.1.",
+    "@sec-ch": "Глава 1",
+    "@sec-b": "Раздел 1.1",
+    "[-@sec-b]": "1.1",
+    "**@fig-one**": "рис. 1.1",
+    "`@fig-one`": "@fig-one",
+    "user\\@fig-one": "user@fig-one",
+    "[@knuth]": "(Knuth 1968 г.)",
+    "[@knuth, с. 5]": "(Knuth 1968 г., 5)",
+    "[см. @knuth; @fig-one]": "рис. 1.1",
+}
+
+
+@pytest.fixture(scope="module")
+def referring(tmp_path_factory) -> Path:
+    uses = "".join(f"См. [{source}]{{.use}}\n\n" for source in REFERENCES)
+    folder = write_book(
+        tmp_path_factory.mktemp("uses"),
+        "bibliography: refs.bib\n" + LANGUAGE,
+        index=f"# Начало {{.unnumbered}}\n\n{uses}",
+        a=TARGETS,
+        b=f"# Другая\n\n{uses}",
+    )
+    return build(folder)
+
+
+@pytest.mark.parametrize("source", REFERENCES)
+def test_text_of_a_reference(referring, source):
+    place = list(REFERENCES).index(source)
+    found = page(referring, "b").select("span.use")[place].get_text().strip()
+    assert found.replace("\u00a0", " ") == REFERENCES[source]
+
+
+def test_pages_without_a_number_name_sections_by_title(referring):
+    uses = page(referring, "index").select("span.use")
+    texts = dict(zip(REFERENCES, (use.get_text().strip() for use in uses), strict=True))
+    assert texts["@sec-ch"].split() == ["1", "Глава"]
+    assert texts["@sec-b"] == "Раздел"
+    assert texts["@fig-one"].replace("\u00a0", " ") == "рис. 1.1"
+
+
+def test_references_lead_to_their_page(referring):
+    hrefs = [a["href"] for a in page(referring, "b").select("a.quarto-xref")]
+    assert hrefs[:3] == ["a.html#fig-one"] * 3
+    assert "a.html" in hrefs, "a chapter is the page itself"
+
+
+# Constructs ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def render(tmp_path):
+    """Build one chapter ``a`` and return its page."""
+
+    def render(text: str, config: str = "", **others: str) -> bs4.BeautifulSoup:
+        folder = write_book(tmp_path / "book", config, a="# Глава\n\n" + text, **others)
+        return page(build(folder))
+
+    return render
+
+
+@pytest.mark.parametrize("kind", ["note", "tip", "warning", "important", "caution"])
+def test_every_kind_of_callout(render, kind):
+    source = f"::: {{.callout-{kind}}}\nбез\n:::\n\n::: {{.callout-{kind} title='Имя $x$'}}\nс\n:::"
+    first, second = render(source).select(f"div.callout-{kind}")
+    assert first.select_one(".callout-title-container").get_text().strip()
+    assert not first.select(".visually-hidden")
+    assert second.select_one(".callout-title-container").get_text().strip().startswith("Имя")
+    assert second.select_one(".callout-title-container math")
+
+
+@pytest.mark.parametrize(
+    ("fold", "per_cell", "wanted"),
+    [
+        ("true", "", ["closed"]),
+        ("false", "", []),
+        ("show", "", ["open"]),
+        ("true", " code-fold='false'", []),
+        ("false", " code-fold='show'", ["open"]),
+    ],
+)
+def test_code_folds_as_the_book_or_the_cell_says(render, fold, per_cell, wanted):
+    source = f"::: {{.cell}}\n``` {{.python .cell-code{per_cell}}}\n1\n```\n:::"
+    found = render(source, f"format:\n  html:\n    code-fold: {fold}\n").select("details.code-fold")
+    assert ["open" if block.has_attr("open") else "closed" for block in found] == wanted
+
+
+def test_layout_gives_the_rows_their_widths(render):
+    pictures = "\n\n".join(f"![{name}](p.png)" for name in "абв")
+    main = render(f'::: {{#fig-x layout="[[30,70],[1]]"}}\n{pictures}\n\nВсе\n:::').main
+    rows = main.select("#fig-x > .quarto-layout-row")
+    widths = [[cell["style"] for cell in row.select(".quarto-layout-cell")] for row in rows]
+    assert [[float(width.split(":")[1]) for width in row] for row in widths] == [[30, 70], [1]]
+    captions = [caption.get_text().strip() for caption in main.select("figcaption")]
+    assert captions == ["(a) а", "(b) б", "(c) в", "Рисунок\u00a01.1: Все"]
+
+
+def test_pictures_have_their_size_and_alternative_text(render):
+    image = render('![Подпись](p.png){#fig-x fig-alt="Что видно"}').main.img
+    assert (image["width"], image["height"], image["alt"]) == ("3", "2", "Что видно")
+
+
+def test_content_for_other_formats_is_left_out(render):
+    main = render(
+        "::: {.content-visible when-format='html'}\nA\n:::\n"
+        "\n::: {.content-hidden when-format='html'}\nB\n:::\n"
+        "\n::: {.content-visible unless-format='html'}\n![C](p.png){#fig-c}\n:::\n"
+        "\n[D]{.content-visible when-format='typst'} [E]{.content-hidden when-format='typst'}\n"
+        "\n![F](p.png){#fig-f}\n"
+    ).main
+    body = main.get_text().split()
+    assert "A" in body and "E" in body and not {"B", "D"} & set(body)
+    assert "Рисунок\u00a01.1: F" in main.get_text(), "a hidden figure takes no number"
+
+
+def test_tabs_and_their_panes_know_each_other(render):
+    main = render("::: {.panel-tabset}\n## А\nодин\n\n## Б\nдва\n:::\n\n## Раздел").main
+    tabs = main.select(".panel-tabset .nav-link")
+    panes = [main.find(id=tab["aria-controls"]) for tab in tabs]
+    assert [tab.get_text().strip() for tab in tabs] == ["А", "Б"]
+    assert [pane.get_text().strip() for pane in panes] == ["один", "два"]
+    assert [pane["aria-labelledby"] for pane in panes] == [tab["id"] for tab in tabs]
+    assert main.h2.get_text() == "1.1 Раздел", "tabs are not numbered"
+
+
+def test_theorems_and_proofs(render):
+    main = render(
+        '::: {#def-x name="Имя"}\nТекст.\n:::\n\n::: {.proof}\nЯсно.\n:::\n\n'
+        "::: {#def-y}\nЕщё.\n:::\n"
+    ).main
+    texts = [" ".join(div.get_text().split()) for div in main.select(".theorem, .proof")]
+    assert texts == [
+        "Определение 1.1 (Имя) Текст.",
+        "Доказательство. Ясно.",
+        "Определение 1.2 Ещё.",
+    ]
+
+
+def test_variables_become_markdown(tmp_path):
+    folder = write_book(tmp_path, a="# Г\n\n{{< var a.b >}} и `{{{< var a.b >}}}`.\n")
+    (folder / "_variables.yml").write_text("a: {b: '**5,1**'}\n")
+    paragraph = page(build(folder)).main.p
+    assert paragraph.strong.get_text() == "5,1"
+    assert paragraph.code.get_text() == "{{< var a.b >}}"
+
+
+def test_the_bibliography_page_lists_the_whole_book(tmp_path):
+    folder = write_book(
+        tmp_path,
+        "bibliography: refs.bib\n",
+        a="# А\n\nВ [@knuth].\n",
+        b="# Б\n\nНичего.\n",
+        refs="# Литература {.unnumbered}\n\n::: {#refs}\n:::\n",
+    )
+    out = build(folder)
+    entries = {name: len(page(out, name).select(".csl-entry")) for name in ("a", "b", "refs")}
+    assert entries == {"a": 1, "b": 0, "refs": 1}
+
+
+def test_titles_keep_their_markup_in_the_sidebar(render):
+    soup = render("текст", b="# *Курсив* и `код` & {#sec-b}\n")
+    last = soup.select("#quarto-sidebar .menu-text")[-1]
+    assert last.em.get_text() == "Курсив" and last.code.get_text() == "код"
+
+
+# Errors ----------------------------------------------------------------------------------------
+
+ERRORS = {
+    "dangling reference": ("Строка.\n\nСм. @fig-none.", "a.qmd:5", "@fig-none"),
+    "reference in a group": (
+        "См. [@fig-x; @tbl-none].\n\n![x](p.png){#fig-x}",
+        "a.qmd:3",
+        "@tbl-n",
+    ),
+    "label twice": ("![x](p.png){#fig-x}\n\n![y](p.png){#fig-x}", "a.qmd:5", "fig-x"),
+    "variable": ("текст\n{{< var no.such >}}", "a.qmd:4", "no.such"),
+    "shortcode": ("{{< include x.qmd >}}", "a.qmd:3", "include"),
+    "picture": ("\n\n![нет](none.png)", "a.qmd:5", "none.png"),
+    "picture elsewhere": ("![x](https://example.org/x.png)", "a.qmd:3", "example.org"),
+    "raw picture": ('<img src="gone.png">', "a.qmd:3", "gone.png"),
+    "chapter not listed": ("[там](other.qmd#x)", "a.qmd:3", "other.qmd"),
+    "citation": ("Как в [@nobody].", "a.qmd:3", "@nobody"),
+    "formula": ("Тут\n\n$$\n\\frac{a}{\n$$\n", "a.qmd:6", "frac"),
+    "raw TeX": ("\\newpage\n\nтекст", "a.qmd:3", "newpage"),
+    "unclosed div": ("::: {.callout-note}\nтекст", "a.qmd:3", "не закрыт"),
+    "unknown callout": ("::: {.callout-danger}\nтекст\n:::", "a.qmd:3", "callout-danger"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_a_mistake_is_told_with_its_line(tmp_path, case):
+    text, place, words = ERRORS[case]
+    folder = write_book(tmp_path / "book", "bibliography: refs.bib\n", a="# Глава\n\n" + text)
+    with pytest.raises(SourceError) as caught:
+        build(folder)
+    message = str(caught.value)
+    assert message.startswith(f"{place}: ") and words in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("config", "place", "words"),
+    [
+        ("bibliography: none.bib\n", "_quarto.yml:8", "none.bib"),
+        ("csl: none.csl\n", "_quarto.yml:8", "none.csl"),
+        ("format: {html: [}\n", "_quarto.yml:8", "YAML"),
+        ("filters: [x.lua]\n", "_quarto.yml:8", "filters"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_told_with_its_line(tmp_path, config, place, words):
+    folder = write_book(tmp_path / "book", config, a="# Глава\n")
+    with pytest.raises(SourceError) as caught:
+        build(folder)
+    assert str(caught.value).startswith(f"{place}: ") and words in str(caught.value)
+
+
+def test_a_label_of_two_chapters_names_both(tmp_path):
+    figure = "\n\n![x](p.png){#fig-x}\n"
+    folder = write_book(tmp_path, a="# А" + figure, b="# Б\n" + figure)
+    with pytest.raises(SourceError, match=r"b\.qmd:4: .*fig-x.*a\.qmd:3"):
+        build(folder)
+
+
+# Only what changed -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pandoc_runs(monkeypatch) -> list[str]:
+    """Names of the chapters that pandoc was run for."""
+    seen: list[str] = []
+    real = pandoc.run
+
+    def run(project, chapter, *rest):
+        seen.append(chapter.path.stem)
+        return real(project, chapter, *rest)
+
+    monkeypatch.setattr(pandoc, "run", run)
+    return seen
+
+
+def test_pandoc_runs_only_for_what_changed(tmp_path, pandoc_runs):
+    folder = write_book(
+        tmp_path, a="# А\n\n![x](p.png){#fig-x}\n", b="# Б\n\nСм. @fig-x.\n", c="# В\n\nСам.\n"
+    )
+    first = build(folder, "one")
+    pandoc_runs.clear()
+    second = build(folder, "two")
+    assert pandoc_runs == []
+    for path in first.rglob("*"):
+        assert path.is_dir() or (second / path.relative_to(first)).read_bytes() == path.read_bytes()
+    (folder / "c.qmd").write_text("# Новое имя\n\nСам.\n")
+    third = build(folder, "three")
+    assert set(pandoc_runs) == {"c"}
+    assert "Новое имя" in page(third, "a").find(id="quarto-sidebar").get_text()
+    pandoc_runs.clear()
+    (folder / "a.qmd").write_text("# А\n\n![y](p.png){#fig-y}\n\n![x](p.png){#fig-x}\n")
+    fourth = build(folder, "four")
+    assert set(pandoc_runs) == {"a", "b"}
+    assert "1.2" in page(fourth, "b").select_one("a.quarto-xref").get_text()
+
+
+def test_a_picture_that_went_away_is_noticed_in_the_cache_too(tmp_path):
+    folder = write_book(tmp_path, a="# А\n\n![x](p.png)\n")
+    build(folder, "one")
+    (folder / "p.png").unlink()
+    with pytest.raises(SourceError, match=r"a\.qmd:3: .*p\.png"):
+        build(folder, "two")

@@ -1,0 +1,118 @@
+"""What the embedded engine refuses, against a table of Quarto's constructs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pixgrad.book import project as books
+from pixgrad.book import qmd, supported
+
+REFERENCE = Path(__file__).parent.parent / "quarto-reference"
+
+UNSUPPORTED = {
+    "{{< include _part.qmd >}}": "include",
+    "текст {{< video a.mp4 >}} текст": "video",
+    "{{< embed a.ipynb#x >}}": "embed",
+    "{{< pagebreak >}}": "pagebreak",
+    "{{< meta title >}}": "meta",
+    "::: {.callout-danger}\n:::": "callout-danger",
+    "::: callout-hint\n:::": "callout-hint",
+    "::: {.column-margin}\n:::": "column-margin",
+    "::: {.columns}\n:::": "columns",
+    "[сбоку]{.aside}": "aside",
+    "::: {.panel-sidebar}\n:::": "panel-sidebar",
+    "::: {#tip-a .callout-tip}\n:::": "#tip-a",
+    "::: {#alg-a}\n:::": "#alg-a",
+    '::: {.content-visible when-profile="draft"}\n:::': "when-profile",
+    "```{=latex}\n\\newpage\n```": "{=latex}",
+    "слово `\\LaTeX`{=tex}": "{=tex}",
+    "`{python} 1 + 1` внутри строки": "внутри строки",
+    "```{mermaid}\ngraph\n```": "mermaid",
+    "```{r}\n1\n```": "языке r",
+    "```python\nx = 1  # <1>\n```": "# <1>",
+    "```\n{{< var a >}}\n```": "кода",
+    "# Второй заголовок": "второй заголовок",
+    "```{python}\n#| column: margin\n1\n```": "column",
+    "```{python}\n#| fig-cap-location: margin\n1\n```": "fig-cap-location",
+}
+LINE_OF = dict.fromkeys(UNSUPPORTED, 3) | {
+    "```python\nx = 1  # <1>\n```": 4,
+    "```\n{{< var a >}}\n```": 4,
+    "```{python}\n#| column: margin\n1\n```": 4,
+    "```{python}\n#| fig-cap-location: margin\n1\n```": 4,
+}
+SUPPORTED = [
+    "{{< var a.b >}}, а `{{{< include x >}}}` только показан",
+    "::: {.my-own-class #anchor style='color: red'}\n:::",
+    "::: warning-of-mine\n:::",
+    "::: {.panel-tabset}\n## А\n:::",
+    "::: {.content-hidden unless-format='html'}\n:::",
+    "```{=html}\n<b>x</b>\n```",
+    "`#pagebreak()`{=typst}",
+    "```python\nprint('{{', x)  # комментарий\n```",
+    "$\\frac{.5}{2}$ и $x_{\\mathrm{column}}$",
+    "<!--\n{{< include x.qmd >}}\n-->",
+    "[слово]{.smallcaps}",
+    "## Раздел {.unnumbered .unlisted}",
+    "```{python}\n#| label: fig-x\n#| fig-cap-location: top\n1\n```",
+    "::: {#thm-x .my name='Имя'}\n:::",
+]
+
+
+@pytest.mark.parametrize("source", UNSUPPORTED)
+def test_unsupported_constructs_are_found_with_their_line(source):
+    found = supported.unsupported(qmd.parse("# Глава\n\n" + source + "\n"), "a.qmd")
+    assert [finding.line for finding in found] == [LINE_OF[source]]
+    assert UNSUPPORTED[source] in found[0].what
+
+
+@pytest.mark.parametrize("source", SUPPORTED)
+def test_supported_constructs_are_not(source):
+    assert supported.unsupported(qmd.parse("# Глава\n\n" + source + "\n"), "a.qmd") == []
+
+
+def test_options_of_a_chapter():
+    front = "---\ntitle: Имя\nbibliography: x.bib\nexecute:\n  echo: false\n---\n\nТекст.\n"
+    found = supported.unsupported(qmd.parse(front), "a.qmd")
+    assert [(f.line, "bibliography" in f.what) for f in found] == [(3, True)]
+
+
+def test_a_heading_besides_a_title_is_a_second_one():
+    found = supported.unsupported(qmd.parse("---\ntitle: Имя\n---\n\n# Ещё имя\n"), "a.qmd")
+    assert [f.line for f in found] == [5]
+
+
+CONFIG = """\
+project:
+  type: book
+book:
+  title: "Книга"
+  chapters: [index.qmd]
+"""
+OPTIONS = {
+    "format:\n  html:\n    html-math-method: katex\n": (8, "mathml"),
+    "format:\n  html:\n    number-sections: false\n": (8, "number-sections"),
+    "format:\n  html:\n    theme: cosmo\n    code-tools: true\n": (9, "code-tools"),
+    "format:\n  docx: default\n": (7, "docx"),
+    "crossref:\n  fig-title: Рис\n": (6, "crossref"),
+    "tok: true\n": (6, "tok"),
+    "number-sections: false\n": (6, "number-sections"),
+}
+
+
+@pytest.mark.parametrize("text", OPTIONS)
+def test_options_that_would_change_the_output(tmp_path, text):
+    (tmp_path / "index.qmd").write_text("# Начало\n")
+    (tmp_path / "_quarto.yml").write_text(CONFIG + text)
+    found = supported.unsupported_options(books.load(tmp_path))
+    line, words = OPTIONS[text]
+    assert [f.line for f in found] == [line] and words in found[0].what
+
+
+def test_the_reference_book_is_supported():
+    project = books.load(REFERENCE)
+    assert supported.unsupported_options(project) == []
+    for chapter in project.chapters:
+        assert supported.unsupported(chapter.document, chapter.path) == []
