@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from pixgrad.data.types import apply_homography
 
@@ -70,24 +72,36 @@ def errors(pair, xy: np.ndarray, xy2: np.ndarray) -> np.ndarray:
     return np.linalg.norm(pair.transfer(xy) - xy2, axis=1)
 
 
-def matchable(pair, xy: np.ndarray, xy2: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
-    """Which keypoints of the first image have any keypoint of the second where they went.
+def matchable(
+    pair,
+    xy: np.ndarray,
+    size: np.ndarray,
+    xy2: np.ndarray,
+    size2: np.ndarray,
+    tolerance: float = TOLERANCE,
+) -> np.ndarray:
+    """Which keypoints of the first image were found again in the second.
+
+    Found again means: where the point went there is a keypoint within ``tolerance`` pixels whose
+    size differs from the one expected there by a factor of at most sqrt(2), half an octave. By
+    place alone many keypoints of a dense image would seem found by chance.
 
     Parameters
     ----------
-    xy, xy2 : all keypoints of both images, (N, 2) and (N2, 2).
+    xy, size, xy2, size2 : all keypoints of both images, (N, 2), (N,), (N2, 2), (N2,).
 
     Returns
     -------
     bool, (N,): those that a perfect matcher could match; the denominator of recall.
     """
-    from scipy.spatial import KDTree
-
     there = pair.transfer(xy)
-    known = np.isfinite(there).all(axis=1)
-    near = np.zeros(len(xy), dtype=bool)
-    near[known] = KDTree(xy2).query(there[known])[0] <= tolerance
-    return near
+    expected = size * pair.magnification(xy)
+    known = np.flatnonzero(np.isfinite(there).all(axis=1))
+    near = KDTree(xy2).query_ball_point(there[known], tolerance)
+    found = np.zeros(len(xy), dtype=bool)
+    for index, close in zip(known, near, strict=True):
+        found[index] = np.any(np.abs(np.log2(size2[close] / expected[index])) <= 0.5)
+    return found
 
 
 @dataclass(frozen=True)
@@ -130,22 +144,39 @@ def ratio_curve(
     tiles = len(counts[0])
     weights = rng.multinomial(tiles, np.full(tiles, 1 / tiles), size=resamples)
     drawn = _shares(*(weights @ count for count in counts))
-    bounds = [np.nanpercentile(values, [2.5, 97.5], axis=0) for values in drawn]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")  # a threshold that nothing passes
+        bounds = [np.nanpercentile(values, [2.5, 97.5], axis=0) for values in drawn]
     return RatioCurve(threshold, precision, recall, *bounds)
 
 
 def _per_tile(tile_of, kept, correct, can_match):
-    """(kept correct, kept, matchable) of each tile: (tiles, T), (tiles, T), (tiles, 1)."""
+    """Of each tile: correct among the kept, kept, found again among them, possible to find."""
     _, tile = np.unique(tile_of, axis=0, return_inverse=True)
     member = np.equal.outer(np.arange(tile.max() + 1), tile.ravel()).astype(float)
-    hits = kept & correct[:, None]
-    return member @ hits, member @ kept, member @ can_match[:, None]
+    hits, found = kept & correct[:, None], kept & (correct & can_match)[:, None]
+    return member @ hits, member @ kept, member @ found, member @ can_match[:, None]
 
 
-def _shares(hits, kept, possible):
-    """Precision and recall; NaN where nothing was kept."""
+def _shares(hits, kept, found, possible):
+    """Precision and recall; NaN where nothing was kept or nothing could be."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(kept > 0, hits / kept, np.nan), hits / possible
+        return hits / kept, found / possible
+
+
+def ransac_trials(share: float, confidence: float = 0.99) -> float:
+    """Samples of four matches until one holds no false match (Fischler and Bolles, 1981).
+
+    Parameters
+    ----------
+    share : w, share of correct matches, 0 < w < 1.
+    confidence : p, probability of at least one clean sample.
+
+    Returns
+    -------
+    N = ln(1 - p) / ln(1 - w^4).
+    """
+    return float(np.log1p(-confidence) / np.log1p(-(share**4)))
 
 
 def corner_error(estimated: np.ndarray | None, truth: np.ndarray, shape: tuple[int, ...]) -> float:

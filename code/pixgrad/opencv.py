@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -34,20 +37,17 @@ class Features:
     def __len__(self) -> int:
         return len(self.xy)
 
-    def strongest(self, count: int) -> np.ndarray:
-        """Numbers of the ``count`` keypoints with the largest response, strongest first."""
-        return np.argsort(-self.response, kind="stable")[:count]
 
-
-def detect(image: np.ndarray) -> Features:
+def detect(image: np.ndarray, most: int = 0) -> Features:
     """Find keypoints and compute descriptors with the default settings of OpenCV.
 
     Parameters
     ----------
     image : uint8, (H, W) grey or (H, W, 3) RGB.
+    most : keep so many of the keypoints with the largest response (0: all).
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    keypoints, descriptors = cv2.SIFT_create().detectAndCompute(grey, None)
+    keypoints, descriptors = cv2.SIFT_create(nfeatures=most).detectAndCompute(grey, None)
     if not keypoints:
         return Features(np.zeros((0, 2)), *np.zeros((3, 0)), np.zeros((0, 128), np.float32))
     columns = np.array([(*k.pt, k.size, k.angle, k.response) for k in keypoints])
@@ -72,6 +72,16 @@ def flann(first: Features, second: Features, trees: int = 4, checks: int = 32) -
     return _two_nearest(cv2.FlannBasedMatcher(index, {"checks": checks}), first, second)
 
 
+def timed(search: Callable[..., Matches], *arguments, **options) -> tuple[Matches, float]:
+    """Run a search three times: its matches and the median of its times in seconds."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        matches = search(*arguments, **options)
+        seconds.append(time.perf_counter() - start)
+    return matches, statistics.median(seconds)
+
+
 def homography(
     xy: np.ndarray, xy2: np.ndarray, tolerance: float = 3.0
 ) -> tuple[np.ndarray | None, np.ndarray]:
@@ -88,13 +98,13 @@ def homography(
     """
     if len(xy) < 4:
         return None, np.zeros(len(xy), dtype=bool)
-    matrix, agrees = cv2.findHomography(xy, xy2, cv2.RANSAC, tolerance, maxIters=5000)
+    matrix, agrees = cv2.findHomography(xy, xy2, cv2.RANSAC, tolerance)
     if matrix is None:
         return None, np.zeros(len(xy), dtype=bool)
     return matrix, agrees.ravel().astype(bool)
 
 
-def chance_inliers(xy: np.ndarray, xy2: np.ndarray, trials: int = 100, seed: int = 0) -> np.ndarray:
+def chance_inliers(xy: np.ndarray, xy2: np.ndarray, trials: int = 20, seed: int = 0) -> np.ndarray:
     """How many matches agree with the best homography when nothing matches at all.
 
     The second ends are shuffled, so that every match is false but the points stay.

@@ -121,6 +121,17 @@ class Pair:
         shift[inside] = self.disparity[row[inside], column[inside]]
         return xy - np.column_stack([shift, np.where(np.isnan(shift), np.nan, 0.0)])
 
+    def magnification(self, xy: np.ndarray) -> np.ndarray:
+        """How many times larger a small patch at ``xy`` (N, 2) is in the second view: (N,).
+
+        The square root of the area ratio |det J|; for x' ~ H x it is |det H| / w^3 with
+        w = H_31 x + H_32 y + H_33. Rectified stereo keeps sizes up to the slant of the surface.
+        """
+        if self.homography is None:
+            return np.ones(len(xy))
+        w = np.column_stack([xy, np.ones(len(xy))]) @ self.homography[2]
+        return np.sqrt(np.abs(np.linalg.det(self.homography)) / np.abs(w) ** 3)
+
 
 @dataclass(frozen=True)
 class Pairs(Sequence):

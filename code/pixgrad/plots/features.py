@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection
+from matplotlib.figure import Figure
 
 from pixgrad.plots.style import BLUE, ORANGE, SKY, VERMILION
 
@@ -25,6 +27,19 @@ def show_photo(ax: Axes, image: np.ndarray, title: str = "") -> None:
     ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
     ax.set_axis_off()
     ax.set_title(title)
+
+
+def side_by_side(images: Sequence[np.ndarray], width: float = 7.0) -> tuple[Figure, list[Axes]]:
+    """A figure with an axes for each photograph, all of one height, ``width`` inches in all."""
+    aspects = [image.shape[1] / image.shape[0] for image in images]
+    figure, axes = plt.subplots(
+        1,
+        len(images),
+        figsize=(width, width / sum(aspects) + 0.3),
+        width_ratios=aspects,
+        squeeze=False,
+    )
+    return figure, list(axes[0])
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -113,36 +128,39 @@ def draw_histograms(ax: Axes, descriptor: np.ndarray) -> None:
 
 
 def draw_matches(
-    ax: Axes,
     images: Sequence[np.ndarray],
     first: np.ndarray,
     second: np.ndarray,
     good: np.ndarray,
     gap: int = 12,
-) -> None:
+    width: float = 7.0,
+) -> Figure:
     """Two photographs side by side and a line for each match.
 
     Parameters
     ----------
-    images : two grey images, uint8 (H, W); they may differ in size.
+    images : two images, uint8; drawn in grey; they may differ in size.
     first, second : ends of the matches in each image's own pixels, shape (M, 2).
     good : bool, shape (M,): those are drawn solid blue over the others, thin dashed vermilion.
     gap : pixels of white between the photographs.
+    width : of the figure in inches.
     """
-    height = max(image.shape[0] for image in images)
-    left = images[0].shape[1]
-    canvas = np.full((height, left + gap + images[1].shape[1]), 255, dtype=np.uint8)
-    canvas[: images[0].shape[0], :left] = images[0]
-    canvas[: images[1].shape[0], left + gap :] = images[1]
+    one, two = (to_grey(image) for image in images)
+    left = one.shape[1] + gap
+    canvas = np.full((max(len(one), len(two)), left + two.shape[1]), 255, dtype=np.uint8)
+    canvas[: len(one), : left - gap] = one
+    canvas[: len(two), left:] = two
+    figure, (ax,) = side_by_side([canvas], width)
     show_photo(ax, canvas)
-    ends = np.stack([first, second + np.array([left + gap, 0])], axis=1)
+    ends = np.stack([first, second + np.array([left, 0])], axis=1)
     looks = (
-        (~good, VERMILION, {"linewidths": 0.8, "alpha": 0.8, "linestyles": (0, (4, 2))}),
-        (good, SKY, {"linewidths": 1.0}),
+        (~good, VERMILION, {"linewidths": 0.8, "linestyles": (0, (4, 2))}),
+        (good, SKY, {"linewidths": 0.8}),
     )
     for chosen, color, look in looks:
         ax.add_collection(LineCollection(ends[chosen], colors=color, **look))
         ax.scatter(*ends[chosen].reshape(-1, 2).T, s=7, color=color, linewidths=0)
+    return figure
 
 
 def spread(
