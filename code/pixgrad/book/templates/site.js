@@ -85,7 +85,7 @@ function startCopyButtons() {
 
 // What scrolls sideways must be reachable from the keyboard.
 function startScrollables() {
-  for (const box of $$("pre, .table-wrapper, math[display=block], .equation-body")) {
+  for (const box of $$("pre, .table-wrapper, .equation, p:has(> math[display=block])")) {
     if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
   }
 }
