@@ -313,8 +313,9 @@ def test_layout_gives_the_rows_their_widths(render):
     pictures = "\n\n".join(f"![{name}](p.png)" for name in "абв")
     main = render(f'::: {{#fig-x layout="[[30,70],[1]]"}}\n{pictures}\n\nВсе\n:::').main
     rows = main.select("#fig-x > .quarto-layout-row")
-    widths = [[cell["style"] for cell in row.select(".quarto-layout-cell")] for row in rows]
-    assert [[float(width.split(":")[1]) for width in row] for row in widths] == [[30, 70], [1]]
+    styles = [[cell["style"] for cell in row.select(".quarto-layout-cell")] for row in rows]
+    shares = [[float(style.split()[1]) for style in row] for row in styles]
+    assert shares == [[0.3, 0.7], [1]]
     captions = [caption.get_text().strip() for caption in main.select("figcaption")]
     assert captions == ["(a) а", "(b) б", "(c) в", "Рисунок\u00a01.1: Все"]
 

@@ -54,11 +54,14 @@ local function lay_out(element)
   local widths, next_cell = row_widths(element.attributes, #cells), 1
   if not widths then return end
   for _, row in ipairs(widths) do
-    local columns = pandoc.Blocks {}
-    for _, width in ipairs(row) do
+    local columns, total = pandoc.Blocks {}, 0
+    for _, width in ipairs(row) do total = total + math.abs(width) end
+    for _, width in ipairs(row) do -- a negative width is empty space
       local content = {}
       if width > 0 then content, next_cell = { cells[next_cell] }, next_cell + 1 end
-      columns:insert(div({ 'quarto-layout-cell' }, content, { style = 'flex-grow: ' .. math.abs(width) }))
+      local share = math.abs(width) / total
+      local style = ('flex: %.3g 1 %.3grem'):format(share, share * 14 * #row)
+      columns:insert(div({ 'quarto-layout-cell' }, content, { style = style }))
     end
     code:insert(div({ 'quarto-layout-row' }, columns))
   end
@@ -161,23 +164,29 @@ end
 local function callout(element, name)
   local title, body = element.content[1].content[1].content, element.content[2].content
   local default = config.titles['callout-' .. name]
-  local header = pandoc.Blocks { div({ 'callout-icon-container' }, {}) }
+  local header = pandoc.Inlines { pandoc.Span({}, { class = 'callout-icon-container' }) }
   if stringify(title) ~= default then
-    header:insert(pandoc.Plain { pandoc.Span(default .. ':', { class = 'visually-hidden' }) })
+    header:insert(pandoc.Span(default .. ':', { class = 'visually-hidden' }))
+    header:insert(pandoc.Space())
   end
-  header:insert(div({ 'callout-title-container' }, { pandoc.Plain(title) }))
+  header:insert(pandoc.Span(title, { class = 'callout-title-container' }))
   local collapse = take(element.attributes, 'collapse')
   local style = take(element.attributes, 'appearance') or 'default'
   element.attributes.icon = nil
   element.classes:extend { 'callout', 'callout-style-' .. style, 'callout-titled' }
   body = div({ 'callout-body-container', 'callout-body' }, body)
-  if not collapse then
-    element.content = { div({ 'callout-header' }, header), body }
-    return element
+  if collapse then
+    local open = collapse == 'false' and ' open' or ''
+    element.content = {
+      raw(('<details class="callout-collapse"%s><summary class="callout-header">'):format(open)),
+      pandoc.Plain(header),
+      raw '</summary>',
+      body,
+      raw '</details>',
+    }
+  else
+    element.content = { div({ 'callout-header' }, { pandoc.Plain(header) }), body }
   end
-  local open = collapse == 'false' and ' open' or ''
-  header:insert(1, raw(('<details class="callout-collapse"%s><summary class="callout-header">'):format(open)))
-  element.content = header .. { raw '</summary>', body, raw '</details>' }
   return element
 end
 
