@@ -83,13 +83,16 @@ def _free_text(text: str, pieces: list[Piece], after_cell: bool) -> None:
 
 
 def _find_prose(chapter: Chapter, markdown: str, position: int, block: Prose) -> int:
+    """Where the block stands as whole lines."""
     text = block.text.strip("\n")
-    found = re.compile(rf"^{re.escape(text)}$", re.M).search(markdown, position)
-    if found is None:
-        raise SourceError(
-            "в _freeze нет этого места главы; выполните pixgrad freeze", chapter.path, block.line
-        )
-    return found.start()
+    while (start := markdown.find(text, position)) >= 0:
+        end = start + len(text)
+        if markdown[start - 1 : start] in ("", "\n") and markdown[end : end + 1] in ("", "\n"):
+            return start
+        position = start + 1
+    raise SourceError(
+        "в _freeze нет этого места главы; выполните pixgrad freeze", chapter.path, block.line
+    )
 
 
 def _next_cell(markdown: str, position: int) -> int:

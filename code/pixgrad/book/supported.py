@@ -167,7 +167,8 @@ def _in_code(document: qmd.Document) -> Iterator[Finding]:
             raw = _RAW.search(line) if _FENCE.match(line) else None
             if raw and raw["format"] not in ("html", "typst"):
                 yield Finding(number, f"блок {raw[0]} не попадёт ни на сайт, ни в PDF")
-            if is_code and _SHORTCODE.search(line):
+            in_caption = line.startswith("#|")  # where var is expanded
+            if is_code and not in_caption and _SHORTCODE.search(line):
                 yield Finding(number, "шорткод внутри блока кода: Quarto его раскроет")
             if is_code and _ANNOTATION.search(line):
                 yield Finding(number, "примечания к строкам кода (# <1>) не поддерживаются")

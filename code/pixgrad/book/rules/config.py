@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pixgrad.book import supported
 from pixgrad.book.rules.pages import Book, Finding
+from pixgrad.errors import SourceError
 
 _FIGURE = ("fig-width", "fig-height", "fig-dpi", "fig-format")
 _FILE = "_quarto.yml"
@@ -16,8 +17,11 @@ def unsupported(book: Book) -> Iterator[Finding]:
     for line, what in supported.unsupported_options(book.project):
         yield Finding(_FILE, line, what)
     for page in book.pages:
-        for line, what in supported.unsupported(page.chapter.document, page.file):
-            yield page.finding(line, what)
+        try:
+            for line, what in supported.unsupported(page.chapter.document, page.file):
+                yield page.finding(line, what)
+        except SourceError as error:  # YAML that does not parse
+            yield page.finding(error.line or 1, error.message)
 
 
 def book_author(book: Book) -> Iterator[Finding]:
