@@ -79,6 +79,15 @@ def doctor(project: ProjectDir = Path()) -> None:
 
 
 @app.command()
+def fetch(name: Annotated[str, typer.Argument(help="Источник, например mnist.")]) -> None:
+    """Скачать полный набор данных в папку данных (через torchvision)."""
+    from pixgrad.data.fetch import fetch as command
+    from pixgrad.dataroot import data_root
+
+    command(name, data_root(Path.cwd()))
+
+
+@app.command()
 def run(
     name: Annotated[str, typer.Argument(help="Опыт, или all — все по очереди.")],
     preset: Annotated[str, typer.Option(help="smoke, report или paper.")] = "report",
