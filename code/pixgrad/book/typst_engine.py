@@ -97,14 +97,14 @@ def _string(text: Any) -> str:
 class _Citations:
     """What the book cites and the chapter where the sources are listed."""
 
-    keys: tuple[str, ...]
+    keys: Mapping[Path, list[str]]
     listed_in: Chapter | None
     arguments: tuple[str, ...]
     contents: tuple[str, ...]
 
     @classmethod
     def of(cls, project: Project) -> _Citations:
-        cited = (key for page in project.chapters for key in crossref.citations(project, page))
+        records = crossref.records(project).items()
         books = pandoc.bibliographies(project)
         styles = [project.root / project.get("csl")] if project.get("csl") else []
         lists = (c for c in project.chapters if _REFS_DIV.search(c.document.text))
@@ -113,7 +113,7 @@ class _Citations:
             *(f"--csl={path}" for path in styles),
         )
         return cls(
-            keys=tuple(sorted(set(cited))),
+            keys={path: sorted(set(record["cites"])) for path, record in records},
             listed_in=next(lists, None),
             arguments=("--citeproc", *arguments),
             contents=tuple(path.read_text("utf-8") for path in [*books, *styles]),
@@ -124,9 +124,9 @@ def _convert(
     project: Project, chapter: Chapter, labels: Mapping[str, Label], citations: _Citations
 ) -> str:
     text = pandoc.markdown(project, chapter, "typ")
-    cited = crossref.citations(project, chapter)
+    cited = citations.keys[chapter.path]
     if chapter is citations.listed_in:
-        cited = citations.keys
+        cited = sorted({key for keys in citations.keys.values() for key in keys})
         text += f"\n\n---\nnocite: '{', '.join('@' + key for key in cited)}'\n---\n"
     settings = crossref.settings(project, chapter, "typst", labels)
     settings |= _settings(project, chapter, citations)

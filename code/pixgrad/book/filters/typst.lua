@@ -10,7 +10,7 @@ local stringify = pandoc.utils.stringify
 local NAMES = { fig = 'figure', tbl = 'table', lst = 'listing' }
 local SLANTED = { thm = true, lem = true, cor = true, prp = true, cnj = true }
 local PARTS = { ['callout-title'] = true, ['callout-body'] = true, ['theorem-title'] = true, ['tab-title'] = true }
-local BOXES = { ['☐'] = '#checkbox(false)', ['☒'] = '#checkbox(true)' } -- of tasks
+local BOXES = { ['☐'] = 'false', ['☒'] = 'true' } -- of tasks: is it done?
 
 -- Writing Typst -------------------------------------------------------------------------------
 
@@ -87,28 +87,69 @@ local function mark_stacks(tex)
   end))
 end
 
+-- \left. … \right| loses its size: ⟦ and ⟧ mark what the bar is as tall as.
+local function mark_bars(tex)
+  local opened = {}
+  return (tex:gsub('\\right%s*\\r?vert', '\\right|'):gsub('\\(%l+)%s*(\\?%A)', function(side, delimiter)
+    if side == 'left' then table.insert(opened, delimiter) end
+    local is_bar = side == 'right' and table.remove(opened) == '.'
+    if side == 'left' and delimiter == '.' then return '\\text{⟦}' end
+    if is_bar then return delimiter .. '\\text{⟧}' end
+  end))
+end
+
+-- A matrix without brackets would come as bare lines: it gets brackets, and ○ to take them off.
+local function mark_matrices(tex)
+  if tex:match '\\hline' then unsupported('линия \\hline в формуле «' .. tex .. '»') end
+  for _, name in ipairs { 'array', 'matrix' } do
+    local start, stop = '\\begin{' .. name .. '}', '\\end{' .. name .. '}'
+    tex = tex:gsub('(\\left%s*\\?[^%s%w]%s*)' .. start, '%1\0')
+      :gsub(start, '\\text{○}\\left(' .. start):gsub('%z', start)
+      :gsub(stop .. '(%s*)(\\?%a*)', function(space, word)
+        return stop .. space .. (word == '\\right' and word or '\\right)' .. word)
+      end)
+  end
+  for _, name in ipairs { 'aligned', 'split', 'gathered' } do
+    local before, after = tex:match('^(.-)\\begin{' .. name .. '}.*\\end{' .. name .. '}(.*)$')
+    if before and (before .. after):match '%S' then
+      unsupported(name .. ' рядом с другими частями формулы «' .. tex .. '»')
+    end
+  end
+  return tex
+end
+
+local function letters(name) -- without spaces, thin ones (U+2000 to U+200A) included
+  return (name:gsub('\xE2\x80[\x80-\x8A]', ''):gsub('[^%w\128-\255]', ''))
+end
+
 local function formula(element)
   local tex, limits = element.text, {}
-  for name in tex:gmatch '\\operatorname%*%s*(%b{})' do
-    limits[name:sub(2, -2):gsub('\\,', ' ')] = true
-  end
-  element.text = mark_stacks(tex):gsub('(%d){,}(%d)', '%1\\text{,}%2')
+  for name in tex:gmatch '\\operatorname%*%s*(%b{})' do limits[letters(name)] = true end
+  local marked = mark_bars(mark_stacks(mark_matrices(tex):gsub('\\\\', '\0'):gsub('\\|', '\\Vert ')))
+  element.text = marked:gsub('(%d){,}(%d)', '%1\\text{,}%2'):gsub('%z', '\\\\')
   local text = typst(pandoc.Inlines { element })
   for _, pair in ipairs(RENAMED) do
     text = text:gsub('%f[%w]' .. pair[1] .. '%f[^%w.]', pair[2])
   end
   text = text
     :gsub('(%d) upright%(","%) (%d)', '%1","%2')
+    :gsub(' ?bar%.v%.double ?', '‖'):gsub(' ?\\| ?', '\\|') -- spaces would show
     :gsub('upright%("⟪"%)', 'limits('):gsub('upright%("⟫"%)', ')')
+    :gsub('upright%("⟦"%)', 'lr('):gsub('\\?(|?) ?upright%("⟧"%)', '%1)')
+    :gsub('cases(%b())', function(rows) return 'cases' .. rows:gsub(' & ', ' & quad ') end)
+    :gsub('upright%("○"%) mat%(delim: "%("', 'mat(delim: #none')
+    :gsub('upright%("○"%) vec%(', 'vec(delim: #none, ')
     :gsub('#h%(0em%)', 'thick'):gsub('#h%(%-1em%)', '#h(-0.17em)')
     :gsub('#scale%(x: (%d+)%%, y: %d+%%%)%[(\\?[^%]]+\\?)%]', function(percent, delimiter)
-      return ('lr(%s, size: #%s%%)'):format(delimiter, percent)
+      return ('lr(%s, size: #%sem)'):format(delimiter, percent / 100)
     end)
     :gsub('(.?)("[^"]*")', function(before, name)
-      if before == '(' then return end -- upright("…") is \text
-      local how = limits[name:sub(2, -2)] and ', limits: #true)' or ')'
+      if before == '(' or not name:match '[%a\128-\255]' then return end -- \text; a delimiter
+      local how = limits[letters(name)] and ', limits: #true)' or ')'
       return before .. 'op(' .. name .. how
     end)
+    :gsub('delim: "||"', tex:match 'Vmatrix' and 'delim: "‖"' or 'delim: "|"')
+  if element.mathtype == 'DisplayMath' then text = text:gsub('^%$ ?', '$ '):gsub(' ?%$$', ' $') end
   return '/*' .. tex:gsub('%*/', '* /'):gsub('/%*', '/ *') .. '*/' .. text
 end
 
@@ -146,12 +187,15 @@ local function html_tables(element)
 end
 
 local function tasks(element)
+  local result = pandoc.Blocks {}
   for _, item in ipairs(element.content) do
-    local first = item[1] and item[1].content and item[1].content[1]
-    if not (first and first.t == 'Str' and BOXES[first.text]) then return end
-    item[1].content[1] = inline(BOXES[first.text])
+    local words = item[1] and item[1].content
+    local box = words and words[1] and words[1].t == 'Str' and BOXES[words[1].text]
+    if not box then return end
+    words:remove(1)
+    result:insert(block('#task(', box, ')', bracketed(item)))
   end
-  return block('#[#set list(marker: none, body-indent: 0em)\n', typst { element }, ']')
+  return result
 end
 
 -- Rows of pictures: the code stays above, the rest goes into a Div of class `panels`. -----------
