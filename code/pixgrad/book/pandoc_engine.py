@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from pixgrad.book import crossref, pandoc, supported
+from pixgrad.book import crossref, pandoc, search, supported
 from pixgrad.book.crossref import Label, relative
 from pixgrad.book.project import Chapter, Project
 from pixgrad.errors import SourceError
@@ -67,6 +67,7 @@ def build_html(project: Project, out_dir: Path) -> None:
             _copy(_source(project, chapter, address), page.parent / unquote(address))
     for asset in ("site.css", "site.js"):
         _copy(pandoc.TEMPLATES / asset, out_dir / LIBRARY / asset)
+    search.build_index(out_dir)
 
 
 # One chapter ---------------------------------------------------------------------------------
