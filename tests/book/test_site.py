@@ -186,6 +186,7 @@ def test_narrow_screen_has_a_drawer_and_no_sideways_scroll(site, address, browse
     assert not sidebar.is_visible()
     page.click("#sidebar-toggle")
     assert sidebar.is_visible()
+    assert page.evaluate("document.activeElement.closest('#quarto-sidebar') !== null")
     page.keyboard.press("Escape")
     page.wait_for_function(
         "getComputedStyle(document.querySelector('#quarto-sidebar')).visibility === 'hidden'"
