@@ -12,7 +12,7 @@ from PIL import Image
 DPI = 120
 
 
-def photo(figure: Figure, quality: int = 72) -> Shown:
+def photo(figure: Figure, quality: int = 66) -> Shown:
     """The figure as a JPEG of its size at 120 dpi, for the last line of a cell; closes it.
 
     Parameters

@@ -1,0 +1,56 @@
+"""Numbers and tables in Russian typography."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixgrad.plots import text
+
+NBSP = "\u00a0"
+
+
+@given(value=st.floats(-1e9, 1e9), digits=st.integers(0, 4))
+def test_number_reads_back(value, digits):
+    shown = text.number(value, digits)
+    back = float(shown.replace(NBSP, "").replace("\u2212", "-").replace(",", "."))
+    assert back == pytest.approx(round(value, digits), abs=10**-digits / 2)
+    assert "." not in shown and "-" not in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [
+        (0.25, 2, "0,25"),
+        (9999, 0, "9999"),
+        (12345.6, 1, f"12{NBSP}345,6"),
+        (-3, 0, "\u22123"),
+        (-0.04, 1, "0,0"),
+        (1e6, 0, f"1{NBSP}000{NBSP}000"),
+    ],
+)
+def test_number_by_hand(value, digits, shown):
+    assert text.number(value, digits) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "noun"),
+    [(0, "точек"), (1, "точка"), (2, "точки"), (5, "точек"), (11, "точек"), (14, "точек"),
+     (21, "точка"), (22, "точки"), (111, "точек"), (101, "точка")],
+)  # fmt: skip
+def test_plural(count, noun):
+    assert text.plural(count, "точка", "точки", "точек") == f"{count}{NBSP}{noun}"
+
+
+def test_percent_and_interval():
+    assert text.percent(0.256, 1) == f"25,6{NBSP}%"
+    assert text.interval(0.1, 0.25, 2) == "0,10–0,25"
+
+
+def test_table_is_markdown_with_numbers_to_the_right():
+    shown = text.table(["сеть", "доля"], [["ResNet", "0,9"]]).data
+    assert shown.splitlines() == ["| сеть | доля |", "| :--- | ---: |", "| ResNet | 0,9 |"]
+
+
+def test_source_shows_the_running_code():
+    shown = text.source(text.percent).data
+    assert shown.startswith("```python\ndef percent(") and shown.endswith("\n```")
