@@ -104,6 +104,12 @@ def matchable(
     return found
 
 
+def rejected(matches: Matches, correct: np.ndarray, threshold: float) -> tuple[float, float]:
+    """Shares of the false and of the correct matches that the ratio test r < t throws away."""
+    thrown = matches.ratio >= threshold
+    return float(thrown[~correct].mean()), float(thrown[correct].mean())
+
+
 @dataclass(frozen=True)
 class RatioCurve:
     """Precision and recall against the ratio threshold; ``*_interval`` is (2, T), 95 %."""

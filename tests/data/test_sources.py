@@ -246,6 +246,9 @@ def test_synthetic_views_agree_with_opencv(change):
 def test_fallback_pairs_show_the_same_scene(root):
     pairs = data.load("pairs")
     assert pairs.origin == "scikit-image" and len(pairs.planar) == len(photos.SYNTHETIC)
+    assert data.load("synthetic").fingerprint == data.types.fingerprint(
+        *(part for p in pairs.planar for part in (p.sequence, p.first, p.second, p.homography))
+    )
     stereo = pairs[-1]
     rows, columns = np.mgrid[20:480:7, 20:720:7]
     xy = np.column_stack([columns.ravel(), rows.ravel()])

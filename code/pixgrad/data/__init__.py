@@ -38,6 +38,11 @@ SOURCES = {
     "pairs": Source(
         photographs.pairs, "пары видов с известной геометрией", "названа у каждой пары"
     ),
+    "synthetic": Source(
+        photographs.synthetic,
+        "виды одной фотографии под известной гомографией",
+        "NASA, без ограничений",
+    ),
     "mnist": Source(idx.mnist, "рукописные цифры, 60 000 + 10 000", "LeCun, Cortes, Burges"),
     "mnist5k": Source(digits5k.mnist5k, "5000 цифр MNIST", "LeCun, Cortes, Burges"),
     "fashion": Source(idx.fashion, "Fashion-MNIST, 60 000 + 10 000", "MIT"),

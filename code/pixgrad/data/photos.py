@@ -53,6 +53,8 @@ SKIMAGE = {
     "chelsea": ("кошка", "Stéfan van der Walt, CC0"),
 }
 SEQUENCES = {"boat": "лодка", "graf": "граффити"}
+VIEWS = "пары видов с известной геометрией"
+GET_SKIMAGE = "выполните pip install scikit-image"
 # (rotation in degrees, scale, perspective) of the synthetic views, mild to severe.
 SYNTHETIC = ((10, 0.95, 0.0), (30, 0.85, 1e-4), (60, 0.75, 2e-4), (120, 0.65, 3e-4), (170, 0.5, 0))
 
@@ -97,12 +99,16 @@ def pairs() -> Pairs:
     if wheel is not None:
         files.chosen("pairs", "scikit-image")
         return Pairs((*_synthetic(wheel), _motorcycle(wheel)), "scikit-image")
-    raise files.missing(
-        "pairs",
-        "пары видов с известной геометрией",
-        [folder, "пакет scikit-image"],
-        "выполните pip install scikit-image",
-    )
+    raise files.missing("pairs", VIEWS, [folder, "пакет scikit-image"], GET_SKIMAGE)
+
+
+def synthetic() -> Pairs:
+    """A photo of scikit-image under known rotation, scale, tilt and noise, as Lowe (2004) did."""
+    wheel = files.wheel_folder("skimage", "data")
+    if wheel is None:
+        raise files.missing("synthetic", VIEWS, ["пакет scikit-image"], GET_SKIMAGE)
+    files.chosen("synthetic", "scikit-image")
+    return Pairs(tuple(_synthetic(wheel)), "scikit-image")
 
 
 def warp(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
