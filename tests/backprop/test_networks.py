@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pixgrad import backprop as bp
 from pixgrad.errors import PixgradError
 

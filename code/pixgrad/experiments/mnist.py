@@ -75,14 +75,14 @@ class Config:
 
 
 PRESETS = {
-    "smoke": (1, {"relu": {"epochs": 6}, "sigmoid": {"epochs": 12}}),
+    "smoke": (1, {"relu": {"epochs": 6}, "sigmoid": {"epochs": 10}}),
     "report": (3, {"relu": {"epochs": 100}, "sigmoid": {"epochs": 100, "train_images": 10_000}}),
     "paper": (5, {"relu": {"epochs": 100}, "sigmoid": {"epochs": 100}}),
 }
 """Number of seeds and, for each network, what differs from ``COMMON``."""
 COMMON = {
     "relu": {"train_images": 55_000, "shift": 1},
-    "sigmoid": {"train_images": 55_000},
+    "sigmoid": {"train_images": 55_000, "lr": 1e-2},
 }
 
 
@@ -123,6 +123,7 @@ class Outcome:
     message: str = ""
     steps: int = 0
     wall_s: float = 0.0
+    cpu_s: float = 0.0
     history: list[list[float]] = field(default_factory=list)
     first_losses: list[float] = field(default_factory=list)
 
@@ -176,23 +177,24 @@ def train(
     if outcome.history:
         on_epoch(len(outcome.history), outcome.history[-1][-1])
     while outcome.status == "running":
-        started = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         try:
             _epoch(outcome, data)
             outcome.status = "running" if len(outcome.history) < config.epochs else "done"
         except bp.NonFiniteError as error:
             outcome.status, outcome.message = "diverged", str(error)
-        outcome.wall_s += time.perf_counter() - started
+        outcome.wall_s += time.perf_counter() - wall
+        outcome.cpu_s += time.process_time() - cpu
         _write_checkpoint(outcome, checkpoint)
         on_epoch(len(outcome.history), outcome.history[-1][-1] if outcome.history else math.nan)
     return outcome
 
 
 def first_losses(config: Config, data: Digits, steps: int) -> list[float]:
-    """The losses of the first steps of a run, made anew."""
+    """The losses of the first steps (of the first epoch) of a run, made anew."""
     outcome = _start(config)
     for (x, y), _ in zip(_batches(outcome, data), range(steps), strict=False):
-        outcome.first_losses.append(_step(outcome, x, y))
+        _step(outcome, x, y)
     return outcome.first_losses
 
 
@@ -227,17 +229,21 @@ def finish(outcomes: list[Outcome], data: Digits, folder: Path) -> tuple[list[di
     return [_run(outcome, metrics.get(outcome.config.name, {})) for outcome in outcomes], picture
 
 
-def shifted(images: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
-    """Move each image by a random whole number of pixels in ±``limit`` along each axis.
+def shift_windows(images: np.ndarray, limit: int) -> np.ndarray:
+    """All shifts of all images as one view of the padded images.
 
     Parameters
     ----------
     images : (N, H, W); what comes in from outside is 0.
+    limit : the largest shift in pixels.
+
+    Returns
+    -------
+    (N, 2 limit + 1, 2 limit + 1, H, W): ``[n, limit + i, limit + j]`` is image n moved up by i and
+    left by j.
     """
     padded = np.pad(images, ((0, 0), (limit, limit), (limit, limit)))
-    windows = sliding_window_view(padded, images.shape[1:], axis=(1, 2))
-    down, right = rng.integers(0, 2 * limit + 1, (2, len(images)))
-    return windows[np.arange(len(images)), down, right]
+    return sliding_window_view(padded, images.shape[1:], axis=(1, 2))
 
 
 def _start(config: Config) -> Outcome:
@@ -263,27 +269,25 @@ def _epoch(outcome: Outcome, data: Digits) -> None:
 
 
 def _batches(outcome: Outcome, data: Digits) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The training digits in a new random order, normalised; the last batch may be short."""
-    config = outcome.config
-    images = data.images["train"][: config.train_images]
+    """The training digits in a new random order, each moved at random; the last batch is short."""
+    config, rng = outcome.config, outcome.rng
+    windows = shift_windows(data.images["train"][: config.train_images], config.shift)
     labels = data.labels["train"][: config.train_images]
-    order = outcome.rng.permutation(len(labels))
+    order = rng.permutation(len(labels))
     for start in range(0, len(order), config.batch_size):
         index = order[start : start + config.batch_size]
-        chosen = images[index]
-        if config.shift:
-            chosen = shifted(chosen, config.shift, outcome.rng)
-        yield data.batch(chosen), labels[index]
+        down, right = rng.integers(0, 2 * config.shift + 1, (2, len(index)))
+        yield data.batch(windows[index, down, right]), labels[index]
 
 
 FIRST = 20
-"""Losses kept for ``pixgrad verify``."""
+"""Losses of the first epoch kept for ``pixgrad verify``, at most."""
 
 
 def _step(outcome: Outcome, x: np.ndarray, y: np.ndarray) -> float:
     value = bp.train_step(outcome.model, bp.CrossEntropy(), outcome.optimiser, x, y)
     outcome.steps += 1
-    if len(outcome.first_losses) < FIRST:
+    if not outcome.history and len(outcome.first_losses) < FIRST:
         outcome.first_losses.append(value)
     return value
 
@@ -303,6 +307,7 @@ def _write_checkpoint(outcome: Outcome, path: Path) -> None:
         "message": outcome.message,
         "steps": outcome.steps,
         "wall_s": outcome.wall_s,
+        "cpu_s": outcome.cpu_s,
         "history": outcome.history,
         "first_losses": outcome.first_losses,
     }
@@ -351,6 +356,8 @@ def _run(outcome: Outcome, metrics: dict[str, float]) -> dict:
         "status": outcome.status,
         "steps": outcome.steps,
         "message": outcome.message,
+        "wall_s": round(outcome.wall_s, 1),
+        "cpu_s": round(outcome.cpu_s, 1),
         "first_losses": outcome.first_losses,
         "metrics": metrics,
     }

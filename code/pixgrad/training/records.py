@@ -31,6 +31,7 @@ class Run(BaseModel):
     status : "done", or "diverged" where the loss stopped being finite.
     steps : optimiser steps made.
     message : for a diverged run, the layer that produced the first non-finite value.
+    wall_s, cpu_s : seconds on the clock and of the processor: they part on a busy machine.
     first_losses : losses of the first steps, for ``pixgrad verify``.
     metrics : what the run reached, by name.
     """
@@ -43,6 +44,8 @@ class Run(BaseModel):
     status: Literal["done", "diverged"]
     steps: int
     message: str = ""
+    wall_s: float
+    cpu_s: float
     first_losses: list[float]
     metrics: dict[str, float]
 
@@ -59,7 +62,7 @@ class Record(BaseModel):
     versions : of Python and of the libraries that compute.
     device : the processor.
     threads : of the numerical libraries in one run.
-    wall_s : seconds that the runs took, interruptions apart.
+    wall_s : seconds that the runs took, one after another, interruptions apart.
     """
 
     model_config = ConfigDict(extra="forbid")
