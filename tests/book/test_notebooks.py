@@ -511,6 +511,9 @@ def test_first_cell_fetches_the_release_in_colab(book, tmp_path_factory):
         "-m pip install --quiet ./pix[compute]",
         str(elsewhere / "pix"),
     ], done.stderr
+    (elsewhere / "pix/_quarto.yml").touch()  # the kernel was restarted: nothing is fetched again
+    again = run_setup(read(book, "01-all").cells[1].source, elsewhere)
+    assert again.stdout.splitlines() == [str(elsewhere / "pix")], again.stderr
 
 
 def test_first_cell_says_that_the_address_is_missing(book, tmp_path_factory):

@@ -157,7 +157,7 @@ import sys
 from pathlib import Path
 
 here = Path.cwd()
-book = next((f for f in [here, *here.parents] if (f / "_quarto.yml").is_file()), None)
+book = next((f for f in [$places] if (f / "_quarto.yml").is_file()), None)
 $colab
 if book is None:
     raise SystemExit("Нет папки книги (в ней лежит _quarto.yml): откройте блокнот внутри неё.")
@@ -188,21 +188,23 @@ def setup_code(project: Project, chapter: Chapter) -> str:
     SourceError : ``book: repo-url`` without ``pixgrad: release``.
     """
     url = str(project.get("book", "repo-url", default="") or "").rstrip("/")
-    colab = _NO_ADDRESS
+    places, colab = "here, *here.parents", _NO_ADDRESS
     if url:
         release = project.get("pixgrad", "release")
         if not release:
             raise project.error("к repo-url нужен выпуск (pixgrad: release)", "book", "repo-url")
         name = PurePosixPath(url).name.removesuffix(".git")
+        places = f'here, here / "{name}", *here.parents'
         colab = string.Template(_CLONE).substitute(url=url, release=release, name=name)
     folder = chapter.path.parent.as_posix()
     in_root = folder == "." or project.get("project", "execute-dir") == "project"
-    paths = [f"sys.path.insert(0, str(book / {path!r}))" for path in _python_path(project)]
+    paths = [f'sys.path.insert(0, str(book / "{path}"))' for path in _python_path(project)]
     return (
         string.Template(_SETUP)
         .substitute(
+            places=places,
             colab=colab,
-            folder="" if in_root else f" / {folder!r}",
+            folder="" if in_root else f' / "{folder}"',
             paths="\n".join(paths),
         )
         .rstrip("\n")
