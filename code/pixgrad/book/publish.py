@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +27,10 @@ def workshop(target: Path) -> Iterator[Path]:
     ------
     PixgradError : another run holds the lock.
     """
-    new = _beside(target, "new")
     with lock(target.parent):
         recover(target)
-        new.mkdir()
+        # A name of its own: children of a killed run may still be writing into theirs.
+        new = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
         try:
             yield new
         finally:
@@ -38,28 +39,27 @@ def workshop(target: Path) -> Iterator[Path]:
 
 def folder(new: Path, target: Path) -> None:
     """Put the folder ``new`` in the place of ``target``; the old one is gone afterwards."""
-    if not target.exists():
-        new.rename(target)
+    if target.exists() and _exchange(new, target):
+        shutil.rmtree(new)
         return
-    if not _exchange(new, target):
+    if target.exists():
         # Between these two renames the old folder waits under another name: see recover().
-        target.rename(_beside(target, "old"))
-        new.rename(target)
-    recover(target)
+        target.rename(_old(target))
+    new.rename(target)
+    shutil.rmtree(_old(target), ignore_errors=True)
 
 
 def recover(target: Path) -> None:
     """Finish or undo what a killed publication has left beside ``target``."""
-    new, old = _beside(target, "new"), _beside(target, "old")
-    if old.exists() and not target.exists():
-        old.rename(target)
-    for leftover in (new, old):
-        if leftover.exists():
-            shutil.rmtree(leftover)
+    if _old(target).exists() and not target.exists():
+        _old(target).rename(target)
+    shutil.rmtree(_old(target), ignore_errors=True)
+    for leftover in target.parent.glob(f"{target.name}.new-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _beside(target: Path, suffix: str) -> Path:
-    return target.with_name(f"{target.name}.{suffix}")
+def _old(target: Path) -> Path:
+    return target.with_name(f"{target.name}.old")
 
 
 @contextmanager
