@@ -9,6 +9,7 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from pixgrad.backprop import BatchNorm2d
 from pixgrad.backprop.compare import Comparison
 from pixgrad.backprop.trajectories import Landscape
 from pixgrad.plots import text
@@ -137,3 +138,51 @@ def descent_paths(
     ax.set_ylim(y_range)
     ax.set_xlabel("$x$")
     ax.set_ylabel("$y$")
+
+
+def matrix(ax: Axes, values: np.ndarray, title: str) -> None:
+    """A small matrix with its numbers written in the cells; zeros are left empty."""
+    ax.imshow(values, cmap="Blues", vmin=0, vmax=1.3 * max(1.0, float(values.max())))
+    for (row, column), value in np.ndenumerate(values):
+        if value:
+            ax.text(column, row, text.number(value), ha="center", va="center")
+    ax.set_title(title)
+    ax.set_xticks(np.arange(values.shape[1] + 1) - 0.5, labels=[])
+    ax.set_yticks(np.arange(values.shape[0] + 1) - 0.5, labels=[])
+    ax.tick_params(length=0)
+
+
+def batchnorm_cosines(axes: Sequence[Axes], batches: int, seed: int = 0) -> None:
+    """Angles of the gradient before and after batch normalisation with what it removes.
+
+    For each random batch of one channel, 4 × 5 × 5 numbers: the cosines of dy and of dx with the
+    constant direction (left axes) and with the normalised input (right axes).
+    """
+    rng = np.random.default_rng(seed)
+    found = np.array([_batch_cosines(rng) for _ in range(batches)])  # (batches, dy/dx, direction)
+    for place, (ax, title) in enumerate(
+        zip(axes, ("постоянное направление", r"направление $\hat x$"), strict=True)
+    ):
+        for number, (name, color) in enumerate((("$dy$", VERMILION), ("$dx$", BLUE))):
+            spread = number + rng.uniform(-0.25, 0.25, batches)
+            ax.plot(found[:, number, place], spread, ".", color=color, markersize=3)
+            ax.text(-1.05, number, name, va="center", ha="right", color=color)
+        ax.set_title(title)
+        ax.set_xlim(-1, 1)
+        ax.set_yticks([])
+        ax.set_xlabel("косинус угла")
+
+
+def _batch_cosines(rng: np.random.Generator) -> list[list[float]]:
+    layer = BatchNorm2d(1, dtype=np.float64)
+    x = rng.gamma(2.0, 1.0, (4, 1, 5, 5))
+    normalised = layer.forward(x)
+    dy = rng.standard_normal() + rng.standard_normal() * normalised + rng.standard_normal(x.shape)
+    dx = layer.backward(dy)
+    return [
+        [
+            float(np.sum(g * d) / np.linalg.norm(g) / np.linalg.norm(d))
+            for d in (np.ones_like(x), normalised)
+        ]
+        for g in (dy, dx)
+    ]

@@ -1,0 +1,94 @@
+"""Figures of trained networks: curves over epochs, confusion, kernels and tiles of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pixgrad.plots import text
+
+
+def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> None:
+    """The mean over seeds of a column by epoch, with a band from the smallest to the largest.
+
+    Parameters
+    ----------
+    table : columns ``epoch``, ``seed`` and ``value``.
+    """
+    by_epoch = table.groupby("epoch")[value]
+    epochs = np.array(sorted(table["epoch"].unique()))
+    ax.plot(epochs, by_epoch.mean(), color=color, label=label, **line)
+    ax.fill_between(epochs, by_epoch.min(), by_epoch.max(), color=color, alpha=0.2, linewidth=0)
+    ax.set_xlabel("эпоха")
+
+
+def confusion(ax: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
+    """Counts in every cell; the shade grows with the logarithm, so that rare errors are seen.
+
+    Parameters
+    ----------
+    matrix : int (K, K), rows are true classes, columns the network's answers.
+    """
+    ax.imshow(np.log1p(matrix), cmap="Blues")
+    for row, column in np.ndindex(*matrix.shape):
+        if matrix[row, column]:
+            shade = np.log1p(matrix[row, column]) / np.log1p(matrix.max())
+            color = "white" if shade > 0.6 else "#222222"
+            number = str(matrix[row, column])
+            ax.text(column, row, number, ha="center", va="center", color=color, fontsize=7.5)
+    ax.set_xticks(range(len(classes)), classes)
+    ax.set_yticks(range(len(classes)), classes)
+    ax.set_xlabel("ответ сети")
+    ax.set_ylabel("верный класс")
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
+def tiles(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str],
+    columns: int,
+    size: float = 0.85,
+    signed: bool = False,
+) -> Figure:
+    """Small pictures in rows, each under its title.
+
+    Parameters
+    ----------
+    images : each (H, W).
+    size : of one picture, inches.
+    signed : zero is white, negative is red, positive is blue; one scale for all.
+    """
+    rows = -(-len(images) // columns)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(size * columns, (size + 0.22) * rows), squeeze=False
+    )
+    scale = max(float(np.abs(image).max()) for image in images) if signed else None
+    limits = {"cmap": "RdBu", "vmin": -scale, "vmax": scale} if signed else {"cmap": "gray"}
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image, title in zip(axes.flat, images, titles, strict=False):
+        ax.imshow(image, **limits)
+        ax.set_title(title, fontsize=8, pad=2)
+    return fig
+
+
+def run_table(summary, names: Mapping[str, str], columns: Mapping[str, str]):
+    """A row a network: means over seeds with Student intervals, accuracies in per cent.
+
+    Parameters
+    ----------
+    summary : a row a run, with ``network`` and the ``columns``.
+    names : network -> its name in the book, in the order of rows.
+    columns : column of accuracies 0 … 1 -> heading.
+    """
+    rows = []
+    for network, name in names.items():
+        runs = summary[summary["network"] == network]
+        cells = [text.mean_interval(100 * runs[column], 2) for column in columns]
+        rows.append([name, str(len(runs)), *cells])
+    return text.table(["сеть", "запусков", *columns.values()], rows)
