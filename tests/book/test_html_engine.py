@@ -361,6 +361,14 @@ def test_theorems_and_proofs(render):
     ]
 
 
+def test_a_chapter_may_have_its_title_in_the_front_matter(tmp_path):
+    front = "---\ntitle: Имя & дело\n---\n\nТекст.\n\n![x](p.png){#fig-x}\n"
+    soup = page(build(write_book(tmp_path, a=front)))
+    assert soup.h1.get_text().split() == ["1", "Имя", "&", "дело"]
+    assert soup.title.get_text().replace("\u00a0", "") == "1 Имя & дело – Книга"
+    assert "1.1" in soup.figcaption.get_text()
+
+
 def test_variables_become_markdown(tmp_path):
     folder = write_book(tmp_path, a="# Г\n\n{{< var a.b >}} и `{{{< var a.b >}}}`.\n")
     (folder / "_variables.yml").write_text("a: {b: '**5,1**'}\n")
@@ -481,6 +489,19 @@ def test_pandoc_runs_only_for_what_changed(tmp_path, pandoc_runs):
     fourth = build(folder, "four")
     assert set(pandoc_runs) == {"a", "b"}
     assert "1.2" in page(fourth, "b").select_one("a.quarto-xref").get_text()
+
+
+def test_a_chapter_that_left_the_book_is_noticed_in_the_cache_too(tmp_path):
+    texts = {"a": "# А\n\n[Б](b.qmd)\n", "b": "# Б\n"}
+    build(write_book(tmp_path, **texts), "one")
+    with pytest.raises(SourceError, match=r"a\.qmd:3: .*b\.qmd"):
+        build(write_book(tmp_path, a=texts["a"]), "two")
+
+
+def test_citations_need_a_bibliography(tmp_path):
+    folder = write_book(tmp_path, a="# А\n\nКак в [@knuth].\n")
+    with pytest.raises(SourceError, match=r"a\.qmd:3: .*@knuth.*bibliography"):
+        build(folder)
 
 
 def test_a_picture_that_went_away_is_noticed_in_the_cache_too(tmp_path):

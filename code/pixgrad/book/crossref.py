@@ -130,11 +130,7 @@ def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
     return {
         "format": fmt,
         "chapter": chapter.number or "",
-        "number_depth": int(
-            project.get(
-                "format", "html", "number-depth", default=project.get("number-depth", default=6)
-            )
-        ),
+        "number_depth": int(pandoc.html_option(project, "number-depth", 6)),
         "titles": _titles(project),
     }
 
@@ -160,13 +156,10 @@ def _record(project: Project, chapter: Chapter) -> dict[str, list]:
 
     name = chapter.path.with_suffix("").as_posix().replace("/", "-")
     record = pandoc.cached(project, f"{name}.labels", [text, options], make)
-    for lost in record["lost"]:
-        first = lost.strip().split("\n")[0]
-        raise SourceError(
-            f"«{first}» не попадёт ни на сайт, ни в PDF",
-            chapter.path,
-            pandoc.find_line(chapter, re.escape(first)),
-        )
+    if record["lost"]:
+        first = record["lost"][0].strip().split("\n")[0]
+        line = pandoc.find_line(chapter, re.escape(first))
+        raise SourceError(f"«{first}» не попадёт ни на сайт, ни в PDF", chapter.path, line)
     return record
 
 
@@ -210,12 +203,12 @@ def relative(path: Path | PurePosixPath, folder: Path | PurePosixPath) -> str:
 
 
 def _dangling(id: str, chapter: Chapter) -> SourceError:
-    line = pandoc.find_line(chapter, rf"@\{{?(?i:{id[0]}){id[1:]}(?![\w-])")
+    line = pandoc.find_line(chapter, rf"@\{{?(?i:{id[0]}){re.escape(id[1:])}(?![\w-])")
     return SourceError(f"ссылка @{id} никуда не ведёт: такой метки в книге нет", chapter.path, line)
 
 
 def _duplicate(first: Label, chapter: Chapter) -> SourceError:
-    pattern = rf"(#|label:\s*[\"']?){first.id}(?![\w-])"
+    pattern = rf"(#|label:\s*[\"']?){re.escape(first.id)}(?![\w-])"
     lines = [
         number
         for number, line in enumerate(chapter.document.text.split("\n"), 1)

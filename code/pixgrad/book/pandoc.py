@@ -145,6 +145,11 @@ def _named_files(project: Project, key: str) -> list[Path]:
     return paths
 
 
+def html_option(project: Project, name: str, default: Any) -> Any:
+    """An option of the HTML format, which may stand at the top of ``_quarto.yml``, too."""
+    return project.get("format", "html", name, default=project.get(name, default=default))
+
+
 def find_line(chapter: Chapter, pattern: str) -> int | None:
     """The first line of the chapter's source that matches; prose before code."""
     document = chapter.document

@@ -28,6 +28,7 @@ LIBRARY = "site_libs"
 _MARKDOWN_TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
 _REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
+_LINE_NUMBER = re.compile(r'(<span id="cb[\d-]+"><a href="#cb[\d-]+")>')
 _SEPARATOR = "<!--pixgrad-->"
 
 
@@ -83,6 +84,10 @@ def _convert(
         if cited:
             text += f"\n\n---\nnocite: '{', '.join('@' + key for key in cited)}'\n---\n"
     settings = crossref.settings(project, chapter, "html", labels) | _settings(project, chapter)
+    if cited and not pandoc.bibliographies(project):
+        line = pandoc.find_line(chapter, rf"@\{{?{re.escape(cited[0])}(?![\w-])")
+        message = f"цитируется @{cited[0]}, а библиография (bibliography) не задана"
+        raise SourceError(message, chapter.path, line)
     arguments = _arguments(project, bool(cited))
     pictures = sorted({m[1] for m in _MARKDOWN_TARGET.finditer(text)})
     key = [text, settings, arguments, _bibliography_digest(project)]
@@ -91,18 +96,19 @@ def _convert(
     def make() -> list:
         answer = pandoc.run(project, chapter, text, arguments, settings)
         title, toc, body = (part.strip() for part in answer.split(_SEPARATOR))
-        return [title, toc, body, list(_local_files(project, chapter, body))]
+        body = _LINE_NUMBER.sub(r"\1 aria-hidden=\"true\" tabindex=\"-1\">", body)
+        return [title, toc, body, list(dict.fromkeys(_Addresses(body).found))]
 
     name = chapter.path.with_suffix("").as_posix().replace("/", "-")
-    value = pandoc.cached(project, f"{name}.html", key, make)
-    for address in value[3]:
-        _require_file(project, chapter, address)
-    return Body(*value)
+    title, toc, body, addresses = pandoc.cached(project, f"{name}.html", key, make)
+    return Body(title, toc, body, list(_local_files(project, chapter, addresses)))
 
 
 def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
-    fold = _option(project, "code-fold", False)
-    summary = _option(project, "code-summary", crossref.language(project, "code-summary"))
+    fold = pandoc.html_option(project, "code-fold", False)
+    summary = pandoc.html_option(
+        project, "code-summary", crossref.language(project, "code-summary")
+    )
     return {
         "code_fold": str(fold).lower(),
         "code_summary": str(summary),
@@ -120,10 +126,10 @@ def _arguments(project: Project, has_citations: bool) -> list[str]:
         f"--template={pandoc.TEMPLATES / 'chapter.html'}",
         f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
     ]
-    books, styles = pandoc.bibliographies(project), pandoc.citation_style(project)
-    if books and has_citations:  # reading a bibliography is the slowest part
-        arguments += ["--citeproc", *(f"--bibliography={path}" for path in books)]
-        arguments += [f"--csl={path}" for path in styles]
+    if has_citations:  # reading a bibliography is the slowest part
+        files = pandoc.bibliographies(project)
+        arguments += ["--citeproc", *(f"--bibliography={path}" for path in files)]
+        arguments += [f"--csl={path}" for path in pandoc.citation_style(project)]
     arguments += [
         f"--lua-filter={pandoc.FILTERS / 'html.lua'}",
         "--mathml",
@@ -133,14 +139,9 @@ def _arguments(project: Project, has_citations: bool) -> list[str]:
         "--metadata=link-citations:true",
         "--metadata=pagetitle:-",
     ]
-    if _option(project, "toc", True):
-        arguments += ["--toc", f"--toc-depth={_option(project, 'toc-depth', 3)}"]
+    if pandoc.html_option(project, "toc", True):
+        arguments += ["--toc", f"--toc-depth={pandoc.html_option(project, 'toc-depth', 3)}"]
     return arguments
-
-
-def _option(project: Project, name: str, default: Any) -> Any:
-    """An option of the HTML format, which may stand at the top of ``_quarto.yml``, too."""
-    return project.get("format", "html", name, default=project.get(name, default=default))
 
 
 def _bibliography_digest(project: Project) -> str:
@@ -167,9 +168,11 @@ class _Addresses(HTMLParser):
                 self.found.append((tag, value))
 
 
-def _local_files(project: Project, chapter: Chapter, body: str) -> Iterator[str]:
+def _local_files(
+    project: Project, chapter: Chapter, addresses: list[tuple[str, str]]
+) -> Iterator[str]:
     pages = {other.html_path.as_posix() for other in project.chapters}
-    for tag, address in dict.fromkeys(_Addresses(body).found):
+    for tag, address in addresses:
         if tag != "a" and re.match(r"(https?:)?//", address, re.I):
             message = f"{address} лежит на другом сайте; сохраните файл в папке книги"
             raise SourceError(message, chapter.path, _line_of(chapter, address))
@@ -182,14 +185,10 @@ def _local_files(project: Project, chapter: Chapter, body: str) -> Iterator[str]
         if target.suffix == ".html" and not (project.root / target).exists():
             message = f"ссылка на {target.with_suffix('.qmd')}, которой нет в списке глав"
             raise SourceError(message, chapter.path, _line_of(chapter, address))
-        _require_file(project, chapter, path)
+        if not _source(project, chapter, path).is_file():
+            message = f"файла {unquote(path)} нет"
+            raise SourceError(message, chapter.path, _line_of(chapter, path))
         yield path
-
-
-def _require_file(project: Project, chapter: Chapter, address: str) -> None:
-    if not _source(project, chapter, address).is_file():
-        message = f"файла {unquote(address)} нет"
-        raise SourceError(message, chapter.path, _line_of(chapter, address))
 
 
 def _source(project: Project, chapter: Chapter, address: str) -> Path:
@@ -262,7 +261,7 @@ def _page_values(
         "heading": Markup(_heading(project, chapter, converted.title)),
         "body": Markup(converted.body),
         "toc": Markup(converted.toc),
-        "toc_title": _option(
+        "toc_title": pandoc.html_option(
             project, "toc-title", crossref.language(project, "toc-title-document")
         ),
         "sidebar": [
