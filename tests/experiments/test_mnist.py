@@ -13,12 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pixgrad import cli, experiments, results
 from pixgrad.errors import PixgradError
 from pixgrad.experiments import mnist
 
 pytest.importorskip("threadpoolctl")
+figure = pytest.importorskip("matplotlib.figure")
+
+DRAW = mnist._draw
 
 SHORT = mnist.Config("relu", seed=1, epochs=4, train_images=250, batch_size=32, shift=1)
 
@@ -52,8 +56,9 @@ def same_bits(one: mnist.Outcome, two: mnist.Outcome) -> bool:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty project whose experiment is tiny."""
+    """An empty project whose experiment is tiny and draws nothing."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mnist, "_draw", lambda *arguments: figure.Figure(figsize=(1, 1)))
     monkeypatch.setattr(mnist, "load_data", lambda source: digits())
     small = {"epochs": 2, "train_images": 250, "batch_size": 16, "lr": 2e-3}
     tiny = (1, {"relu": small, "sigmoid": small})
@@ -216,10 +221,13 @@ def test_diverged_run_is_a_result_that_names_the_layer(tmp_path):
         mnist.finish([outcome], digits(), tmp_path)
 
 
-def test_run_publishes_what_it_measured(place):
+def test_run_publishes_what_it_measured(place, monkeypatch):
+    monkeypatch.setattr(mnist, "_draw", DRAW)
     finished = experiments.run("mnist", "report", seeds=2)
     assert finished.folder == Path("results/mnist")
-    assert finished.picture.read_bytes().startswith(b"\x89PNG")
+    with Image.open(finished.picture) as picture:
+        assert picture.size == (1320, 880)
+        assert len(picture.convert("L").getcolors()) > 100  # curves and digits, not a blank page
     loaded = results.load("mnist")
     assert loaded.record == finished.record
     names = ["relu-1", "relu-2", "sigmoid-1", "sigmoid-2"]
