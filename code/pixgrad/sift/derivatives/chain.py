@@ -11,6 +11,7 @@ from pixgrad.sift.derivatives import descriptor as d
 from pixgrad.sift.derivatives import keypoint as k
 from pixgrad.sift.derivatives import linear
 from pixgrad.sift.derivatives.types import Array, Geometry, Keypoint, ScaleSpace
+from pixgrad.sift.descriptor import LENGTH
 from pixgrad.sift.scale_space import ASSUMED_BLUR, MIN_BASE_VARIANCE, layer_blurs
 
 
@@ -42,6 +43,14 @@ def descriptor_vjp(
     """
     _, saved = describe(image, keypoint, parameters, moving, subpixel)
     return describe_vjp(saved, ddescriptor, straight_through)
+
+
+def descriptor_jacobian(
+    image: Array, keypoint: Keypoint, moving: bool = False, straight_through: bool = True
+) -> Array:
+    """All derivatives of a descriptor, one VJP a component: (128, H, W)."""
+    _, saved = describe(image, keypoint, moving=moving)
+    return np.array([describe_vjp(saved, row, straight_through) for row in np.eye(LENGTH)])
 
 
 def describe(
@@ -81,6 +90,27 @@ def describe_vjp(saved: tuple, ddescriptor: Array, straight_through: bool = True
     if from_locate is not None:
         dlevels, dm, da = locate_vjp(from_locate, dgeometry, shape, straight_through)
         dmagnitude, dangle = dmagnitude + dm, dangle + da
+    dgx, dgy = d.polar_vjp(from_polar, dmagnitude, dangle)
+    dlevels[layer] += linear.pixel_differences_vjp((), dgx, dgy)
+    return octave_levels_vjp(from_pyramid, dlevels)
+
+
+def locate_in_image(
+    image: Array, keypoint: Keypoint, parameters: ScaleSpace | None = None
+) -> tuple[Geometry, tuple]:
+    """Geometry of a keypoint as a function of the pixels alone; see :func:`locate`."""
+    parameters = parameters or ScaleSpace()
+    layer = keypoint.layer
+    levels, from_pyramid = octave_levels(image, keypoint.octave, layer + 2, parameters)
+    (magnitude, angle), from_polar = d.polar(*linear.pixel_differences(levels[layer])[0])
+    geometry, from_locate = locate(levels, magnitude, angle, keypoint, parameters)
+    return geometry, (layer, levels.shape, from_pyramid, from_polar, from_locate)
+
+
+def locate_in_image_vjp(saved: tuple, dgeometry: Geometry, straight_through: bool = True) -> Array:
+    """VJP of :func:`locate_in_image`: (H, W)."""
+    layer, shape, from_pyramid, from_polar, from_locate = saved
+    dlevels, dmagnitude, dangle = locate_vjp(from_locate, dgeometry, shape, straight_through)
     dgx, dgy = d.polar_vjp(from_polar, dmagnitude, dangle)
     dlevels[layer] += linear.pixel_differences_vjp((), dgx, dgy)
     return octave_levels_vjp(from_pyramid, dlevels)

@@ -165,20 +165,50 @@ def quantise_vjp(saved: tuple, dquantised: Array, straight_through: bool = True)
     return QUANTUM * dquantised * (scaled < 255) * straight_through
 
 
+def spatial_shares(geometry: Geometry, shape: tuple[int, int]) -> tuple[slice, slice, Array]:
+    """Weights with which the pixels of a window enter the 4x4 cells; the centre is rounded.
+
+    Parameters
+    ----------
+    geometry : in pixels of the octave.
+    shape : (H, W) of the level.
+
+    Returns
+    -------
+    rows, columns : the window.
+    shares : (16, pixels of the window), Gaussian weight times the two linear shares.
+    """
+    rows, columns = _span(geometry, shape)
+    i = np.arange(rows.start, rows.stop)[:, None] - np.rint(geometry.y)
+    j = np.arange(columns.start, columns.stop) - np.rint(geometry.x)
+    column, row = (place.ravel() for place in _turned(i, j, geometry))
+    weight = np.exp(-(column**2 + row**2) / (WIDTH**2 / 2))
+    to_row, to_column = hat(row - _CENTRES[:, None]), hat(column - _CENTRES[:, None])
+    return rows, columns, (weight * to_row[:, None] * to_column).reshape(WIDTH**2, -1)
+
+
 _CENTRES = np.arange(WIDTH) - (WIDTH - 1) / 2
 
 
 def _window(geometry: Geometry, shape: tuple[int, int], subpixel: bool) -> tuple:
     """Pixels under the grid: their indices and their offsets (down, right) from the centre."""
-    column, row = int(np.rint(geometry.x)), int(np.rint(geometry.y))
-    reach = CELL_FACTOR * geometry.scale * np.sqrt(2) * (WIDTH + 1) / 2
-    radius = min(int(np.rint(reach)), int(np.hypot(*shape)))
-    rows = np.arange(max(row - radius, 0), min(row + radius + 1, shape[0]))
-    columns = np.arange(max(column - radius, 0), min(column + radius + 1, shape[1]))
+    rows, columns = (np.arange(span.start, span.stop) for span in _span(geometry, shape))
     y, x = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
-    i, j = (y - geometry.y, x - geometry.x) if subpixel else (y - row, x - column)
+    centre = (geometry.x, geometry.y) if subpixel else np.rint((geometry.x, geometry.y))
+    i, j = y - centre[1], x - centre[0]
     inside = np.maximum(*np.abs(_turned(i, j, geometry))) < (WIDTH + 1) / 2
     return (y[inside], x[inside]), i[inside], j[inside]
+
+
+def _span(geometry: Geometry, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the level that the turned grid may touch."""
+    reach = CELL_FACTOR * geometry.scale * np.sqrt(2) * (WIDTH + 1) / 2
+    radius = min(int(np.rint(reach)), int(np.hypot(*shape)))
+    middle = int(np.rint(geometry.y)), int(np.rint(geometry.x))
+    return tuple(
+        slice(max(m - radius, 0), min(m + radius + 1, side))
+        for m, side in zip(middle, shape, strict=True)
+    )
 
 
 def _turned(i: Array, j: Array, geometry: Geometry) -> tuple[Array, Array]:

@@ -1,0 +1,216 @@
+"""Figures and tables of the chapter on backpropagation through SIFT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+
+from pixgrad.plots import text
+from pixgrad.plots.features import draw_keypoints
+from pixgrad.plots.style import BLUE, GREEN, SKY, VERMILION, decimal_commas
+from pixgrad.sift.derivatives import Keypoint
+from pixgrad.sift.derivatives.binning import hat, hat_derivative
+from pixgrad.sift.derivatives.compare import Comparison
+from pixgrad.sift.derivatives.kinks import Kink
+from pixgrad.sift.derivatives.response import Response
+from pixgrad.sift.descriptor import CELL_FACTOR, CLIP, WIDTH
+
+
+def comparison_table(rows: Sequence[Comparison]) -> Markdown:
+    """Exact, approximate and largest difference of each derivative; where it has kinks."""
+    header = (
+        "Этап",
+        "По чему",
+        "С autograd побитно",
+        "С autograd, наибольшее",
+        "С конечными разностями, наибольшее",
+        "Изломы",
+    )
+    seen: set[str] = set()
+    body = []
+    for row in rows:
+        first = row.stage not in seen
+        seen.add(row.stage)
+        body.append(
+            (
+                row.stage if first else "",
+                row.wrt,
+                "да" if row.exact else "нет",
+                text.power(row.autograd),
+                text.power(row.finite_differences),
+                row.kinks if first else "",
+            )
+        )
+    return text.table(header, body)
+
+
+def kinks_table(kinks: Sequence[Kink]) -> Markdown:
+    """Slopes on both sides of each bad point, the jump, and what is taken instead."""
+    header = ("Этап", "Точка", "Слева", "Справа", "Скачок", "Наша", "Замена", "autograd")
+    return text.table(
+        header,
+        [
+            (
+                kink.stage,
+                kink.place,
+                *(_short(value) for value in (kink.left, kink.right, kink.jump, kink.vjp)),
+                "—" if kink.surrogate is None else _short(kink.surrogate),
+                _short(kink.autograd),
+            )
+            for kink in kinks
+        ],
+    )
+
+
+def draw_kinks(axes: Sequence[Axes]) -> None:
+    """Four functions of SIFT that are not smooth, with their derivatives."""
+    t = np.linspace(-1.6, 1.6, 641)
+    functions = (
+        ("модуль: $\\sqrt{g_x^2 + g_y^2}$ при $g_y = 0$", "$g_x$", np.abs(t), np.sign(t)),
+        ("доля столбца $\\Lambda(t)$", "$t$, столбцы", hat(t), hat_derivative(t)),
+        ("жёсткий столбец", "$t$, столбцы", (np.abs(t) < 0.5) * 1.0, np.zeros_like(t)),
+    )
+    for ax, (title, xlabel, value, slope) in zip(axes, functions, strict=False):
+        _curve_with_slope(ax, t, value, slope)
+        ax.set(title=title, xlabel=xlabel)
+    u = np.linspace(0, 0.4, 641)
+    _curve_with_slope(axes[3], u, np.minimum(u, CLIP) / CLIP, (u < CLIP) * 1.0)
+    axes[3].set(title="срез: $\\min(u, 0{,}2) / 0{,}2$", xlabel="компонента $u$")
+    axes[0].set_ylabel("значение и производная")
+    axes[0].legend(["значение", "производная"], loc="upper center")
+    decimal_commas(*axes)
+
+
+def draw_response(axes: Sequence[Axes], shift: Response, turn: Response) -> None:
+    """Answers of a keypoint to a shift and to a turn: values above, slopes below."""
+    degrees = np.rad2deg(turn.motion)
+    angle = np.rad2deg(turn.value)
+    angle = angle - 360 * np.round((angle - degrees).mean() / 360)
+    columns = (
+        (axes[0], axes[2], shift.motion, shift.value - shift.value[0], shift),
+        (axes[1], axes[3], degrees, angle, turn),
+    )
+    for top, bottom, motion, value, response in columns:
+        top.plot(motion, motion - motion[0] + (0 if response is shift else degrees[0]), **_IDEAL)
+        top.plot(motion, value, "o", color=BLUE, label="SIFT")
+        bottom.axhline(1, **_IDEAL)
+        bottom.plot(motion, response.exact, "s", color=VERMILION, label="почти всюду")
+        bottom.plot(motion, response.surrogate, "o", color=GREEN, label="с заменами")
+    axes[0].set(title="картинка сдвигается", ylabel="сдвиг точки, пиксели")
+    axes[1].set(title="картинка поворачивается", ylabel="ориентация, градусы")
+    axes[2].set(xlabel="сдвиг картинки, пиксели", ylabel="производная по VJP")
+    axes[3].set(xlabel="поворот картинки, градусы", ylabel="производная по VJP")
+    axes[0].legend(loc="upper left")
+    axes[3].legend(loc="center right")
+    for ax in axes[2:]:
+        ax.set_ylim(-0.1, 1.7)
+    decimal_commas(*axes)
+
+
+def draw_sensitivity(ax: Axes, jacobian: np.ndarray, keypoint: Keypoint, largest: float) -> None:
+    """Map of |∂d/∂I| over the pixels, the grid of the descriptor on top.
+
+    Parameters
+    ----------
+    jacobian : (128, H, W).
+    largest : value of the lightest colour, 1 / grey level.
+    """
+    norm = np.sqrt((jacobian**2).sum(axis=0))
+    ax.figure.colorbar(
+        ax.imshow(norm, cmap="magma", vmax=largest, vmin=0),
+        ax=ax,
+        shrink=0.75,
+        label="1 / уровень серого",
+    ).formatter.set_powerlimits((0, 0))
+    draw_grid(ax, keypoint)
+    _pixel_axes(ax)
+
+
+def draw_component(ax: Axes, jacobian: np.ndarray, keypoint: Keypoint, component: int) -> None:
+    """Signed map of one row of the Jacobian."""
+    row = jacobian[component]
+    limit = np.abs(row).max()
+    ax.figure.colorbar(
+        ax.imshow(row, cmap="PuOr", norm=TwoSlopeNorm(0, -limit, limit)),
+        ax=ax,
+        shrink=0.75,
+        label="1 / уровень серого",
+    ).formatter.set_powerlimits((0, 0))
+    draw_grid(ax, keypoint, color="#444444")
+    _pixel_axes(ax)
+
+
+def draw_grid(ax: Axes, keypoint: Keypoint, color: str = SKY) -> None:
+    """The 4x4 grid of a descriptor over the picture itself (pixels of the photo)."""
+    pixel = 2.0 ** (keypoint.octave - 1)
+    geometry = keypoint.geometry
+    side = CELL_FACTOR * geometry.scale * pixel
+    centre = pixel * np.array([geometry.x, geometry.y])
+    cosine, sine = np.cos(geometry.orientation), np.sin(geometry.orientation)
+    right, down = side * np.array([cosine, -sine]), side * np.array([sine, cosine])
+    half = WIDTH / 2
+    for edge in np.arange(WIDTH + 1) - half:
+        for a, b in ((right, down), (down, right)):
+            ends = np.array([centre + edge * a - half * b, centre + edge * a + half * b])
+            ax.plot(*ends.T, color=color, linewidth=0.9)
+
+
+def draw_photo_keypoint(ax: Axes, image: np.ndarray, keypoint: Keypoint) -> None:
+    """The photograph with the keypoint and the grid of its descriptor."""
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+    pixel = 2.0 ** (keypoint.octave - 1)
+    geometry = keypoint.geometry
+    draw_keypoints(
+        ax,
+        pixel * np.array([[geometry.x, geometry.y]]),
+        np.array([2 * pixel * geometry.scale]),
+        np.array([-np.rad2deg(geometry.orientation)]),
+    )
+    draw_grid(ax, keypoint)
+    _pixel_axes(ax)
+
+
+def draw_pictures(axes: Sequence[Axes], pictures: Mapping[str, np.ndarray], **show) -> None:
+    """Small pictures in a row, titles from the keys."""
+    for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
+        ax.imshow(picture, **{"cmap": "gray", "vmin": 0, "vmax": 255, **show})
+        ax.set_title(title)
+        ax.set_axis_off()
+
+
+def draw_descents(ax: Axes, distances: Mapping[str, np.ndarray], byte: float) -> None:
+    """Distance to the target against the step, and the distance that rounding to bytes makes."""
+    for (label, values), line in zip(distances.items(), ("-", "--", "-.", ":"), strict=False):
+        ax.semilogy(values, line, label=label)
+    ax.axhline(byte, color="#444444", linewidth=1, linestyle=(0, (1, 1)))
+    ax.annotate(
+        "округление до байтов", (0, byte), (2, 3), textcoords="offset points", color="#444444"
+    )
+    ax.set(xlabel="шаг спуска", ylabel="$\\|d - d^*\\|$")
+    ax.legend()
+
+
+_IDEAL = {"color": "#444444", "linestyle": "--", "linewidth": 1, "label": "как картинка"}
+
+
+def _curve_with_slope(ax: Axes, t: np.ndarray, value: np.ndarray, slope: np.ndarray) -> None:
+    jumps = np.abs(np.diff(slope, append=slope[-1])) > 0.4
+    steps = np.abs(np.diff(value, append=value[-1])) > 0.4
+    ax.plot(t, np.where(steps, np.nan, value), color=BLUE)
+    ax.plot(t, np.where(jumps, np.nan, slope), color=VERMILION, linestyle="--")
+
+
+def _pixel_axes(ax: Axes) -> None:
+    ax.set(xlabel="столбец, пиксели", ylabel="строка, пиксели")
+    ax.grid(visible=False)
+
+
+def _short(value: float) -> str:
+    if np.isnan(value):
+        return "NaN"
+    digits = 0 if abs(value) >= 100 or value == int(value) else 3
+    return text.number(value, digits)

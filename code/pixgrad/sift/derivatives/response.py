@@ -1,0 +1,81 @@
+"""How place and orientation of a keypoint answer when the picture moves, and what the VJPs say."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from pixgrad.sift.derivatives.chain import locate_in_image, locate_in_image_vjp, octave_levels
+from pixgrad.sift.derivatives.keypoint import choose_extremum
+from pixgrad.sift.derivatives.linear import difference_of_gaussians
+from pixgrad.sift.derivatives.types import Array, Geometry, Keypoint, ScaleSpace
+
+OCTAVE = 2
+"""Octave in which the blob is found; its pixels are two pixels of the picture."""
+STEP = 1e-4
+
+
+class Response(NamedTuple):
+    """A component of the geometry along a motion of the picture, in pixels or radians.
+
+    All arrays have shape (n,).
+    """
+
+    motion: Array
+    value: Array
+    exact: Array
+    """Slope by the true derivative almost everywhere."""
+    surrogate: Array
+    """Slope with the straight-through substitutes."""
+
+    @property
+    def mean_slope(self) -> float:
+        """Slope of the straight line through the values."""
+        return float(np.polyfit(self.motion, self.value, 1)[0])
+
+
+def blob(shift: float = 0.0, turn: float = 0.0) -> Array:
+    """A faint round blob on a slope of brightness, (64, 64), grey levels.
+
+    Parameters
+    ----------
+    shift : to the right, pixels.
+    turn : radians, counter-clockwise as seen: the direction in which it gets brighter.
+    """
+    y, x = np.indices((64, 64)) - np.array([31.8, 31.7 + shift])[:, None, None]
+    u = x * np.cos(turn) - y * np.sin(turn)
+    return 128 + 12 * np.exp(-(x**2 + y**2) / 32) + 2.5 * u
+
+
+def respond(motion: Literal["shift", "turn"], amounts: Array) -> Response:
+    """Move the blob and follow its keypoint: ``x`` for a shift, the orientation for a turn."""
+    component = {"shift": "x", "turn": "orientation"}[motion]
+    unit = {"shift": 2.0 ** (OCTAVE - 1), "turn": 1.0}[motion]
+    rows = []
+    for amount in amounts:
+        image = blob(**{motion: amount})
+        keypoint = blob_keypoint(image, near=amount if motion == "turn" else 0.0)
+        geometry, saved = locate_in_image(image, keypoint)
+        dgeometry = Geometry(*(float(name == component) for name in Geometry._fields))
+        moving = blob(**{motion: amount + STEP}) - blob(**{motion: amount - STEP})
+        slopes = [
+            (locate_in_image_vjp(saved, dgeometry, use) * moving).sum() / (2 * STEP)
+            for use in (False, True)
+        ]
+        rows.append(unit * np.array([getattr(geometry, component), *slopes]))
+    value, exact, surrogate = np.transpose(rows)
+    if motion == "turn":
+        value = np.unwrap(value)
+    return Response(np.asarray(amounts), value, exact, surrogate)
+
+
+def blob_keypoint(image: Array, near: float) -> Keypoint:
+    """Discrete choices for the blob: the largest |DoG| near the middle, the peak near ``near``."""
+    levels, _ = octave_levels(image, OCTAVE, 5)
+    dog, _ = difference_of_gaussians(levels)
+    middle = slice(len(dog[0]) // 2 - 5, len(dog[0]) // 2 + 6)
+    location, _ = choose_extremum(np.abs(dog[1:4, middle, middle]))[0]
+    layer, row, column = location + (1, middle.start, middle.start)
+    scale = ScaleSpace().sigma * 2 ** (layer / ScaleSpace().n_octave_layers)
+    return Keypoint(OCTAVE, int(layer), Geometry(column, row, scale, near))
