@@ -28,18 +28,18 @@ fig-format: svg
 """
 
 
-def write_book(root: Path, chapters: Mapping[str, str], **files: str) -> Path:
-    """A book with these chapters (name -> text) and other files (``code__mod_py`` -> text)."""
-    root.mkdir(parents=True, exist_ok=True)
+def write_book(
+    root: Path, chapters: Mapping[str, str], files: Mapping[str, str] | None = None
+) -> Path:
+    """A book with these chapters and other files (path -> text)."""
     listed = "\n".join(f"    - {name}" for name in chapters)
-    write(root / "_quarto.yml", CONFIG.format(chapters=listed))
-    write(root / "_environment", "PYTHONPATH=code\n")
-    write(root / "index.qmd", "# Предисловие\n\nБез ячеек.\n")
-    for name, text in chapters.items():
+    fixed = {
+        "_quarto.yml": CONFIG.format(chapters=listed),
+        "_environment": "PYTHONPATH=code\n",
+        "index.qmd": "# Предисловие\n\nБез ячеек.\n",
+    }
+    for name, text in {**fixed, **chapters, **(files or {})}.items():
         write(root / name, text)
-    for name, text in files.items():
-        *folders, last = name.split("__")
-        write(root.joinpath(*folders, last.replace("_", ".")), text)
     return root
 
 

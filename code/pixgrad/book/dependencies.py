@@ -152,10 +152,13 @@ def shown(name: str) -> str:
     return relative if kind in ("project", "file") else name
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, all or nothing."""
+def write_atomically(path: Path, text: str, workshop: Path | None = None) -> None:
+    """Write ``text`` as UTF-8, all or nothing.
+
+    A kill may leave a temporary file behind: in ``workshop`` (on the same disk), if given.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=workshop or path.parent, prefix=f".{path.name}.")
     try:
         with open(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)

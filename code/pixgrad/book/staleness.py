@@ -75,13 +75,11 @@ def read_records(root: Path) -> dict[str, Any]:
     return content["chapters"] if content.get("version") == _VERSION else {}
 
 
-def write_records(root: Path, records: Mapping[str, Any]) -> None:
-    """Write the records; the same records give the same bytes."""
+def write_records(root: Path, records: Mapping[str, Any], workshop: Path) -> None:
+    """Write the records by way of ``workshop``; the same records give the same bytes."""
     content = {"version": _VERSION, "chapters": records}
-    write_atomically(
-        _records_path(root),
-        json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n",
-    )
+    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    write_atomically(_records_path(root), text, workshop)
 
 
 def settings(root: Path) -> dict[str, str | None]:

@@ -83,7 +83,7 @@ def put(
     target = chapter_folder(root, chapter)
     target.parent.mkdir(parents=True, exist_ok=True)
     publish.folder(new, target)
-    write_records(root, {**read_records(root), chapter: record})
+    write_records(root, {**read_records(root), chapter: record}, _workshop(root))
     pending.unlink()
     shutil.rmtree(new, ignore_errors=True)
 
@@ -105,7 +105,7 @@ def remove(root: Path, chapter: str) -> None:
     """Remove the results of a chapter that has left the book or has no cells any more."""
     records = read_records(root)
     del records[chapter]
-    write_records(root, records)
+    write_records(root, records, _workshop(root))
     folder = chapter_folder(root, chapter)
     shutil.rmtree(folder, ignore_errors=True)
     for parent in folder.relative_to(root / "_freeze").parents[:-1]:
@@ -161,7 +161,7 @@ def _recover(root: Path) -> None:
     for chapter, record in ((one["chapter"], one["record"]) for one in pending):
         if record["results"] == results_digest(chapter_folder(root, chapter), record["spans"]):
             records[chapter] = record
-            write_records(root, records)
+            write_records(root, records, _workshop(root))
     shutil.rmtree(_workshop(root))
     _workshop(root).mkdir()
 

@@ -33,9 +33,10 @@ class Trace:
         folders_of_imports = {os.path.abspath(entry) for entry in sys.path}
         modules = set()
         for module in list(sys.modules.values()):
-            folders_of_imports.update(map(os.path.abspath, getattr(module, "__path__", None) or ()))
-            if isinstance(getattr(module, "__file__", None), str):
-                modules.add(os.path.abspath(module.__file__))
+            known = getattr(module, "__dict__", {})  # some modules make up any attribute asked for
+            folders_of_imports.update(map(os.path.abspath, known.get("__path__") or ()))
+            if isinstance(known.get("__file__"), str):
+                modules.add(os.path.abspath(known["__file__"]))
         trace = {
             "modules": sorted(modules),
             "reads": sorted(self.reads - self.written),

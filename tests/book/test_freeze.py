@@ -1,0 +1,524 @@
+"""``pixgrad freeze`` with real kernels: the format, what is redone, what is told about failures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny_books import cell, chapter, clean_environment, pixgrad, snapshot, write, write_book
+
+pytest.importorskip("nbclient", reason="executing chapters needs pixgrad[compute]")
+
+from pixgrad.book import execute, freeze, staleness
+from pixgrad.book.dependencies import Digests
+from pixgrad.errors import PixgradError
+
+REFERENCE = Path(__file__).parents[1] / "quarto-reference"
+SAMPLE = REFERENCE / "_freeze" / "chapters"
+
+
+@pytest.fixture
+def surroundings(monkeypatch):
+    """No cache, data or modules of whoever runs the tests."""
+    for name in ("JUPYTERCACHE", "PIXGRAD_DATA", "PYTHONPATH", "MPLBACKEND"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def executed(monkeypatch, surroundings):
+    """Names of the chapters for which a kernel was started."""
+    started = []
+    run = execute.run
+
+    async def counting(job, *arguments):
+        started.append(job.chapter)
+        return await run(job, *arguments)
+
+    monkeypatch.setattr(execute, "run", counting)
+    return started
+
+
+def stale(root: Path) -> dict[str, str]:
+    """Chapter -> cause."""
+    names = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.qmd"))]
+    states = staleness.assess(root, names, Digests(root))
+    return {state.chapter: state.cause for state in states if state.status != staleness.FRESH}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text
+    write(path, text.replace(old, new))
+
+
+# The format: what real Quarto has written
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("reference") / "book"
+    shutil.copytree(REFERENCE, root, ignore=shutil.ignore_patterns("_freeze"))
+    done = pixgrad(root, "freeze")
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.mark.parametrize("name", ["01-sift", "02-nets"])
+@pytest.mark.parametrize("fmt", ["html", "typ"])
+def test_reference_chapter_equals_quartos(reference, name, fmt):
+    """Byte for byte, the random ids of the cells apart."""
+    path = Path(name, "execute-results", f"{fmt}.json")
+    ours, theirs = (
+        re.sub(r"#[0-9a-f]{8} ", "#ID ", (folder / path).read_text("utf-8"))
+        for folder in (reference / "_freeze" / "chapters", SAMPLE)
+    )
+    assert ours == theirs
+
+
+def test_reference_figures_equal_quartos(reference):
+    ours, theirs = reference / "_freeze" / "chapters", SAMPLE
+    names = {path.relative_to(theirs) for path in theirs.rglob("*.png")}
+    assert {path.relative_to(ours) for path in ours.rglob("*.png")} == names
+    for name in names:
+        with Image.open(ours / name) as mine, Image.open(theirs / name) as sample:
+            # Fonts differ between versions of matplotlib by a few pixels.
+            assert abs(mine.width - sample.width) <= 4 and abs(mine.height - sample.height) <= 4
+            assert [round(dpi) for dpi in mine.info["dpi"]] == [100, 100]
+
+
+def test_nothing_but_quartos_own_files_lies_in_a_chapters_folder(reference):
+    ours = {name for name in snapshot(reference / "_freeze") if name != "pixgrad.json"}
+    assert ours == {f"chapters/{name}" for name in snapshot(SAMPLE)}
+
+
+def test_fresh_book_is_left_alone_and_new_execution_gives_the_same_bytes(reference, tmp_path):
+    before, when = snapshot(reference), (reference / "_freeze/pixgrad.json").stat().st_mtime_ns
+    assert "без изменений: 2" in pixgrad(reference, "freeze").stdout
+    assert pixgrad(reference, "freeze", "--check").returncode == 0
+    assert snapshot(reference) == before
+    assert (reference / "_freeze/pixgrad.json").stat().st_mtime_ns == when
+    elsewhere = tmp_path / "a longer name" / "book"
+    shutil.copytree(reference, elsewhere, ignore=shutil.ignore_patterns("_freeze", ".cache"))
+    assert pixgrad(elsewhere, "freeze").returncode == 0
+    assert snapshot(elsewhere / "_freeze") == snapshot(reference / "_freeze")
+
+
+# Exact invalidation
+
+READS_A = """\
+import numpy as np
+from PIL import Image
+import mod_a
+text = open(data / "plain.txt").read()
+image = Image.open(data / "photo.png").convert("L")
+array = np.load(data / "array.npy")
+raw = np.fromfile(data / "raw.bin", dtype=np.uint8)
+names = sorted(p.name for p in (data / "folder").iterdir())
+missing = (data / "later.txt")
+try:
+    missing.read_text()
+except FileNotFoundError:
+    pass
+open("made.txt", "w").write("a")
+print(open("made.txt").read(), mod_a.value(), "ёлка")"""
+READS_B = """\
+import sys
+import cv2
+import pyarrow.parquet
+from torchvision.io import read_image
+import mod_b
+def announced(path):
+    sys.audit("pixgrad.read", str(path))
+    return str(path)
+bgr = cv2.imread(announced(data / "for_cv2.png"))
+table = pyarrow.parquet.read_table(announced(data / "for_arrow.parquet"))
+tensor = read_image(announced(data / "for_torchvision.png"))
+print(bgr.shape, table.num_rows, tuple(tensor.shape), mod_b.value())"""
+READS_PLAIN = "1 + 1"
+DATA = 'import os\nfrom pathlib import Path\ndata = Path(os.environ["PIXGRAD_DATA"])'
+
+
+@pytest.fixture(scope="module")
+def readers_book(tmp_path_factory) -> Path:
+    """Three executed chapters; a fixture's book is never edited, tests copy it."""
+    import numpy as np
+    import pyarrow
+    import pyarrow.parquet
+
+    home = tmp_path_factory.mktemp("readers")
+    data = home / "data"
+    for name in ("photo", "for_cv2", "for_torchvision", "unused"):
+        data.mkdir(exist_ok=True)
+        Image.new("RGB", (3, 2), "red").save(data / f"{name}.png")
+    write(data / "plain.txt", "plain")
+    write(data / "folder" / "one.txt", "1")
+    np.save(data / "array.npy", np.arange(3))
+    (data / "raw.bin").write_bytes(b"123")
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2]}), data / "for_arrow.parquet")
+    root = write_book(
+        home / "book",
+        {
+            "chapters/a.qmd": chapter("А", cell(DATA), cell(READS_A)),
+            "chapters/b.qmd": chapter("Б", cell(DATA), cell(READS_B)),
+            "chapters/c.qmd": chapter("В", cell(READS_PLAIN)),
+        },
+        {
+            "code/mod_a.py": "from pack.shared import one\ndef value():\n    return one()\n",
+            "code/mod_b.py": "from pack import shared\ndef value():\n    return shared.one()\n",
+            "code/unused.py": "x = 1\n",
+            "code/pack/__init__.py": '"""Package."""\n',
+            "code/pack/shared.py": "def one():\n    return 1\n",
+        },
+    )
+    done = pixgrad(root, "freeze", PIXGRAD_DATA=str(data))
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+@pytest.fixture
+def book(readers_book, tmp_path, monkeypatch, surroundings) -> Path:
+    """A copy of the executed book in another folder, with its data."""
+    shutil.copytree(readers_book, tmp_path / "home")
+    monkeypatch.setenv("PIXGRAD_DATA", str(tmp_path / "home" / "data"))
+    return tmp_path / "home" / "book"
+
+
+A, B = "chapters/a.qmd", "chapters/b.qmd"
+
+
+def test_record_names_what_the_chapters_used_and_nothing_else(book):
+    records = staleness.read_records(book)
+    assert set(records[A]["files"]) == {
+        "data:array.npy", "data:later.txt", "data:photo.png", "data:plain.txt", "data:raw.bin",
+        "project:code/mod_a.py", "project:code/pack/__init__.py", "project:code/pack/shared.py",
+    }  # fmt: skip
+    assert records[A]["files"]["data:later.txt"] is None
+    assert set(records[A]["listings"]) == {"data:folder"}
+    assert set(records[B]["files"]) == {
+        "data:for_arrow.parquet", "data:for_cv2.png", "data:for_torchvision.png",
+        "project:code/mod_b.py", "project:code/pack/__init__.py", "project:code/pack/shared.py",
+    }  # fmt: skip
+    assert records["chapters/c.qmd"]["files"] == {}
+    plain = (book.parent / "data" / "plain.txt").read_bytes()
+    assert records[A]["files"]["data:plain.txt"] == hashlib.sha256(plain).hexdigest()
+
+
+def test_copy_in_another_folder_is_fresh(book):
+    assert stale(book) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "chapters"),
+    [
+        ("plain.txt", {A}),
+        ("photo.png", {A}),
+        ("array.npy", {A}),
+        ("raw.bin", {A}),
+        ("later.txt", {A}),
+        ("folder/two.txt", {A}),
+        ("for_cv2.png", {B}),
+        ("for_arrow.parquet", {B}),
+        ("for_torchvision.png", {B}),
+        ("unused.png", set()),
+    ],
+)
+def test_data_file_makes_stale_exactly_the_chapters_that_read_it(book, name, chapters):
+    path = book.parent / "data" / name
+    content = path.read_bytes() if path.exists() else b""
+    path.write_bytes(content + b"\0")
+    cause = "data:folder" if name.startswith("folder/") else f"data:{name}"
+    assert stale(book) == dict.fromkeys(chapters, cause)
+    if content:
+        path.write_bytes(content)
+        assert stale(book) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "chapters"),
+    [
+        ("mod_a.py", {A}),
+        ("mod_b.py", {B}),
+        ("pack/shared.py", {A, B}),
+        ("pack/__init__.py", {A, B}),
+        ("unused.py", set()),
+    ],
+)
+def test_module_makes_stale_exactly_the_chapters_that_import_it(book, name, chapters):
+    path = book / "code" / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert stale(book) == dict.fromkeys(chapters, f"code/{name}")
+
+
+def test_touching_everything_makes_nothing_stale(book):
+    for path in book.parent.rglob("*"):
+        if ".cache" not in path.parts:
+            os.utime(path, (1, 1))
+    assert stale(book) == {}
+    for path in book.parent.rglob("*"):
+        os.utime(path)
+    assert stale(book) == {}
+
+
+def test_edit_of_the_same_size_and_time_is_seen(book):
+    path = book.parent / "data" / "plain.txt"
+    before = path.stat()
+    assert stale(book) == {}
+    path.write_bytes(b"PLAIN")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert stale(book) == {A: "data:plain.txt"}
+
+
+def test_editing_a_function_executes_exactly_its_chapters_and_going_back_executes_none(
+    book, executed
+):
+    before = snapshot(book / "_freeze")
+    edit(book / "code" / "mod_a.py", "return one()", "return one() + 1")
+    assert stale(book) == {A: "code/mod_a.py"}
+    freeze.freeze_book(book)
+    assert executed == [A]
+    assert stale(book) == {}
+    after = snapshot(book / "_freeze")
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {
+        "pixgrad.json",
+        "chapters/a/execute-results/html.json",
+        "chapters/a/execute-results/typ.json",
+    }
+    edit(book / "code" / "mod_a.py", "return one() + 1", "return one()")
+    freeze.freeze_book(book)
+    assert executed == [A]
+    assert snapshot(book / "_freeze") == before
+
+
+def test_prose_is_set_around_old_cells_without_a_kernel(book, executed):
+    edit(book / A, "# А\n", "# А и другое\n\nНовый абзац.\n")
+    (book / A).write_text((book / A).read_text("utf-8") + "\nКонец.\n", "utf-8")
+    shutil.rmtree(book / ".cache")
+    done = pixgrad(book, "freeze", "--check", PIXGRAD_DATA=os.environ["PIXGRAD_DATA"])
+    assert done.returncode == 1
+    assert done.stdout == f"{A}: устарела: {A} (изменён текст)\n"
+    before = snapshot(book / "_freeze")
+    freeze.freeze_book(book)
+    assert executed == []
+    after = snapshot(book / "_freeze")
+    assert {name for name in after if after[name] != before[name]} == {
+        "pixgrad.json", "chapters/a/execute-results/html.json",
+        "chapters/a/execute-results/typ.json",
+    }  # fmt: skip
+    frozen = json.loads(after["chapters/a/execute-results/html.json"])
+    old = json.loads(before["chapters/a/execute-results/html.json"])
+    assert frozen["hash"] == hashlib.md5((book / A).read_bytes()).hexdigest()
+    expected = old["result"]["markdown"].replace("# А\n", "# А и другое\n\nНовый абзац.\n")
+    assert frozen["result"]["markdown"] == expected + "Конец.\n\n"
+    assert stale(book) == {}
+
+
+def test_settings_make_all_stale_but_only_those_of_execution(book):
+    edit(book / "_quarto.yml", 'title: "Проба"', 'title: "Другая"')
+    edit(book / "_quarto.yml", "fig-width: 3", "fig-width: 3  # дюйма\n\n# Заметка")
+    assert stale(book) == dict.fromkeys(
+        [A, B, "chapters/c.qmd"], "_quarto.yml (настройки исполнения)"
+    )
+    edit(book / "_quarto.yml", "fig-width: 3  # дюйма\n\n# Заметка", "# Заметка\nfig-width: 3")
+    assert stale(book) == {}
+    edit(book / "_environment", "PYTHONPATH=code", "PYTHONPATH=code\nX=1")
+    assert set(stale(book).values()) == {"_environment (настройки исполнения)"}
+
+
+def test_absent_data_is_unverified_and_an_absent_module_is_stale(book, monkeypatch, tmp_path):
+    monkeypatch.setenv("PIXGRAD_DATA", str(tmp_path / "nowhere"))
+    done = pixgrad(book, "freeze", "--check", PIXGRAD_DATA=str(tmp_path / "nowhere"))
+    assert done.returncode == 0
+    assert f"{A}: не проверено, файлов нет: data:array.npy, data:photo.png" in done.stdout
+    (book / "code" / "mod_b.py").unlink()
+    assert stale(book) == {B: "code/mod_b.py"}
+
+
+def test_damaged_results_are_stale(book):
+    path = book / "_freeze/chapters/a/execute-results/html.json"
+    path.write_text(path.read_text("utf-8").replace("ёлка", "палка"), "utf-8")
+    (book / "_freeze/chapters/b/execute-results/typ.json").unlink()
+    assert stale(book) == {
+        A: "_freeze/chapters/a (результаты изменены или удалены)",
+        B: "_freeze/chapters/b (результаты изменены или удалены)",
+    }
+
+
+def test_chapter_that_left_the_book_leaves_freeze_too(book, executed):
+    edit(book / "_quarto.yml", "    - chapters/a.qmd\n", "")
+    write(book / "chapters/c.qmd", "# В\n\nЯчеек больше нет.\n")
+    freeze.freeze_book(book)
+    assert executed == []
+    assert {name.split("/")[1] for name in snapshot(book / "_freeze") if "/" in name} == {"b"}
+    assert set(staleness.read_records(book)) == {B}
+
+
+# Data sources
+
+
+def test_another_origin_of_the_data_stops_the_chapter(tmp_path, executed, capsys):
+    source = 'import sys\nfrom mod import origin\nsys.audit("pixgrad.source", "photos", origin)\n1'
+    root = write_book(
+        tmp_path / "book", {"a.qmd": chapter("А", cell(source))},
+        {"code/mod.py": 'origin = "originals"\n'},
+    )  # fmt: skip
+    freeze.freeze_book(root)
+    assert staleness.read_records(root)["a.qmd"]["sources"] == {"photos": "originals"}
+    before = snapshot(root / "_freeze")
+    write(root / "code/mod.py", 'origin = "wheel"\n')
+    with pytest.raises(PixgradError, match=r"^a.qmd: .*«photos».*originals.*wheel.*--accept-so"):
+        freeze.freeze_book(root)
+    assert snapshot(root / "_freeze") == before
+    freeze.freeze_book(root, accept_sources=True)
+    assert staleness.read_records(root)["a.qmd"]["sources"] == {"photos": "wheel"}
+    assert executed == ["a.qmd", "a.qmd"]
+
+
+# Failures
+
+FAILS = """\
+def f(x):
+    return 1 / x
+
+y = 1
+f(y -
+  1)"""
+
+
+def test_failures_are_told_with_line_and_source_and_other_chapters_are_kept(tmp_path):
+    root = write_book(
+        tmp_path / "book",
+        {
+            "good.qmd": chapter("Хорошая", cell("print(1)")),
+            "bad.qmd": chapter("Плохая", cell("2", "echo: false"), "Текст.\n", cell(FAILS)),
+            "syntax.qmd": chapter("Синтаксис", cell("x = 1\nx = = 2")),
+            "slow.qmd": chapter("Долгая", cell("import time\ntime.sleep(60)")),
+            "dead.qmd": chapter("Мёртвая", cell("import os\nos._exit(3)")),
+            "option.qmd": chapter("Настройка", cell("1", "ehco: false")),
+            "twice.qmd": chapter("Дважды", cell("1", "label: fig-a"), cell("2", "label: fig-a")),
+        },
+    )
+    done = pixgrad(root, "freeze", "--timeout", "3")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    told = done.stderr
+    assert "не исполнено глав: 6" in told
+    # 1 title, 3-6 first cell, 8 text, 10 fence of the second cell, 15 the failing statement
+    assert "bad.qmd:15: ячейка 2: ZeroDivisionError: division by zero\n" in told
+    assert "  >   15 | f(y -\n" in told and "      11 | def f(x):\n" in told
+    assert "syntax.qmd:5: ячейка 1: SyntaxError: " in told
+    assert "slow.qmd:3: ячейка 1: не закончилась за 3 с" in told
+    assert "dead.qmd:3: ячейка 1: ядро Python умерло" in told
+    assert "option.qmd:4: неизвестная настройка ячейки «ehco»" in told
+    assert "twice.qmd:8: метка «fig-a» уже дана ячейке в строке 3" in told
+    assert set(staleness.read_records(root)) == {"good.qmd"}
+    assert set(stale(root)) == {
+        "bad.qmd", "syntax.qmd", "slow.qmd", "dead.qmd", "option.qmd", "twice.qmd"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("# А\r\n".encode(), "a.qmd:1: концы строк Windows"),
+        ("\ufeff# А\n".encode(), "a.qmd:1: файл начинается с BOM"),
+        ("# А\n\n```{python}\n1\n".encode(), "a.qmd:3: блок кода «```{python}» не закрыт"),
+        ("# А\n\n::: {.callout-note}\n1\n".encode(), "a.qmd:3: блок «::: {.callout-note}» не закр"),
+        ("# А\n\n```{r}\n1\n```\n".encode(), "a.qmd:3: ячейка на языке «r» не поддерживается"),
+        ("---\njupyter: ir\n---\n# А\n\n```{python}\n1\n```\n".encode(), "a.qmd:2: ядро Jupyter"),
+    ],
+)
+def test_a_chapter_that_cannot_be_read_is_one_clear_line(tmp_path, content, message, surroundings):
+    root = write_book(tmp_path / "book", {"a.qmd": ""})
+    (root / "a.qmd").write_bytes(content)
+    with pytest.raises(PixgradError) as caught:
+        freeze.freeze_book(root)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_edited_while_the_chapter_runs_leaves_it_stale(tmp_path, surroundings):
+    source = 'import mod\nfrom pathlib import Path\nPath("code/mod.py").touch()\nmod.x'
+    root = write_book(
+        tmp_path / "book", {"a.qmd": chapter("А", cell(source))}, {"code/mod.py": "x = 1\n"}
+    )
+    freeze.freeze_book(root)
+    assert stale(root) == {"a.qmd": "code/mod.py"}
+
+
+def test_environment_and_defaults_of_the_book_reach_the_cells(tmp_path, surroundings, monkeypatch):
+    source = (
+        "import os, sys, matplotlib\n"
+        "print(os.environ['A'], os.environ['B'], os.environ['C'])\n"
+        "print(os.path.abspath('code') in sys.path)\n"
+        "print(os.path.basename(os.getcwd()), matplotlib.rcParams['figure.figsize'])"
+    )
+    root = write_book(tmp_path / "book", {"chapters/a.qmd": chapter("А", cell(source))})
+    write(root / "_environment", "# Заметка\nPYTHONPATH=code\nA='один два'\nB=\"3\"  # три\nC=\n")
+    edit(root / "_quarto.yml", "  freeze: auto", "  freeze: auto\n  echo: false")
+    monkeypatch.setenv("B", "из оболочки")
+    freeze.freeze_book(root)
+    frozen = json.loads((root / "_freeze/chapters/a/execute-results/typ.json").read_text("utf-8"))
+    assert frozen["result"]["markdown"] == (
+        "# А\n\n::: {.cell execution_count=1}\n\n::: {.cell-output .cell-output-stdout}\n```\n"
+        "один два из оболочки \nTrue\nbook [3.0, 2.0]\n```\n:::\n:::\n\n\n"
+    )
+
+
+def test_cells_that_are_not_evaluated_and_errors_that_are_wanted(tmp_path, surroundings):
+    root = write_book(
+        tmp_path / "book",
+        {"a.qmd": chapter("А", cell("raise SystemError", "eval: false"),
+                          cell("raise ValueError('так надо')", "error: true"), cell("1"))},
+    )  # fmt: skip
+    freeze.freeze_book(root)
+    frozen = json.loads((root / "_freeze/a/execute-results/typ.json").read_text("utf-8"))
+    markdown = frozen["result"]["markdown"]
+    assert (
+        "::: {.cell execution_count=1}\n``` {.python .cell-code}\nraise SystemError\n```\n:::"
+        in (markdown)
+    )
+    assert "::: {.cell-output .cell-output-error}\n```\nValueError: так надо\n```\n:::" in markdown
+    assert frozen["result"]["supporting"] == ["a_files/figure-typst"]
+
+
+def test_warning_of_a_module_names_no_folder_of_this_machine(tmp_path, surroundings):
+    root = write_book(
+        tmp_path / "book",
+        {"a.qmd": chapter("А", cell("import mod"))},
+        {"code/mod.py": 'import warnings\nwarnings.warn("осторожно")\n'},
+    )
+    freeze.freeze_book(root)
+    text = (root / "_freeze/a/execute-results/html.json").read_text("utf-8")
+    assert "mod.py:2: UserWarning: осторожно" in text
+    assert str(tmp_path) not in text and sys.prefix not in text
+
+
+def test_two_runs_at_once_are_refused(tmp_path, surroundings):
+    import subprocess
+    import time
+
+    root = write_book(
+        tmp_path / "book", {"a.qmd": chapter("А", cell("import time\ntime.sleep(8)"))}
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-m", "pixgrad", "freeze", "--project", str(root)],
+        env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 30
+        while not (root / ".cache/pixgrad/ipython").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        with pytest.raises(PixgradError, match="уже идёт"):
+            freeze.freeze_book(root)
+    finally:
+        first.kill()
+        first.wait()
