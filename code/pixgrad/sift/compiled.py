@@ -12,7 +12,7 @@ from numba import njit
 
 from . import descriptor, orientation
 from .arithmetic import LN2_HIGH, LN2_LOW, LOG2_E, P1, P3, P5, P7, TAYLOR, TINY
-from .extrema import BORDER
+from .extrema import BORDER, positions
 from .scale_space import gaussian_kernel, mirror
 
 BINS = orientation.BINS
@@ -38,13 +38,15 @@ def find_extrema(dog: np.ndarray, threshold: float) -> np.ndarray:
         return np.empty((0, 3), np.int64)
     marks = np.zeros((len(dog) - 2, *dog.shape[1:]), np.bool_)
     _mark_extrema(dog, F(threshold), marks)
-    return np.argwhere(marks) + np.array([1, 0, 0])
+    return positions(marks) + np.array([1, 0, 0])
 
 
 def gradients(layers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`orientation.gradients`."""
-    magnitude, angle = np.zeros_like(layers), np.zeros_like(layers)
+    magnitude, angle = np.empty_like(layers), np.empty_like(layers)
     _gradients(layers, magnitude, angle)
+    for result in (magnitude, angle):
+        result[:, [0, -1]] = result[:, :, [0, -1]] = 0
     return magnitude, angle
 
 
@@ -73,7 +75,7 @@ def raw_histograms(
     return result
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _blur(image, kernel, rows, columns):
     height, width = image.shape
     reach = len(kernel) // 2
@@ -101,44 +103,37 @@ def _blur(image, kernel, rows, columns):
     return result
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _mark_extrema(dog, threshold, marks):
     layers, height, width = dog.shape
+    highest, lowest = np.empty(width, np.float32), np.empty(width, np.float32)
+    extreme = np.empty(width, np.bool_)
     for layer in range(1, layers - 1):
         for y in range(BORDER, height - BORDER):
-            for x in range(BORDER, width - BORDER):
-                value = dog[layer, y, x]
-                if value > threshold:
-                    marks[layer - 1, y, x] = _is_highest(dog, layer, y, x, value)
-                elif value < -threshold:
-                    marks[layer - 1, y, x] = _is_lowest(dog, layer, y, x, value)
+            _mark_row(dog, layer, y, threshold, highest, lowest, extreme)
+            marks[layer - 1, y, BORDER:-BORDER] = extreme[BORDER:-BORDER]
 
 
-@njit(cache=True)
-def _is_highest(dog, layer, y, x, value):
-    if value < dog[layer, y, x - 1] or value < dog[layer, y, x + 1]:
-        return False
-    for i in (layer, layer - 1, layer + 1):
-        for j in range(y - 1, y + 2):
-            for k in range(x - 1, x + 2):
-                if value < dog[i, j, k]:
-                    return False
-    return True
+@njit(cache=True, error_model="numpy")
+def _mark_row(dog, layer, y, threshold, highest, lowest, extreme):
+    """Extrema of one row: of each column's 9 values first, then of 3 columns; vectorised."""
+    a, b, c = dog[layer - 1, y - 1], dog[layer - 1, y], dog[layer - 1, y + 1]
+    d, e, f = dog[layer, y - 1], dog[layer, y], dog[layer, y + 1]
+    g, h, i = dog[layer + 1, y - 1], dog[layer + 1, y], dog[layer + 1, y + 1]
+    for x in range(len(e)):
+        high = low = e[x]
+        for v in (a[x], b[x], c[x], d[x], f[x], g[x], h[x], i[x]):
+            high = v if v > high else high
+            low = v if v < low else low
+        highest[x], lowest[x] = high, low
+    for x in range(1, len(e) - 1):
+        v = e[x]
+        high = (v >= highest[x - 1]) & (v >= highest[x]) & (v >= highest[x + 1])
+        low = (v <= lowest[x - 1]) & (v <= lowest[x]) & (v <= lowest[x + 1])
+        extreme[x] = ((v > threshold) & high) | ((v < -threshold) & low)
 
 
-@njit(cache=True)
-def _is_lowest(dog, layer, y, x, value):
-    if value > dog[layer, y, x - 1] or value > dog[layer, y, x + 1]:
-        return False
-    for i in (layer, layer - 1, layer + 1):
-        for j in range(y - 1, y + 2):
-            for k in range(x - 1, x + 2):
-                if value > dog[i, j, k]:
-                    return False
-    return True
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _gradients(layers, magnitude, angle):
     count, height, width = layers.shape
     for layer in range(count):
@@ -152,10 +147,10 @@ def _gradients(layers, magnitude, angle):
                 direction[x] = _atan2_degrees(dy, dx)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy", inline="always")
 def _atan2_degrees(y, x):
     ax, ay = abs(x), abs(y)
-    c = min(ax, ay) / (max(ax, ay) + TINY)
+    c = (ax if ax < ay else ay) / ((ay if ax < ay else ax) + TINY)
     c2 = c * c
     angle = (((P7 * c2 + P5) * c2 + P3) * c2 + P1) * c
     angle = F(90) - angle if ay > ax else angle
@@ -163,16 +158,16 @@ def _atan2_degrees(y, x):
     return F(360) - angle if y < 0 else angle
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy", inline="always")
 def _exp(x):
-    x = max(x, F(-80))
+    x = x if x > F(-80) else F(-80)
     q = np.rint(x * LOG2_E)
     r = (x - q * LN2_HIGH) - q * LN2_LOW
     value = ((((((T7 * r + T6) * r + T5) * r + T4) * r + T3) * r + T2) * r + T1) * r + T0
     return value * POWERS_OF_TWO[np.int32(q) + 120]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _orientation_votes(magnitude, angle, point, radius, exponent, votes):
     _, height, width = magnitude.shape
     to_bin = F(BINS / 360)
@@ -188,7 +183,7 @@ def _orientation_votes(magnitude, angle, point, radius, exponent, votes):
                 votes[k, index] += _exp(distance * exponent[k]) * magnitude[layer, j, i]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _descriptor_votes(magnitude, angle, layer, centre, cosine, sine, turn, radius, result):
     _, height, width = magnitude.shape
     most = (2 * radius.max() + 1) ** 2 if len(radius) else 0
@@ -196,7 +191,7 @@ def _descriptor_votes(magnitude, angle, layer, centre, cosine, sine, turn, radiu
     vote, relative = np.empty(most, np.float32), np.empty(most, np.float32)
     index, d = np.empty(most, np.int32), np.empty(most, np.float32)
     reach = F(WIDTH / 2 + 0.5)
-    shifts = (0, DIRECTIONS, SIDE * DIRECTIONS, (SIDE + 1) * DIRECTIONS)
+    sums = np.empty((SIDE * SIDE * DIRECTIONS, 8), np.float32)
     for k in range(len(layer)):
         # The pixels under the grid.
         x, y = centre[k]
@@ -224,23 +219,35 @@ def _descriptor_votes(magnitude, angle, layer, centre, cosine, sine, turn, radiu
             row[s], column[s], d[s] = r_ - r0, c - c0, o - o0
             cell = (np.int32(r0) + 1) * SIDE + np.int32(c0) + 1
             index[s] = cell * DIRECTIONS + (np.int32(o0) & (DIRECTIONS - 1))
-        # Votes: in each corner cell to this direction and to the next.
-        here = np.zeros(SIDE * SIDE * DIRECTIONS, np.float32)
-        after = np.zeros(SIDE * SIDE * DIRECTIONS, np.float32)
-        for corner in range(4):
-            shift = shifts[corner]
-            for s in range(n):
-                lower = vote[s] * row[s]
-                half = vote[s] - lower if corner < 2 else lower
-                part = half * column[s]
-                part = half - part if corner % 2 == 0 else part
-                share = part * d[s]
-                here[index[s] + shift] += part - share
-                after[index[s] + shift] += share
+        # Votes: 4 corner cells x (this direction, the next), summed apart side by side.
+        for j in range(len(sums)):
+            for i in range(8):
+                sums[j, i] = 0
+        for s in range(n):
+            lower = vote[s] * row[s]
+            upper = vote[s] - lower
+            upper_right, lower_right = upper * column[s], lower * column[s]
+            upper_left, lower_left = upper - upper_right, lower - lower_right
+            slot = sums[index[s]]
+            slot[4] += upper_left * d[s]
+            slot[5] += upper_right * d[s]
+            slot[6] += lower_left * d[s]
+            slot[7] += lower_right * d[s]
+            slot[0] += upper_left - upper_left * d[s]
+            slot[1] += upper_right - upper_right * d[s]
+            slot[2] += lower_left - lower_left * d[s]
+            slot[3] += lower_right - lower_right * d[s]
         for j in range(WIDTH):
             for i in range(WIDTH):
-                cell = ((j + 1) * SIDE + i + 1) * DIRECTIONS
+                cell = (j + 1) * SIDE + i + 1
                 for o in range(DIRECTIONS):
-                    previous = (o - 1) & (DIRECTIONS - 1)
-                    bin_ = (j * WIDTH + i) * DIRECTIONS + o
-                    result[k, bin_] = here[cell + o] + after[cell + previous]
+                    here = _corners(sums, cell * DIRECTIONS + o, 0)
+                    before = _corners(sums, cell * DIRECTIONS + ((o - 1) & (DIRECTIONS - 1)), 4)
+                    result[k, (j * WIDTH + i) * DIRECTIONS + o] = here + before
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _corners(sums, cell, part):
+    above = sums[cell, part] + sums[cell - DIRECTIONS, part + 1]
+    below = cell - SIDE * DIRECTIONS
+    return (above + sums[below, part + 2]) + sums[below - DIRECTIONS, part + 3]

@@ -25,7 +25,7 @@ _SIZE = (WIDTH + 2) * (WIDTH + 2) * DIRECTIONS
 CHUNK = 1 << 15  # samples processed at once, to stay in the cache
 
 
-def describe(
+def raw_histograms(
     magnitude: np.ndarray,
     angle: np.ndarray,
     layer: np.ndarray,
@@ -33,7 +33,7 @@ def describe(
     scale: np.ndarray,
     orientation: np.ndarray,
 ) -> np.ndarray:
-    """Descriptors of keypoints of one octave, rounded to whole numbers 0..255.
+    """Sum the votes for each keypoint of one octave; `quantise` makes descriptors of them.
 
     Parameters
     ----------
@@ -46,18 +46,6 @@ def describe(
     -------
     (N, 128) float32 array; index ``(4 row + column) 8 + direction``.
     """
-    return quantise(raw_histograms(magnitude, angle, layer, xy, scale, orientation))
-
-
-def raw_histograms(
-    magnitude: np.ndarray,
-    angle: np.ndarray,
-    layer: np.ndarray,
-    xy: np.ndarray,
-    scale: np.ndarray,
-    orientation: np.ndarray,
-) -> np.ndarray:
-    """Sums of votes before normalisation, (N, 128) float32; parameters as in `describe`."""
     window = windows(xy, scale, orientation, magnitude.shape)
     radius = window.radius
     result = np.zeros((len(xy), LENGTH), np.float32)
@@ -91,7 +79,7 @@ class Windows(NamedTuple):
 def windows(
     xy: np.ndarray, scale: np.ndarray, orientation: np.ndarray, shape: tuple[int, ...]
 ) -> Windows:
-    """Place the grids; ``shape`` is (L, H, W), the other parameters as in `describe`."""
+    """Place the grids; ``shape`` is (L, H, W), the other parameters as in `raw_histograms`."""
     turn = np.where(orientation == 0, 0, np.float32(360) - orientation).astype(np.float32)
     radians = (turn * np.float32(math.pi / 180)).astype(np.float64)
     side = np.float32(CELL_FACTOR) * scale
@@ -172,14 +160,16 @@ def _vote(
     upper = vote - lower
     lower_right, upper_right = lower * c, upper * c
     lower_left, upper_left = lower - lower_right, upper - upper_right
-    corners = ((0, upper_left), (1, upper_right), (WIDTH + 2, lower_left), (WIDTH + 3, lower_right))
-    total = np.zeros(len(turn) * _SIZE, np.complex64)
+    corners = (upper_left, upper_right, lower_left, lower_right)
+    total = np.zeros((4, len(turn) * _SIZE), np.complex64)
     share = np.empty(len(vote), np.complex64)
-    for shift, part in corners:
+    for corner, part in zip(total, corners, strict=True):
         share.imag = part * d
         share.real = part - share.imag
-        np.add.at(total[shift * DIRECTIONS :], index, share)
-    grid = total.reshape(-1, WIDTH + 2, WIDTH + 2, DIRECTIONS)[:, 1:-1, 1:-1]
+        np.add.at(corner, index, share)
+    total = total.reshape(4, -1, WIDTH + 2, WIDTH + 2, DIRECTIONS)
+    grid = total[0, :, 1:-1, 1:-1] + total[1, :, 1:-1, :-2]
+    grid = (grid + total[2, :, :-2, 1:-1]) + total[3, :, :-2, :-2]
     return (grid.real + np.roll(grid.imag, 1, axis=-1)).reshape(-1, LENGTH)
 
 

@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 
 from ..errors import PixgradError
-from . import descriptor, orientation
-from .extrema import find_extrema, prior_threshold
+from . import backend
+from .descriptor import LENGTH, quantise
+from .extrema import prior_threshold
 from .features import Features, concatenate, pack_octave, sort_unique
 from .image import check_mask, to_grey
+from .orientation import peaks
 from .refinement import KEPT, refine
 from .scale_space import base_image, difference_of_gaussians, gaussian_pyramid
 
@@ -30,6 +32,7 @@ class Sift:
     sigma : scale of the first layer, in pixels of the doubled image.
     conventions : ``"opencv"`` — OpenCV's default grid, biased by 0.25 px; ``"precise"`` —
         unbiased, as ``cv2.SIFT_create(enable_precise_upscale=True)``.
+    compiled : True — numba, False — NumPy, None — see `backend.choose`; the results are equal.
 
     References
     ----------
@@ -41,6 +44,7 @@ class Sift:
     edge_threshold: float = 10.0
     sigma: float = 1.6
     conventions: Literal["opencv", "precise"] = "opencv"
+    compiled: bool | None = None
 
     def __post_init__(self) -> None:
         if self.conventions not in ("opencv", "precise"):
@@ -60,41 +64,46 @@ class Sift:
         """
         grey = to_grey(image)
         mask = check_mask(mask, grey.shape)
-        base = base_image(grey, self.sigma, self.conventions == "precise")
-        pyramid = gaussian_pyramid(base, self.sigma, self.n_octave_layers)
-        parts = [self._process_octave(o, octave, mask) for o, octave in enumerate(pyramid)]
+        stages = backend.choose(self.compiled)
+        base = base_image(grey, self.sigma, self.conventions == "precise", stages.blur)
+        pyramid = gaussian_pyramid(base, self.sigma, self.n_octave_layers, stages.blur)
+        parts = [self._process_octave(stages, o, octave, mask) for o, octave in enumerate(pyramid)]
         return sort_unique(concatenate([_no_features(), *parts]))
 
-    def _process_octave(self, o: int, octave: np.ndarray, mask: np.ndarray | None) -> Features:
+    def _process_octave(
+        self, stages: backend.Stages, o: int, octave: np.ndarray, mask: np.ndarray | None
+    ) -> Features:
         """Features of octave ``o`` (0 is the doubled image), in pixels of the input."""
         s = self.n_octave_layers
         dog = difference_of_gaussians(octave)
-        candidates = find_extrema(dog, prior_threshold(self.contrast_threshold, s))
+        candidates = stages.find_extrema(dog, prior_threshold(self.contrast_threshold, s))
         refined = refine(dog, candidates, self.contrast_threshold, self.edge_threshold)
         del dog
         kept = refined.status == KEPT
         point, offset, contrast = refined.point[kept], refined.offset[kept], refined.contrast[kept]
         if not len(point):
             return _no_features()
-        layer = (point[:, 0] + offset[:, 2]).astype(np.float32) / np.float32(s)
-        scale = np.float32(self.sigma) * np.exp2(layer.astype(np.float64)).astype(np.float32)
+        octaves = (point[:, 0] + offset[:, 2]).astype(np.float32) / np.float32(s)
+        scale = np.float32(self.sigma) * np.exp2(octaves.astype(np.float64)).astype(np.float32)
 
-        magnitude, angle = orientation.gradients(octave[1 : s + 1])
-        histogram = orientation.histograms(magnitude, angle, point - FIRST_LAYER, scale)
-        k, direction = orientation.peaks(histogram)
+        magnitude, angle = stages.gradients(octave[1 : s + 1])
+        histogram = stages.histograms(magnitude, angle, point - FIRST_LAYER, scale)
+        k, direction = peaks(histogram)
 
         xy = point[:, :0:-1].astype(np.float32) + offset[:, :2]
         to_input = np.float32(2.0 ** (o - 1))
         if mask is not None:
             wanted = _on_mask(xy[k] * to_input, mask)
             k, direction = k[wanted], direction[wanted]
+        layer, xy, scale = point[k, 0] - FIRST_LAYER[0], xy[k], scale[k]
+        votes = stages.raw_histograms(magnitude, angle, layer, xy, scale, direction)
         return Features(
-            xy[k] * to_input,
-            scale[k] * (2 * to_input),
+            xy * to_input,
+            scale * (2 * to_input),
             direction,
             np.abs(contrast[k]),
             pack_octave(o - 1, point[k, 0], offset[k, 2]),
-            descriptor.describe(magnitude, angle, point[k, 0] - 1, xy[k], scale[k], direction),
+            quantise(votes),
         )
 
 
@@ -104,6 +113,6 @@ def _on_mask(xy: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _no_features() -> Features:
-    shapes = ((0, 2), (0,), (0,), (0,), (0,), (0, descriptor.LENGTH))
+    shapes = ((0, 2), (0,), (0,), (0,), (0,), (0, LENGTH))
     types = (np.float32, np.float32, np.float32, np.float32, np.int32, np.float32)
     return Features(*(np.empty(s, t) for s, t in zip(shapes, types, strict=True)))

@@ -8,6 +8,7 @@ D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -64,7 +65,12 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     return _filter_columns(_filter_rows(image, kernel), kernel)
 
 
-def base_image(grey: np.ndarray, sigma: float = 1.6, precise: bool = False) -> np.ndarray:
+def base_image(
+    grey: np.ndarray,
+    sigma: float = 1.6,
+    precise: bool = False,
+    blur: Callable[[np.ndarray, float], np.ndarray] = blur,
+) -> np.ndarray:
     """Doubled image blurred to the scale ``sigma`` of the first layer, (2H, 2W) float32."""
     variance = sigma**2 - (2 * ASSUMED_BLUR) ** 2
     doubled = double(grey.astype(np.float32), precise)
@@ -88,13 +94,17 @@ def layer_blurs(sigma: float = 1.6, n_octave_layers: int = 3) -> list[float]:
 
 
 def gaussian_pyramid(
-    base: np.ndarray, sigma: float = 1.6, n_octave_layers: int = 3
+    base: np.ndarray,
+    sigma: float = 1.6,
+    n_octave_layers: int = 3,
+    blur: Callable[[np.ndarray, float], np.ndarray] = blur,
 ) -> list[np.ndarray]:
     """Octaves of Gaussian layers; each octave starts from every second pixel of the last.
 
     Parameters
     ----------
     base : (H, W) float array with blur ``sigma``.
+    blur : the function to blur with.
 
     Returns
     -------

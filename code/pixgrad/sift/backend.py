@@ -1,0 +1,55 @@
+"""The slow stages as NumPy functions or, where numba is installed, as compiled ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from ..errors import PixgradError
+from . import descriptor, extrema, orientation, scale_space
+
+SWITCH = "PIXGRAD_NUMBA"  # environment variable: 0 keeps to NumPy
+
+
+class Stages(NamedTuple):
+    """Functions with the signatures of their namesakes in the modules of the stages."""
+
+    blur: Callable
+    find_extrema: Callable
+    gradients: Callable
+    histograms: Callable
+    raw_histograms: Callable
+
+
+NUMPY = Stages(
+    scale_space.blur,
+    extrema.find_extrema,
+    orientation.gradients,
+    orientation.histograms,
+    descriptor.raw_histograms,
+)
+
+
+def choose(compiled: bool | None = None) -> Stages:
+    """Pick the implementation; both give the same bits.
+
+    Parameters
+    ----------
+    compiled : True — numba or an error; False — NumPy; None — numba if it is installed and the
+        environment variable ``PIXGRAD_NUMBA`` is not 0.
+    """
+    if compiled is None:
+        compiled = os.environ.get(SWITCH) != "0" and find_spec("numba") is not None
+    if not compiled:
+        return NUMPY
+    try:
+        from . import compiled as fast
+    except ImportError as error:
+        raise PixgradError(
+            f"ускоренный SIFT не работает без numba ({error}); pip install numba или compiled=False"
+        ) from error
+    return Stages(
+        fast.blur, fast.find_extrema, fast.gradients, fast.histograms, fast.raw_histograms
+    )
