@@ -231,7 +231,6 @@ REFERENCES = {
     "user\\@fig-one": "user@fig-one",
     "[@knuth]": "(Knuth 1968 г.)",
     "[@knuth, с. 5]": "(Knuth 1968 г., 5)",
-    "[см. @knuth; @fig-one]": "рис. 1.1",
 }
 
 

@@ -26,6 +26,10 @@ _CONDITIONS = re.compile(r"\b(when|unless)-(meta|profile)\b")
 _SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*(?P<name>[\w-]*)(?P<rest>[^>]*>\}\})?")
 _RAW = re.compile(r"\{=(?P<format>[\w-]+)\}")
 _INLINE_CELL = re.compile(r"`\{(python|r|julia)\}\s")
+_CODE = re.compile(r"`[^`]*`")
+_GROUP = re.compile(r"\[(?P<inside>[^\[\]]*;[^\[\]]*)\]")
+_KEY = re.compile(r"(?<![\w\\])-?@(?P<key>[\w][\w:.-]*)")
+_CROSSREF = re.compile(r"(?i:fig|tbl|eq|sec|lst|thm|lem|cor|prp|cnj|def|exm|exr|rem|sol)-")
 _ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
 _FENCE = re.compile(r"^[ ]{0,3}(```|~~~)")
 _ATTRIBUTES = re.compile(r"\{(?P<inside>[^{}=<][^{}]*)\}")
@@ -126,6 +130,10 @@ def _faults(line: str) -> Iterator[str]:
             yield f"вставка {match[0]} не попадёт ни на сайт, ни в PDF"
     if _INLINE_CELL.search(line):
         yield "код внутри строки не исполняется; выведите число ячейкой или через var"
+    for group in _GROUP.finditer(_CODE.sub("", line)):
+        keys = [match["key"] for match in _KEY.finditer(group["inside"])]
+        if len({bool(_CROSSREF.match(key)) for key in keys}) == 2:
+            yield f"{group[0]}: цитата рядом со ссылкой пропадёт; разделите их на две группы"
     div = _DIV.match(line)
     if div:
         yield from _class_faults(div["inside"].split())

@@ -150,10 +150,13 @@ local function code(block)
   if take(block.attributes, 'code-line-numbers') == 'true' then block.classes:insert 'numberLines' end
   if overflow then block.classes:insert('code-overflow-' .. overflow) end
   local blocks = pandoc.Blocks { block }
-  if file then blocks:insert(1, div({ 'code-with-filename-file' }, { pandoc.Plain { pandoc.Code(file) } })) end
+  if file then
+    blocks:insert(1, div({ 'code-with-filename-file' }, { pandoc.Plain { pandoc.Code(file) } }))
+  end
   if block.classes:includes 'cell-code' and (fold == 'true' or fold == 'show') then
     local open = fold == 'show' and ' open' or ''
-    blocks:insert(1, raw(('<details class="code-fold"%s><summary>%s</summary>'):format(open, escape(summary))))
+    local head = '<details class="code-fold"%s><summary>%s</summary>'
+    blocks:insert(1, raw(head:format(open, escape(summary))))
     blocks:insert(raw '</details>')
   end
   return blocks
@@ -198,27 +201,29 @@ local function tabset(element)
   for index, tab in ipairs(element.content) do
     local id = ('tabset-%d-%d'):format(tabsets, index)
     local head = tab.content:remove(1)
+    local link = '<a class="nav-link" id="%s-tab" href="#%s" role="tab" aria-controls="%s">'
     names:extend {
-      raw(('<li class="nav-item" role="presentation"><a class="nav-link" id="%s-tab" href="#%s" role="tab" aria-controls="%s">'):format(id, id, id)),
+      raw('<li class="nav-item" role="presentation">' .. link:format(id, id, id)),
       head.content[1],
       raw '</a></li>',
     }
-    panes:insert(pandoc.Div(tab.content, pandoc.Attr(id, { 'tab-pane' }, { role = 'tabpanel', ['aria-labelledby'] = id .. '-tab' })))
+    local role = { role = 'tabpanel', ['aria-labelledby'] = id .. '-tab' }
+    panes:insert(pandoc.Div(tab.content, pandoc.Attr(id, { 'tab-pane' }, role)))
   end
   names:insert(raw '</ul>')
   element.content = names .. { div({ 'tab-content' }, panes) }
   return element
 end
 
-local function titled(element, name, delimiter, style)
-  local class = name == 'theorem' and 'theorem-title' or 'proof-title'
-  local label = pandoc.Inlines { pandoc.Str(delimiter.word) }
+local function titled(element, class, word, stop, style)
+  local label = pandoc.Inlines { pandoc.Str(word) }
   local first = element.content[1]
   if first and first.t == 'Div' and first.classes:includes 'theorem-title' then
     label = label .. { pandoc.Str ' (' } .. first.content[1].content .. { pandoc.Str ')' }
     element.content:remove(1)
   end
-  local head = pandoc.Inlines { pandoc.Span({ style(label), pandoc.Str(delimiter.stop) }, { class = class }), pandoc.Space() }
+  local span = pandoc.Span({ style(label), pandoc.Str(stop) }, { class = class })
+  local head = pandoc.Inlines { span, pandoc.Space() }
   first = element.content[1]
   if first and first.t == 'Para' then
     first.content = head .. first.content
@@ -235,12 +240,12 @@ local function block(element)
     if class == 'panel-tabset' then return tabset(element) end
     if class == 'proof' or class == 'remark' or class == 'solution' then
       if class ~= 'proof' then element.classes:insert(1, 'proof') end
-      return titled(element, class, { word = config.titles[class], stop = '.' }, pandoc.Emph)
+      return titled(element, 'proof-title', config.titles[class], '.', pandoc.Emph)
     end
     if class == 'theorem' then
       local number = take(element.attributes, 'number')
       local word = config.titles[element.classes[#element.classes]] .. NBSP .. number
-      return titled(element, class, { word = word, stop = '' }, pandoc.Strong)
+      return titled(element, 'theorem-title', word, '', pandoc.Strong)
     end
   end
 end
@@ -269,14 +274,17 @@ local function link(element)
 end
 
 function Pandoc(doc)
-  local first = doc.blocks:find_if(function(candidate) return candidate.t == 'Header' and candidate.level == 1 end)
-  if first then
-    doc.meta['chapter-title'] = pandoc.MetaInlines(first.content)
-    doc.blocks = doc.blocks:filter(function(candidate) return candidate ~= first end)
+  for place, top in ipairs(doc.blocks) do -- the page's own template shows the title
+    if top.t == 'Header' and top.level == 1 then
+      doc.meta['chapter-title'] = pandoc.MetaInlines(top.content)
+      doc.blocks:remove(place)
+      break
+    end
   end
   return doc
     :walk({ Figure = hide_caption })
     :walk({ Div = lay_out, Figure = lay_out })
-    :walk({ Image = image, Link = link, Span = equation, Header = heading, CodeBlock = code, Table = wrap_table })
+    :walk({ Image = image, Link = link, Span = equation, Header = heading })
+    :walk({ CodeBlock = code, Table = wrap_table })
     :walk({ Div = block, Figure = float })
 end
