@@ -36,7 +36,7 @@ def train_step(
     return value
 
 
-def predict(model: Layer, x: np.ndarray, batch_size: int = 500) -> np.ndarray:
+def predict(model: Layer, x: np.ndarray, batch_size: int = 100) -> np.ndarray:
     """Outputs of the network in prediction mode, (N, K); ``x`` is (N, C, H, W)."""
     model.train(False)
     batches = [model.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]

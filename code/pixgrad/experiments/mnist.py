@@ -43,6 +43,8 @@ HISTORY = (
     "validation_loss",
     "validation_accuracy",
 )
+FIRST = 20
+"""Losses of the first epoch kept for ``pixgrad verify``, at most."""
 MAX_WRONG_DRAWN = 24
 
 
@@ -278,10 +280,6 @@ def _batches(outcome: Outcome, data: Digits) -> Iterator[tuple[np.ndarray, np.nd
         index = order[start : start + config.batch_size]
         down, right = rng.integers(0, 2 * config.shift + 1, (2, len(index)))
         yield data.batch(windows[index, down, right]), labels[index]
-
-
-FIRST = 20
-"""Losses of the first epoch kept for ``pixgrad verify``, at most."""
 
 
 def _step(outcome: Outcome, x: np.ndarray, y: np.ndarray) -> float:
