@@ -121,6 +121,7 @@ image = Image.open(data / "photo.png").convert("L")
 array = np.load(data / "array.npy")
 raw = np.fromfile(data / "raw.bin", dtype=np.uint8)
 names = sorted(p.name for p in (data / "folder").iterdir())
+nothing = list(data.glob("absent/*")) + list(Path("code/absent").glob("*"))
 missing = (data / "later.txt")
 try:
     missing.read_text()
@@ -201,6 +202,7 @@ def test_record_names_what_the_chapters_used_and_nothing_else(book):
     }  # fmt: skip
     assert records[A]["files"]["data:later.txt"] is None
     assert set(records[A]["listings"]) == {"data:folder"}
+    assert records[B]["listings"] == {}
     assert set(records[B]["files"]) == {
         "data:for_arrow.parquet", "data:for_cv2.png", "data:for_torchvision.png",
         "project:code/mod_b.py", "project:code/pack/__init__.py", "project:code/pack/shared.py",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -51,11 +50,9 @@ def book(tmp_path, monkeypatch) -> Path:
 
 def bare_pythons() -> list[str]:
     """The interpreter below this environment, and a Python 3.9 if there is one."""
-    old = shutil.which("python3.9") or next(
-        (str(path) for path in Path.home().glob(".pyenv/versions/3.9.*/bin/python3.9")), ""
-    )
-    candidates = [str(Path(sys.base_prefix, "bin", "python3")), old]
-    return [python for python in candidates if python and _runs(python, "pass")]
+    installed = [*Path.home().glob(".pyenv/versions/3.9.*/bin/python3.9"), "python3.9"]
+    old = [str(python) for python in installed if _runs(str(python), "pass")]
+    return [str(Path(sys.base_prefix, "bin", "python3")), *old[:1]]
 
 
 def _runs(python: str, code: str) -> bool:

@@ -98,7 +98,8 @@ def from_trace(
             _add_file(files, Path(path), _explicit_name(path, root), started_ns, digests)
     for path in trace["listings"]:
         name = name_of(path, root)
-        if name and not name.startswith("file:"):
+        # Libraries look for folders that are not there (torch: for CUDA, along sys.path).
+        if name and not name.startswith("file:") and os.path.isdir(path):
             listings[name] = listing_digest(Path(path))
     return {"files": files, "listings": listings, "sources": dict(trace["sources"])}
 
