@@ -20,6 +20,7 @@ from pixgrad.errors import PixgradError, SourceError
 
 _REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
 _UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
+_PICTURE = re.compile(r'\bpicture\("/(?P<path>[^"]*)"')
 _TEX = re.compile(r"/\*(?P<tex>.*?)\*/", re.S)
 
 
@@ -152,9 +153,14 @@ def _convert(
             raise _clearer(error, chapter) from None
 
     name = chapter.path.with_suffix("").as_posix().replace("/", "-")
-    return pandoc.cached(
+    typst = pandoc.cached(
         project, f"{name}.typ", [text, settings, arguments, *citations.contents], make
     )
+    for picture in _PICTURE.finditer(typst):
+        if not (project.root / picture["path"]).is_file():
+            where = _line_of(chapter, Path(picture["path"]).name)
+            raise SourceError(f"файла {picture['path']} нет", chapter.path, where)
+    return typst
 
 
 def _settings(project: Project, chapter: Chapter, citations: _Citations) -> dict[str, Any]:
@@ -179,7 +185,17 @@ def _place(label: Label, target: Mapping[str, str]) -> dict[str, str]:
 def _clearer(error: SourceError, chapter: Chapter) -> SourceError:
     """The filter's own words instead of pandoc's account of a failed filter."""
     found = _UNSUPPORTED.search(error.message)
-    return SourceError(found["what"], chapter.path) if found else error
+    if not found:
+        return error
+    quoted = re.search(r"«(.*)»", found["what"], re.S)
+    line = _line_of(chapter, quoted[1]) if quoted else None
+    return SourceError(" ".join(found["what"].split()), chapter.path, line)
+
+
+def _line_of(chapter: Chapter, text: str) -> int | None:
+    """Line of the chapter's source where ``text`` begins."""
+    beginning = next(line for line in text.split("\n") if line.strip())
+    return pandoc.find_line(chapter, re.escape(beginning.strip()))
 
 
 # The whole book ------------------------------------------------------------------------------
@@ -198,21 +214,23 @@ def _compile(project: Project, pieces: list[_Piece]) -> bytes:
 
 def _located(error: Any, source: str, pieces: list[_Piece]) -> PixgradError:
     """Typst's complaint about a line of the whole document, told as one about the chapter."""
-    place = re.search(r"\.typ:(\d+):(\d+)", error.diagnostic)
-    if place is None:
-        return PixgradError(f"Typst: {error.message}")
-    line, column = int(place[1]), int(place[2])
-    start = sum(len(text) for text in source.splitlines(keepends=True)[: line - 1]) + column - 1
-    chapter = _chapter_at(line, pieces)
-    if chapter is None:
-        return PixgradError(f"Typst: {error.message}")
-    formula = _formula_at(source, start)
+    for line, column in re.findall(r"\.typ:(\d+):(\d+)", error.diagnostic):  # innermost call first
+        chapter = _chapter_at(int(line), pieces)
+        if chapter is not None:
+            lines = source.split("\n")[: int(line)]
+            position = sum(len(text) + 1 for text in lines[:-1]) + int(column) - 1
+            return _in_chapter(chapter, error.message, _formula_at(source, position))
+    return PixgradError(f"Typst: {error.message}")
+
+
+def _in_chapter(chapter: Chapter, message: str, formula: str | None) -> SourceError:
+    lost = re.match(r"label `(?:label\(\")?<?(.*?)>?(?:\"\))?` does not exist", message)
+    if lost:
+        return SourceError(f"ссылка на {lost[1]} никуда не ведёт", chapter.path)
     if formula is None:
-        return SourceError(f"Typst: {error.message}", chapter.path)
-    beginning = next(part for part in formula.split("\n") if part.strip())
-    where = pandoc.find_line(chapter, re.escape(beginning))
-    message = f"формулу «{' '.join(formula.split())}» нельзя напечатать ({error.message})"
-    return SourceError(message, chapter.path, where)
+        return SourceError(f"Typst: {message}", chapter.path)
+    words = f"формулу «{' '.join(formula.split())}» нельзя напечатать ({message})"
+    return SourceError(words, chapter.path, _line_of(chapter, formula))
 
 
 def _chapter_at(line: int, pieces: list[_Piece]) -> Chapter | None:

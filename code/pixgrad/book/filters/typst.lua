@@ -63,12 +63,17 @@ end
 
 -- Formulas: what the typst writer gets wrong --------------------------------------------------
 
-local RENAMED = { -- names that Typst has dropped since
+local RENAMED = pandoc.List { -- names that Typst has dropped since
   { 'sect', 'inter' }, { 'kai', '"ϗ"' }, { 'Kai', '"Ϗ"' }, { 'planck%.reduce', 'planck' },
-  { 'quote%.angle%.(%l)%.%l+', 'chevron.%1' },
-  { '(%l+)%.circle', '%1.o' }, { '(%l+)%.circle%.(%l+)', '%1.o.%2' },
-  { '(%l+)%.([lr])%.double', '%1.%2.stroked' },
+  { 'quote%.angle%.(%l)%.%l+', 'chevron.%1' }, { 'angle%.right%.sq', '⦜' },
+  { 'angle%.spheric%.top', '⦡' }, { 'angle%.oblique', '⦦' }, { 'bar%.v%.circle', 'bar.v.o' },
 }
+for name in ('plus minus times div dot dash eq lt gt perp parallel backslash'):gmatch '%l+' do
+  RENAMED:insert { name .. '%.circle', name .. '.o' }
+end
+for _, name in ipairs { 'paren', 'bracket', 'brace', 'shell' } do
+  RENAMED:insert { name .. '%.([lr])%.double', name .. '.%1.stroked' }
+end
 
 -- \overset and the like become scripts; what they stand over is marked so as to be found again.
 local function mark_stacks(tex)
@@ -129,7 +134,7 @@ local function formula(element)
   element.text = marked:gsub('(%d){,}(%d)', '%1\\text{,}%2'):gsub('%z', '\\\\')
   local text = typst(pandoc.Inlines { element })
   for _, pair in ipairs(RENAMED) do
-    text = text:gsub('%f[%w]' .. pair[1] .. '%f[^%w.]', pair[2])
+    text = text:gsub('%f[%w]' .. pair[1] .. '%f[%W]', pair[2])
   end
   text = text
     :gsub('(%d) upright%(","%) (%d)', '%1","%2')
