@@ -263,6 +263,35 @@ def test_published_results_do_not_depend_on_processes_or_repetition(place):
         assert first[name] == second[name], name
 
 
+def test_workers_end_with_their_main_process(tmp_path):
+    """SIGKILL of the main process: its workers stop at their next epoch."""
+    script = (
+        "import sys; from pathlib import Path\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import test_mnist as t\n"
+        "configs = [t.replace(t.SHORT, seed=s, epochs=100_000) for s in (1, 2)]\n"
+        "t.experiments._train_all(t.mnist, configs, t.digits(), Path(sys.argv[1]), 2)\n"
+    )
+    main = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.DEVNULL)
+    paths = [tmp_path / f"relu-{seed}.npz" for seed in (1, 2)]
+    deadline = time.monotonic() + 120
+    while not all(path.exists() for path in paths):
+        assert time.monotonic() < deadline
+        assert main.poll() is None
+        time.sleep(0.1)
+    main.kill()
+    main.wait()
+
+    def written() -> list[int]:
+        return [path.stat().st_mtime_ns for path in paths]
+
+    before = None
+    while written() != before:
+        assert time.monotonic() < deadline
+        before = written()
+        time.sleep(3)  # an epoch takes a tenth of a second
+
+
 def test_failed_publication_leaves_the_old_results(place, monkeypatch):
     experiments.run("mnist", "report")
     before = Path("results/mnist/record.json").read_bytes()

@@ -12,7 +12,9 @@ An experiment is a module here with
 
 from __future__ import annotations
 
+import functools
 import importlib
+import os
 import pkgutil
 import shutil
 import tempfile
@@ -162,9 +164,8 @@ def _train_all(module: ModuleType, configs: list, data, work: Path, jobs: int) -
             return [
                 _train_one(module.__name__, config, data, work, bar(config)) for config in configs
             ]
-        tasks = [
-            delayed(_train_one)(module.__name__, config, data, work, _silent) for config in configs
-        ]
+        watch = functools.partial(stop_if_orphaned, os.getpid())
+        tasks = [delayed(_train_one)(module.__name__, one, data, work, watch) for one in configs]
         outcomes = []
         for outcome in Parallel(n_jobs=jobs, return_as="generator")(tasks):
             bar(outcome.config)(outcome.config.epochs, float("nan"))
@@ -179,8 +180,10 @@ def _train_one(module: str, config, data, work: Path, on_epoch: Callable[[int, f
         )
 
 
-def _silent(epochs: int, accuracy: float) -> None:
-    """A run in another process does not draw."""
+def stop_if_orphaned(parent: int, epochs: int, accuracy: float) -> None:
+    """End a worker whose main process was killed: else it would write beside a resumed run."""
+    if os.getppid() != parent:
+        raise SystemExit(f"главный процесс {parent} завершён")
 
 
 @contextmanager
