@@ -83,13 +83,9 @@ def _write_book(book: Path) -> None:
 
 
 def _report(what: str, book: Path, engine: str) -> None:
-    """Seconds of ``pixgrad freeze`` and ``pixgrad render``, new processes both."""
-    frozen = _seconds("freeze", "--project", str(book))
-    rendered = _seconds("render", "--project", str(book), "--engine", engine, "--to", "html")
-    total = frozen + rendered
-    sys.stdout.write(
-        f"{what:24} {total:6.1f} s  (freeze {frozen:.1f} s, render {rendered:.1f} s)\n"
-    )
+    """Seconds of ``pixgrad render``, a new process: it executes what changed and renders."""
+    seconds = _seconds("render", "--project", str(book), "--engine", engine, "--to", "html")
+    sys.stdout.write(f"{what:24} {seconds:6.1f} s\n")
     sys.stdout.flush()
 
 
