@@ -218,6 +218,7 @@ def test_every_symbol_of_pandoc_is_one_of_typst() -> None:
         (r"\overset{!}{=}", "limits( = )^(!)"),
         (r"\underset{x}{\min} f", "limits( min )_x f"),
         (r"\left.\frac{a}{b}\right|_{x=0}", "lr( a / b|)_(x = 0)"),
+        (r"\bigl[ x \bigr]", r"lr(\[, size: #1.2em) x lr(\], size: #1.2em)"),
         (r"\bigl( x \bigr)", r"lr(\(, size: #1.2em) x lr(\), size: #1.2em)"),
         (r"\begin{vmatrix} a & b \\ c & d \end{vmatrix}", 'mat(delim: "|", a, b; c, d)'),
         (r"y = \begin{matrix} a \\ b \end{matrix}", "y = vec(delim: #none, a, b)"),

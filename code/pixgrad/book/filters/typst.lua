@@ -127,6 +127,11 @@ local function letters(name) -- without spaces, thin ones (U+2000 to U+200A) inc
   return (name:gsub('\xE2\x80[\x80-\x8A]', ''):gsub('[^%w\128-\255]', ''))
 end
 
+local function sized(percent, delimiter) -- \bigl( and the like
+  local escape = delimiter:match '^[%[%](){}|]$' and '\\' or ''
+  return ('lr(%s%s, size: #%sem)'):format(escape, delimiter, percent / 100)
+end
+
 local function formula(element)
   local tex, limits = element.text, {}
   for name in tex:gmatch '\\operatorname%*%s*(%b{})' do limits[letters(name)] = true end
@@ -145,9 +150,8 @@ local function formula(element)
     :gsub('upright%("○"%) mat%(delim: "%("', 'mat(delim: #none')
     :gsub('upright%("○"%) vec%(', 'vec(delim: #none, ')
     :gsub('#h%(0em%)', 'thick'):gsub('#h%(%-1em%)', '#h(-0.17em)')
-    :gsub('#scale%(x: (%d+)%%, y: %d+%%%)%[(\\?[^%]]+\\?)%]', function(percent, delimiter)
-      return ('lr(%s, size: #%sem)'):format(delimiter, percent / 100)
-    end)
+    :gsub('#scale%(x: (%d+)%%, y: %d+%%%)%[\\(.)%]', sized)
+    :gsub('#scale%(x: (%d+)%%, y: %d+%%%)%[([^%]\\]+)%]', sized)
     :gsub('(.?)("[^"]*")', function(before, name)
       if before == '(' or not name:match '[%a\128-\255]' then return end -- \text; a delimiter
       local how = limits[letters(name)] and ', limits: #true)' or ')'
@@ -339,6 +343,9 @@ local inlines = {
     if target:match '^%a[%w+.-]*:' then return end
     local path, id = target:match '^([^#]*)#?(.*)$'
     local name = (path == '' and config.path or from_root(path)) .. (id ~= '' and '#' .. id or '')
+    if element.classes:includes 'quarto-xref' then -- [-@eq-x] is the number alone, without brackets
+      element.content[1].text = element.content[1].text:gsub('^%((.*)%)$', '%1')
+    end
     if path == '' and id:match '^ref%-' then name = config.sources .. '#' .. id end
     return inline('#link(label(', quoted(name), '))', bracketed(element.content))
   end,
@@ -370,6 +377,11 @@ local blocks = {
   end,
   Table = function(element)
     element.classes:insert 'typst:no-figure'
+    local first, is_even = element.colspecs[1][2], true
+    for _, column in ipairs(element.colspecs) do is_even = is_even and column[2] == first end
+    if is_even then -- pandoc's equal shares say only that the source lines are long
+      element.colspecs = element.colspecs:map(function(column) return { column[1] } end)
+    end
     return element
   end,
   RawBlock = function(element)

@@ -1,0 +1,166 @@
+"""What a stranger relies on: README's commands, one way of imports, nothing heavy in git."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "code" / "pixgrad"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# Who may not import whom (DESIGN: imports point one way).
+SCIENCE = {"sift", "backprop", "nets", "matching", "opencv"}
+USERS = {"training", "experiments", "book", "results", "plots"}
+FORBIDDEN = {
+    "book": {*SCIENCE, "training", "experiments", "plots", "results", "statistics"},
+    **{name: {"training", "experiments", "book"} for name in ("sift", "backprop", "nets")},
+    "data": {*SCIENCE, "training", "experiments", "book"},
+    "training": {"experiments", "book"},
+    "experiments": {"book"},
+    "plots": {"training", "experiments", "book"},
+}
+
+
+def top(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(module: Path) -> set[str]:
+    """Parts of ``pixgrad`` that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = module.relative_to(PACKAGE.parent).parts[: -node.level]
+            base = [*(package if node.level else ()), *filter(None, [node.module])]
+            names = [".".join([*base, alias.name]) for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("pixgrad.")}
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(FORBIDDEN))
+def test_imports_point_one_way(name: str) -> None:
+    own = [module for module in MODULES if top(module) == name]
+    if not own:
+        pytest.skip(f"пакета {name} ещё нет")
+    wrong = {
+        f"{module.relative_to(ROOT)}: {other}"
+        for module in own
+        for other in imported(module) & FORBIDDEN[name]
+    }
+    assert not wrong
+
+
+def test_only_doctor_looks_at_data_from_the_book() -> None:
+    users = {
+        module.name for module in MODULES if top(module) == "book" and "data" in imported(module)
+    }
+    assert users <= {"doctor.py"}
+
+
+def test_nothing_prints() -> None:
+    """No call of ``print``; what a chapter is to print stands in strings."""
+    wrong = [
+        f"{module.relative_to(ROOT)}:{node.lineno}"
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    ]
+    assert not wrong
+
+
+def test_code_is_no_package() -> None:
+    """``code/__init__.py`` would shadow the standard module ``code``."""
+    assert not (ROOT / "code" / "__init__.py").exists()
+
+
+def test_commands_of_the_readme_exist() -> None:
+    from pixgrad.cli import app
+
+    readme = (ROOT / "README.md").read_text("utf-8")
+    made = set(
+        re.findall(
+            r"`?\bmake ([a-z-]+)`?", "\n".join(re.findall(r"`make [a-z-]+|^make .*", readme, re.M))
+        )
+    )
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    assert {"report", "test"} <= made <= targets
+    used = set(re.findall(r"\bpixgrad ([a-z]+)\b", readme))
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert used <= known
+
+
+def test_paths_of_the_readme_exist() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (table,) = re.findall(r"^## Map of the house\n\n(.*?)\n\n", readme, re.M | re.S)
+    paths = [
+        path
+        for row in table.split("\n")[2:]
+        for path in re.findall(r"`([^`]+)`", row.split("|")[1])
+    ]
+    assert len(paths) > 10
+    for path in paths:
+        assert (ROOT / path).exists() or (PACKAGE / path).exists(), path
+    for link in re.findall(r"\]\((?!https?://)([^)#]+)\)", readme):
+        assert (ROOT / link).exists(), link
+
+
+def test_every_dependency_has_its_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    project = tomllib.loads(text)["project"]
+    extras = [one for listed in project["optional-dependencies"].values() for one in listed]
+    for requirement in project["dependencies"] + extras:
+        if requirement.startswith("pixgrad["):
+            continue
+        (line,) = [line for line in text.split("\n") if f'"{requirement}"' in line]
+        assert re.search(r"#\s*\S+", line), f"{requirement}: зачем?"
+
+
+def test_torch_is_not_in_the_light_set() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    light = " ".join(project["dependencies"])
+    assert not re.search(r"torch|opencv|ipykernel|matplotlib", light)
+
+
+def test_the_address_stands_in_one_place() -> None:
+    """``repo-url`` of _quarto.yml alone names the repository."""
+    config = yaml.safe_load((ROOT / "_quarto.yml").read_text("utf-8"))
+    assert "repo-url" in config["book"]
+    for name in ("README.md", "CITATION.cff", "pyproject.toml"):
+        text = (ROOT / name).read_text("utf-8")
+        assert not re.search(r"(github|gitlab)\.(com|io)", text), name
+
+
+def test_workflows_and_ci_call_the_makefile() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        workflow = yaml.safe_load(path.read_text("utf-8"))
+        assert {"name", "jobs"} <= set(workflow)
+    test = (ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8")
+    assert ".ci/run" in test
+
+
+def test_nothing_heavy_is_in_git() -> None:
+    answer = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if answer.returncode:
+        pytest.skip("не репозиторий git")
+    tracked = [ROOT / name for name in answer.stdout.split("\0") if name]
+    assert tracked
+    heavy = {
+        str(path.relative_to(ROOT)): path.stat().st_size
+        for path in tracked
+        if path.exists() and path.stat().st_size > 2 * 1024 * 1024
+    }
+    assert not heavy
