@@ -12,7 +12,7 @@ from pixgrad.data import files
 from pixgrad.data.types import Pair, Pairs, Photo, Photos
 from pixgrad.errors import SourceError
 
-IMAGENET_TERMS = "ImageNet: только некоммерческие исследования и обучение"
+IMAGENET_TERMS = "только некоммерческие исследования и обучение"
 OXFORD = "Oxford VGG, Affine Covariant Regions"
 OXFORD_TERMS = "без формальной лицензии; принято ссылаться на Mikolajczyk et al., 2005"
 ORIGINALS = {
