@@ -46,8 +46,14 @@ def stream(text, name="stdout"):
 
 
 def display(result=False, **data):
-    names = {"html": "text/html", "md": "text/markdown", "text": "text/plain", "latex": "text/latex",
-             "png": "image/png", "svg": "image/svg+xml", "jpeg": "image/jpeg"}  # fmt: skip
+    names = {
+        "html": "text/html",
+        "md": "text/markdown",
+        "text": "text/plain",
+        "latex": "text/latex",
+        "png": "image/png",
+        "svg": "image/svg+xml",
+    }
     bundle = {names[key]: value for key, value in data.items()}
     if result:
         return nbformat.v4.new_output("execute_result", data=bundle, execution_count=1)

@@ -69,6 +69,8 @@ def render(
 
 @dataclass
 class _Cell:
+    """One cell in one format."""
+
     chapter: str
     cell: Cell
     options: Mapping[str, Any]
@@ -76,8 +78,13 @@ class _Cell:
     fmt: str
     figure_settings: Figures
     number: int
+    """Of the cell in the chapter, from 1."""
     repeat: int
-    files: dict[str, bytes] = field(default_factory=dict)
+    """How many cells up to this one have the same source."""
+    outputs: list[NotebookNode] = field(init=False)
+    captions: list[str] = field(init=False)
+    """Captions that the outputs have still to take."""
+    files: dict[str, bytes] = field(default_factory=dict, init=False)
 
     def markdown(self) -> str:
         if not self.options["include"]:
