@@ -155,7 +155,7 @@ def _oxford(folder: Path, sequence: str, number: int) -> Pair:
         homography = np.loadtxt(io.BytesIO(files.read_bytes(path))).reshape(3, 3)
     except ValueError:
         raise SourceError("ожидались девять чисел, матрица 3x3", path) from None
-    title = f"{SEQUENCES[sequence]}, виды 1 и {number}"
+    title = f"{SEQUENCES[sequence]}, виды\N{NBSP}1\N{NBSP}и\N{NBSP}{number}"
     return Pair(sequence, number, title, first, second, OXFORD, OXFORD_TERMS, homography)
 
 
@@ -167,7 +167,7 @@ def _synthetic(wheel: Path) -> list[Pair]:
         homography = _homography(photo.image.shape, *change)
         noise = rng.normal(0, 3, photo.image.shape)
         second = np.clip(warp(photo.image, homography) + noise, 0, 255).round().astype(np.uint8)
-        title = f"{photo.title}, синтетический вид {number}"
+        title = f"{photo.title}, синтетический вид\N{NBSP}{number}"
         source, licence = photo.source, photo.licence
         views.append(
             Pair("synthetic", number, title, photo.image, second, source, licence, homography)
