@@ -1,0 +1,142 @@
+"""Pictures of what SIFT computes on its way: layers, extrema, histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pixgrad.plots.features import DIRECTIONS, GRID
+from pixgrad.plots.style import BLUE, SKY, VERMILION
+from pixgrad.sift import orientation, refinement
+
+
+def layer_grid(
+    rows: Sequence[Sequence[np.ndarray]],
+    titles: Sequence[Sequence[str]],
+    reach: float | None = None,
+    width: float = 7.0,
+) -> Figure:
+    """Layers of octaves, a row an octave, all drawn at one size: coarser ones have larger pixels.
+
+    Parameters
+    ----------
+    rows : lists of (H, W) arrays.
+    titles : one for each picture.
+    reach : None — grey levels 0 … 255; else signed values from ``-reach`` (black) to ``reach``.
+    """
+    columns = max(map(len, rows))
+    height, across = rows[0][0].shape
+    side = width / columns
+    figure, axes = plt.subplots(
+        len(rows),
+        columns,
+        figsize=(width, len(rows) * (side * height / across + 0.2)),
+        squeeze=False,
+    )
+    low, high = (0, 255) if reach is None else (-reach, reach)
+    for row, names, line in zip(rows, titles, axes, strict=True):
+        for ax in line:
+            ax.set_axis_off()
+        for image, title, ax in zip(row, names, line, strict=False):
+            ax.imshow(image, cmap="gray", vmin=low, vmax=high, aspect="auto")
+            ax.set_title(title, fontsize=8, pad=2)
+    return figure
+
+
+def parabola(ax: Axes, values: np.ndarray) -> float:
+    """Draw three neighbouring samples, the parabola through them and its vertex.
+
+    Parameters
+    ----------
+    values : (3,), samples at -1, 0, 1.
+
+    Returns
+    -------
+    Where the vertex lies from the middle sample.
+    """
+    left, middle, right = values
+    u = np.linspace(-1.1, 1.1, 60)
+    slope, bend = (right - left) / 2, right + left - 2 * middle
+    offset = -slope / bend
+    ax.plot(u, middle + slope * u + bend * u * u / 2, color=BLUE)
+    ax.plot([-1, 0, 1], values, "o", color=BLUE, markersize=7)
+    top = middle + slope * offset + bend * offset * offset / 2
+    ax.plot(offset, top, "*", color=VERMILION, markersize=12)
+    ax.axvspan(-0.5, 0.5, color=SKY, alpha=0.2, linewidth=0)
+    return float(offset)
+
+
+def curvature_ratio(dog: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """``tr(H)^2 / det(H)`` of the 2x2 Hessian at points (N, 3); infinite where det <= 0."""
+    _, hessian = refinement.derivatives(refinement.neighbourhood(dog, point))
+    plane = hessian[:, :2, :2].astype(np.float64)
+    det = np.linalg.det(plane)
+    trace = np.trace(plane, axis1=1, axis2=2)
+    return np.divide(trace**2, det, out=np.full(len(det), np.inf), where=det > 0)
+
+
+def orientation_votes(
+    magnitude: np.ndarray, angle: np.ndarray, point: np.ndarray, scale: float
+) -> np.ndarray:
+    """The 36 sums of one keypoint before smoothing.
+
+    Parameters
+    ----------
+    magnitude, angle : (L, H, W) arrays from `orientation.gradients`.
+    point : (3,) layer, row, column.
+    scale : sigma in pixels of this octave.
+    """
+    layer, row, column = point
+    radius = round(orientation.RADIUS_FACTOR * float(scale))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    inside = (row + y >= 0) & (row + y < magnitude.shape[1])
+    inside &= (column + x >= 0) & (column + x < magnitude.shape[2])
+    y, x = y[inside], x[inside]
+    spread = orientation.SIGMA_FACTOR * float(scale)
+    weight = np.exp(-(x**2 + y**2) / (2 * spread**2))
+    bins = np.rint(angle[layer, row + y, column + x] * (orientation.BINS / 360)).astype(int)
+    votes = weight * magnitude[layer, row + y, column + x]
+    return np.bincount(bins % orientation.BINS, votes, orientation.BINS)
+
+
+def orientation_histogram(
+    ax: Axes, votes: np.ndarray, smoothed: np.ndarray, angles: Sequence[float]
+) -> None:
+    """Votes as bars, the smoothed histogram as a line, the 0.8 level and the chosen angles.
+
+    Parameters
+    ----------
+    votes, smoothed : (36,).
+    angles : degrees counter-clockwise on the screen, as the histogram counts them.
+    """
+    step = 360 / len(votes)
+    centres = step * np.arange(len(votes))
+    ax.bar(centres, votes, width=0.9 * step, color=SKY)
+    ax.plot(centres, smoothed, "o-", color=BLUE, markersize=3)
+    ax.axhline(orientation.PEAK_RATIO * smoothed.max(), color="#444444", linestyle=":")
+    for angle in angles:
+        ax.axvline(angle, color=VERMILION, linestyle="--")
+    ax.set_xlim(-step, 360)
+    ax.set_xticks(range(0, 361, 60))
+
+
+def descriptor_bars(ax: Axes, values: np.ndarray, limit: float | None = None) -> None:
+    """128 numbers as bars in two shades, a cell after another; a dotted line at ``limit``."""
+    shades = np.where(np.arange(len(values)) // DIRECTIONS % 2, SKY, BLUE)
+    ax.vlines(np.arange(len(values)), 0, values, colors=shades, linewidth=1.6)
+    if limit is not None:
+        ax.axhline(limit, color=VERMILION, linestyle="--", linewidth=1)
+    per_row = GRID * DIRECTIONS
+    for row in range(1, GRID):
+        ax.axvline(row * per_row - 0.5, color="#444444", linewidth=0.6)
+    ax.set_xlim(-0.5, len(values) - 0.5)
+    ax.set_ylim(bottom=0)
+    ax.set_xticks(
+        (np.arange(GRID) + 0.5) * per_row - 0.5, [f"ряд {row + 1}" for row in range(GRID)]
+    )
+    ax.tick_params(axis="x", length=0)
+    ax.grid(visible=False, axis="x")

@@ -1,0 +1,119 @@
+"""How far two implementations of SIFT agree, keypoint by keypoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .detector import Sift
+from .features import Features
+
+POSITION = 0.05  # pixels
+SIZE = 0.005  # share of the size
+ANGLE = 0.5  # degrees
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two sets of features paired one to one.
+
+    Attributes
+    ----------
+    missed, extra : keypoints of the reference without a pair, and of the other without one.
+    swapped : how often a pair stands before its predecessor in the reference; 0 — same order.
+    response_error : largest relative difference of the responses of a pair.
+    same_octave : share of pairs with equal packed octave, layer and sub-layer offset.
+    equal_descriptors : share of pairs with all 128 numbers equal.
+    distance : (M,) relative L2 distance of paired descriptors, ``|a - b| / |b|``.
+    """
+
+    missed: int
+    extra: int
+    swapped: int
+    response_error: float
+    same_octave: float
+    equal_descriptors: float
+    distance: np.ndarray
+
+
+def compare(found: Features, reference: Features) -> Agreement:
+    """Pair keypoints within 0.05 px, 0.5 % of size and 0.5 degrees, and compare the pairs."""
+    a, b = pair(found, reference)
+    one, two = found[a], reference[b]
+    gap = np.linalg.norm(one.descriptors - two.descriptors, axis=1)
+    return Agreement(
+        missed=len(reference) - len(b),
+        extra=len(found) - len(a),
+        swapped=int((np.diff(b) < 0).sum()),
+        response_error=float((np.abs(one.response - two.response) / two.response).max(initial=0)),
+        same_octave=float((one.octave == two.octave).mean()),
+        equal_descriptors=float((gap == 0).mean()),
+        distance=gap / np.linalg.norm(two.descriptors, axis=1),
+    )
+
+
+def pair(found: Features, reference: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the keypoints that are each other's nearest within the tolerances.
+
+    Returns
+    -------
+    (M,) increasing numbers in ``found``, (M,) numbers in ``reference``.
+    """
+    from scipy.spatial import KDTree
+
+    one, two = _coordinates(found), _coordinates(reference)
+    period = np.array([0, 0, 0, 360 / ANGLE])
+    distance, there = KDTree(two, boxsize=period).query(one, p=np.inf)
+    _, back = KDTree(one, boxsize=period).query(two, p=np.inf)
+    numbers = np.flatnonzero((distance <= 1) & (back[there] == np.arange(len(one))))
+    return numbers, there[numbers]
+
+
+def opencv_features(image: np.ndarray, conventions: str = "opencv") -> Features:
+    """Features of OpenCV's own SIFT on the grid ``conventions`` (see `Sift`)."""
+    import cv2
+
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    sift = cv2.SIFT_create(enable_precise_upscale=conventions == "precise")
+    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    return Features(
+        np.array([k.pt for k in keypoints], np.float32).reshape(-1, 2),
+        np.array([k.size for k in keypoints], np.float32),
+        np.array([k.angle for k in keypoints], np.float32),
+        np.array([k.response for k in keypoints], np.float32),
+        np.array([k.octave for k in keypoints], np.int32),
+        np.empty((0, 128), np.float32) if descriptors is None else descriptors,
+    )
+
+
+def half_turn_shifts(image: np.ndarray, sift: Sift) -> np.ndarray:
+    """Where keypoints move if the image is turned by 180 degrees and the points turned back.
+
+    An unbiased detector finds the same places; a detector that reports every point ``b`` pixels
+    too far along both axes shows the shift ``2 b``.
+
+    Returns
+    -------
+    (M, 2) float32, pixels: keypoints of the image minus those of the turned one, for keypoints
+    that are each other's nearest within 2 px and have sizes within 10 %.
+    """
+    from scipy.spatial import KDTree
+
+    here = sift.detect_and_compute(image)
+    turned = sift.detect_and_compute(np.ascontiguousarray(image[::-1, ::-1]))
+    corner = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
+    back_xy = corner - turned.xy
+    one = np.column_stack([here.xy / 2, np.log(here.size) / 0.1])
+    two = np.column_stack([back_xy / 2, np.log(turned.size) / 0.1])
+    distance, there = KDTree(two).query(one, p=np.inf)
+    _, back = KDTree(one).query(two, p=np.inf)
+    kept = (distance <= 1) & (back[there] == np.arange(len(one)))
+    return here.xy[kept] - back_xy[there[kept]]
+
+
+def _coordinates(features: Features) -> np.ndarray:
+    """Position, size and angle in units of the tolerances, (N, 4) float64."""
+    f = features
+    angle = f.angle.astype(np.float64) % 360 / ANGLE
+    return np.column_stack([f.xy / POSITION, np.log(f.size) / np.log1p(SIZE), angle])

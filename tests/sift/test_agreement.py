@@ -1,0 +1,112 @@
+"""Comparison of two SIFTs: pairs made by hand, blobs at known places, OpenCV itself."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pixgrad.data import load
+from pixgrad.sift import Features, Sift, agreement
+
+
+def features(xy, size=4.0, angle=10.0):
+    n = len(xy)
+    rng = np.random.default_rng(0)
+    return Features(
+        np.asarray(xy, np.float32),
+        np.full(n, size, np.float32),
+        np.broadcast_to(np.float32(angle), n).copy(),
+        np.linspace(0.02, 0.1, n, dtype=np.float32),
+        np.full(n, 256, np.int32),
+        rng.integers(1, 100, (n, 128)).astype(np.float32),
+    )
+
+
+GRID = [(10 * i + 5, 7 * j + 3) for i in range(5) for j in range(4)]
+
+
+def test_equal_features_agree_fully():
+    a = agreement.compare(features(GRID), features(GRID))
+    assert (a.missed, a.extra, a.swapped, a.response_error) == (0, 0, 0, 0)
+    assert a.equal_descriptors == a.same_octave == 1
+    assert not a.distance.any()
+
+
+def test_missed_and_extra_are_counted_on_their_sides():
+    a = agreement.compare(features(GRID[:-2]), features(GRID[1:]))
+    assert (a.missed, a.extra) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "pairs"),
+    [
+        ({"xy": 0.04}, True),
+        ({"xy": 0.06}, False),
+        ({"size": 0.016}, True),
+        ({"size": 0.024}, False),
+        ({"angle": 0.4}, True),
+        ({"angle": -0.6}, False),
+    ],
+)
+def test_tolerances(change, pairs):
+    one = features(GRID)
+    moved = {name: getattr(one, name) + np.float32(by) for name, by in change.items()}
+    found, _ = agreement.pair(dataclasses.replace(one, **moved), one)
+    assert len(found) == (len(one) if pairs else 0)
+
+
+def test_angles_near_a_full_turn_are_near_zero():
+    a = agreement.compare(features(GRID, angle=359.9), features(GRID, angle=0.1))
+    assert a.missed == 0
+
+
+def test_order_and_differences_are_seen():
+    one = features(GRID)
+    order = np.arange(len(one))
+    order[[3, 4]] = 4, 3
+    other = one[order]
+    other.descriptors[7] *= np.float32(1.25)
+    other.response[7] *= np.float32(1.5)
+    a = agreement.compare(other, one)
+    assert a.swapped == 1
+    assert a.distance.max() == pytest.approx(0.25)
+    assert a.response_error == pytest.approx(0.5, rel=1e-5)
+    assert a.equal_descriptors == pytest.approx(1 - 1 / len(one))
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Symmetric blobs of known centres and scales on grey."""
+    y, x = np.mgrid[:128, :160]
+    image = np.full(x.shape, 60.0)
+    for cx, cy, sigma in [(40, 30, 3.0), (110, 40, 4.0), (60, 90, 5.0), (120, 95, 6.0)]:
+        image += 150 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * sigma**2))
+    return image.round().astype(np.uint8)
+
+
+@pytest.mark.parametrize(("conventions", "bias"), [("opencv", 0.25), ("precise", 0.0)])
+def test_half_turn_shows_twice_the_bias(blobs, conventions, bias):
+    moved = agreement.half_turn_shifts(blobs, Sift(conventions=conventions, compiled=False))
+    assert len(moved) >= 4
+    np.testing.assert_allclose(np.median(moved, axis=0), 2 * bias, atol=0.03)
+    # The bias itself, from the known centre of a blob.
+    xy = Sift(conventions=conventions, compiled=False).detect_and_compute(blobs).xy
+    gap = np.linalg.norm(xy - (np.array([40, 30]) + bias), axis=1).min()
+    assert gap < 0.03
+
+
+@pytest.mark.parametrize("conventions", ["opencv", "precise"])
+def test_opencv_finds_what_we_find(conventions):
+    photo = load("synthetic")[0].first[:200, 100:340]
+    ours = Sift(conventions=conventions, compiled=False).detect_and_compute(photo)
+    theirs = agreement.opencv_features(photo, conventions)
+    a = agreement.compare(ours, theirs)
+    assert len(theirs) >= 100
+    assert (a.missed, a.extra, a.swapped) == (0, 0, 0)
+    assert a.equal_descriptors >= 0.9
+
+
+def test_nothing_found_is_no_error():
+    nothing = agreement.opencv_features(np.full((64, 64), 90, np.uint8))
+    assert len(nothing) == 0
+    assert nothing.descriptors.shape == (0, 128)
