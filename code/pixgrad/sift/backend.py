@@ -14,7 +14,10 @@ SWITCH = "PIXGRAD_NUMBA"  # environment variable: 0 keeps to NumPy
 
 
 class Stages(NamedTuple):
-    """Functions with the signatures of their namesakes in the modules of the stages."""
+    """Functions of the stages; ``histograms`` and ``raw_histograms`` get what ``gradients`` gave.
+
+    (NumPy computes gradients of whole layers, compiled code only those under the keypoints.)
+    """
 
     blur: Callable
     find_extrema: Callable

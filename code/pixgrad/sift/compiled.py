@@ -19,7 +19,6 @@ BINS = orientation.BINS
 WIDTH, DIRECTIONS = descriptor.WIDTH, descriptor.DIRECTIONS
 SIDE = WIDTH + 2
 T7, T6, T5, T4, T3, T2, T1, T0 = TAYLOR
-POWERS_OF_TWO = (2.0 ** np.arange(-120, 1)).astype(np.float32)
 F = np.float32
 
 
@@ -29,7 +28,7 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     reach = len(kernel) // 2
     rows = mirror(np.arange(-reach, image.shape[0] + reach), image.shape[0])
     columns = mirror(np.arange(-reach, image.shape[1] + reach), image.shape[1])
-    return _blur(image, kernel, rows, columns)
+    return _blur(np.ascontiguousarray(image), kernel, rows, columns)
 
 
 def find_extrema(dog: np.ndarray, threshold: float) -> np.ndarray:
@@ -41,66 +40,69 @@ def find_extrema(dog: np.ndarray, threshold: float) -> np.ndarray:
     return positions(marks) + np.array([1, 0, 0])
 
 
-def gradients(layers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`orientation.gradients`."""
-    magnitude, angle = np.empty_like(layers), np.empty_like(layers)
-    _gradients(layers, magnitude, angle)
-    for result in (magnitude, angle):
-        result[:, [0, -1]] = result[:, :, [0, -1]] = 0
-    return magnitude, angle
+def gradients(layers: np.ndarray) -> tuple[np.ndarray]:
+    """Nothing yet: compiled code computes gradients where it needs them, from the layers."""
+    return (layers,)
 
 
-def histograms(
-    magnitude: np.ndarray, angle: np.ndarray, point: np.ndarray, scale: np.ndarray
-) -> np.ndarray:
+def histograms(layers: np.ndarray, point: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """`orientation.histograms`."""
     radius, exponent = orientation.window(scale)
     votes = np.zeros((len(point), BINS), np.float32)
-    _orientation_votes(magnitude, angle, point, radius, exponent, votes)
+    _orientation_votes(layers, point, radius, exponent, votes)
     return orientation.smooth(votes)
 
 
 def raw_histograms(
-    magnitude: np.ndarray,
-    angle: np.ndarray,
+    layers: np.ndarray,
     layer: np.ndarray,
     xy: np.ndarray,
     scale: np.ndarray,
     direction: np.ndarray,
 ) -> np.ndarray:
     """`descriptor.raw_histograms`."""
-    window = descriptor.windows(xy, scale, direction, magnitude.shape)
+    window = descriptor.windows(xy, scale, direction, layers.shape)
     result = np.zeros((len(xy), descriptor.LENGTH), np.float32)
-    _descriptor_votes(magnitude, angle, layer, *window, result)
+    _descriptor_votes(layers, layer, *window, result)
     return result
 
 
 @njit(cache=True, error_model="numpy")
 def _blur(image, kernel, rows, columns):
+    """Filtered rows wait in a ring, just as many as the filter of columns looks at."""
     height, width = image.shape
     reach = len(kernel) // 2
-    filtered = np.empty_like(image)
+    ring = np.empty((len(kernel), width), np.float32)
     padded = np.empty(len(columns), np.float32)
-    for y in range(height):
-        for x in range(len(columns)):
-            padded[x] = image[y, columns[x]]
-        total = filtered[y]
-        for x in range(width):
-            total[x] = padded[x] * kernel[0]
-        for i in range(1, len(kernel)):
-            for x in range(width):
-                total[x] += padded[x + i] * kernel[i]
     result = np.empty_like(image)
+    ready = 0
     for y in range(height):
-        total, middle = result[y], filtered[y]
+        while ready < min(y + reach + 1, height):
+            _filter_row(image[ready], kernel, columns, padded, ring[ready % len(kernel)])
+            ready += 1
+        total, middle = result[y], ring[y % len(kernel)]
         for x in range(width):
             total[x] = middle[x] * kernel[reach]
         for i in range(1, reach + 1):
-            above, below = filtered[rows[y + reach - i]], filtered[rows[y + reach + i]]
+            above = ring[rows[y + reach - i] % len(kernel)]
+            below = ring[rows[y + reach + i] % len(kernel)]
             weight = kernel[reach + i]
             for x in range(width):
                 total[x] += (above[x] + below[x]) * weight
     return result
+
+
+@njit(cache=True, error_model="numpy")
+def _filter_row(row, kernel, columns, padded, total):
+    for x in range(len(columns)):
+        padded[x] = row[columns[x]]
+    for x in range(len(total)):
+        total[x] = padded[x] * kernel[0]
+    for i in range(1, len(kernel), 2):
+        a, b = kernel[i], kernel[i + 1]
+        left, right = padded[i : i + len(total)], padded[i + 1 : i + 1 + len(total)]
+        for x in range(len(total)):
+            total[x] = (total[x] + left[x] * a) + right[x] * b
 
 
 @njit(cache=True, error_model="numpy")
@@ -134,17 +136,22 @@ def _mark_row(dog, layer, y, threshold, highest, lowest, extreme):
 
 
 @njit(cache=True, error_model="numpy")
-def _gradients(layers, magnitude, angle):
-    count, height, width = layers.shape
-    for layer in range(count):
-        for y in range(1, height - 1):
-            above, here, below = layers[layer, y - 1], layers[layer, y], layers[layer, y + 1]
-            length, direction = magnitude[layer, y], angle[layer, y]
-            for x in range(1, width - 1):
-                dx = here[x + 1] - here[x - 1]
-                dy = above[x] - below[x]
-                length[x] = np.sqrt(dx * dx + dy * dy)
-                direction[x] = _atan2_degrees(dy, dx)
+def _differences(image, y, left, dx, dy):
+    """Central differences along a run of pixels of row ``y``; ``dy`` points up."""
+    above, here, below = image[y - 1], image[y], image[y + 1]
+    for i in range(len(dx)):
+        dx[i] = here[left + i + 1] - here[left + i - 1]
+    for i in range(len(dy)):
+        dy[i] = above[left + i] - below[left + i]
+
+
+@njit(cache=True, error_model="numpy")
+def _to_polar(dx, dy):
+    """Replace components by length and angle in degrees."""
+    for s in range(len(dx)):
+        x, y = dx[s], dy[s]
+        dx[s] = np.sqrt(x * x + y * y)
+        dy[s] = _atan2_degrees(y, x)
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -164,86 +171,139 @@ def _exp(x):
     q = np.rint(x * LOG2_E)
     r = (x - q * LN2_HIGH) - q * LN2_LOW
     value = ((((((T7 * r + T6) * r + T5) * r + T4) * r + T3) * r + T2) * r + T1) * r + T0
-    return value * POWERS_OF_TWO[np.int32(q) + 120]
+    return value * np.int32((np.int32(q) + 127) << 23).view(np.float32)
 
 
 @njit(cache=True, error_model="numpy")
-def _orientation_votes(magnitude, angle, point, radius, exponent, votes):
-    _, height, width = magnitude.shape
-    to_bin = F(BINS / 360)
+def _scale_by_exp(vote, exponent):
+    for s in range(len(vote)):
+        vote[s] *= _exp(exponent[s])
+
+
+@njit(cache=True, error_model="numpy")
+def _orientation_votes(layers, point, radius, factor, votes):
+    _, height, width = layers.shape
+    most = (2 * radius.max() + 1) ** 2 if len(radius) else 0
+    vote, angle = np.empty(most, np.float32), np.empty(most, np.float32)
+    exponent = np.empty(most, np.float32)
     for k in range(len(point)):
         layer, y, x = point[k]
         r = radius[k]
-        left, right = max(x - r, 1), min(x + r, width - 2)
+        left, count = max(x - r, 1), min(x + r, width - 2) - max(x - r, 1) + 1
+        n = 0
         for j in range(max(y - r, 1), min(y + r, height - 2) + 1):
-            for i in range(left, right + 1):
-                distance = F((j - y) * (j - y) + (i - x) * (i - x))
-                index = np.int32(np.rint(angle[layer, j, i] * to_bin))
-                index = 0 if index == BINS else index
-                votes[k, index] += _exp(distance * exponent[k]) * magnitude[layer, j, i]
+            _differences(layers[layer], j, left, vote[n : n + count], angle[n : n + count])
+            for i in range(count):
+                distance = (j - y) * (j - y) + (left + i - x) * (left + i - x)
+                exponent[n + i] = F(distance) * factor[k]
+            n += count
+        _to_polar(vote[:n], angle[:n])
+        _scale_by_exp(vote[:n], exponent[:n])
+        for s in range(n):
+            index = np.int32(np.rint(angle[s] * F(BINS / 360)))
+            votes[k, 0 if index == BINS else index] += vote[s]
 
 
 @njit(cache=True, error_model="numpy")
-def _descriptor_votes(magnitude, angle, layer, centre, cosine, sine, turn, radius, result):
-    _, height, width = magnitude.shape
+def _descriptor_votes(layers, layer, centre, cosine, sine, turn, radius, result):
     most = (2 * radius.max() + 1) ** 2 if len(radius) else 0
     row, column = np.empty(most, np.float32), np.empty(most, np.float32)
-    vote, relative = np.empty(most, np.float32), np.empty(most, np.float32)
-    index, d = np.empty(most, np.int32), np.empty(most, np.float32)
-    reach = F(WIDTH / 2 + 0.5)
+    vote, direction = np.empty(most, np.float32), np.empty(most, np.float32)
+    exponent, index = np.empty(most, np.float32), np.empty(most, np.int32)
     sums = np.empty((SIDE * SIDE * DIRECTIONS, 8), np.float32)
     for k in range(len(layer)):
-        # The pixels under the grid.
         x, y = centre[k]
-        r = radius[k]
-        left, right = max(-r, 1 - x), min(r, width - 2 - x)
-        length, direction = magnitude[layer[k]], angle[layer[k]]
-        n = 0
-        for j in range(max(-r, 1 - y), min(r, height - 2 - y) + 1):
-            j_sine, j_cosine = F(j) * sine[k], F(j) * cosine[k]
-            for i in range(left, right + 1):
-                c = F(i) * cosine[k] - j_sine
-                r_ = F(i) * sine[k] + j_cosine
-                if abs(c) < reach and abs(r_) < reach:
-                    row[n], column[n] = r_, c
-                    vote[n] = length[y + j, x + i]
-                    relative[n] = direction[y + j, x + i]
-                    n += 1
-        # Their places in the grid: first row, column and direction, and the fractions.
-        for s in range(n):
-            c, r_ = column[s], row[s]
-            vote[s] *= _exp((c * c + r_ * r_) * F(-1 / (WIDTH * WIDTH * 0.5)))
-            o = (relative[s] - turn[k]) * F(DIRECTIONS / 360)
-            r_, c = r_ + F(WIDTH / 2 - 0.5), c + F(WIDTH / 2 - 0.5)
-            r0, c0, o0 = np.floor(r_), np.floor(c), np.floor(o)
-            row[s], column[s], d[s] = r_ - r0, c - c0, o - o0
-            cell = (np.int32(r0) + 1) * SIDE + np.int32(c0) + 1
-            index[s] = cell * DIRECTIONS + (np.int32(o0) & (DIRECTIONS - 1))
-        # Votes: 4 corner cells x (this direction, the next), summed apart side by side.
-        for j in range(len(sums)):
-            for i in range(8):
-                sums[j, i] = 0
-        for s in range(n):
-            lower = vote[s] * row[s]
-            upper = vote[s] - lower
-            upper_right, lower_right = upper * column[s], lower * column[s]
-            upper_left, lower_left = upper - upper_right, lower - lower_right
-            slot = sums[index[s]]
-            slot[4] += upper_left * d[s]
-            slot[5] += upper_right * d[s]
-            slot[6] += lower_left * d[s]
-            slot[7] += lower_right * d[s]
-            slot[0] += upper_left - upper_left * d[s]
-            slot[1] += upper_right - upper_right * d[s]
-            slot[2] += lower_left - lower_left * d[s]
-            slot[3] += lower_right - lower_right * d[s]
-        for j in range(WIDTH):
-            for i in range(WIDTH):
-                cell = (j + 1) * SIDE + i + 1
-                for o in range(DIRECTIONS):
-                    here = _corners(sums, cell * DIRECTIONS + o, 0)
-                    before = _corners(sums, cell * DIRECTIONS + ((o - 1) & (DIRECTIONS - 1)), 4)
-                    result[k, (j * WIDTH + i) * DIRECTIONS + o] = here + before
+        image, c, s = layers[layer[k]], cosine[k], sine[k]
+        n = _collect(image, x, y, c, s, radius[k], row, column, vote, direction)
+        _to_polar(vote[:n], direction[:n])
+        for i in range(n):
+            distance = column[i] * column[i] + row[i] * row[i]
+            exponent[i] = distance * F(-1 / (WIDTH * WIDTH * 0.5))
+        _scale_by_exp(vote[:n], exponent[:n])
+        _place(index[:n], direction[:n], turn[k], row[:n], column[:n])
+        _add(sums, index[:n], vote[:n], row[:n], column[:n], direction[:n])
+        _fold(sums, result[k])
+
+
+@njit(cache=True, error_model="numpy")
+def _collect(image, x, y, cosine, sine, radius, row, column, dx, dy):
+    """List the pixels under the grid; in each row of the window they are a run."""
+    height, width = image.shape
+    n = 0
+    for j in range(max(-radius, 1 - y), min(radius, height - 2 - y) + 1):
+        j_sine, j_cosine = F(j) * sine, F(j) * cosine
+        left, right = max(-radius, 1 - x), min(radius, width - 2 - x)
+        while left <= right and not _inside(left, cosine, sine, j_cosine, j_sine):
+            left += 1
+        while right > left and not _inside(right, cosine, sine, j_cosine, j_sine):
+            right -= 1
+        if left > right:
+            continue
+        count = right - left + 1
+        for i in range(count):
+            row[n + i] = F(left + i) * sine + j_cosine
+            column[n + i] = F(left + i) * cosine - j_sine
+        _differences(image, y + j, x + left, dx[n : n + count], dy[n : n + count])
+        n += count
+    return n
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _inside(i, cosine, sine, j_cosine, j_sine):
+    reach = F(WIDTH / 2 + 0.5)
+    return abs(F(i) * cosine - j_sine) < reach and abs(F(i) * sine + j_cosine) < reach
+
+
+@njit(cache=True, error_model="numpy")
+def _place(index, direction, turn, row, column):
+    """Turn positions into the numbers of first cells and bins, and the fractions beyond them."""
+    for s in range(len(index)):
+        position = (direction[s] - turn) * F(DIRECTIONS / 360)
+        whole = np.floor(position)
+        direction[s] = position - whole
+        index[s] = np.int32(whole) & np.int32(DIRECTIONS - 1)
+    for s in range(len(index)):
+        position = row[s] + F(WIDTH / 2 - 0.5)
+        whole = np.floor(position)
+        row[s] = position - whole
+        index[s] += np.int32(whole + 1) * np.int32(SIDE * DIRECTIONS)
+    for s in range(len(index)):
+        position = column[s] + F(WIDTH / 2 - 0.5)
+        whole = np.floor(position)
+        column[s] = position - whole
+        index[s] += np.int32(whole + 1) * np.int32(DIRECTIONS)
+
+
+@njit(cache=True, error_model="numpy")
+def _add(sums, index, vote, row, column, direction):
+    """Vote: 4 corner cells x (this direction, the next), summed apart side by side."""
+    sums[:] = 0
+    for s in range(len(index)):
+        lower = vote[s] * row[s]
+        upper = vote[s] - lower
+        upper_right, lower_right = upper * column[s], lower * column[s]
+        upper_left, lower_left = upper - upper_right, lower - lower_right
+        slot, d = sums[index[s]], direction[s]
+        slot[0] += upper_left - upper_left * d
+        slot[1] += upper_right - upper_right * d
+        slot[2] += lower_left - lower_left * d
+        slot[3] += lower_right - lower_right * d
+        slot[4] += upper_left * d
+        slot[5] += upper_right * d
+        slot[6] += lower_left * d
+        slot[7] += lower_right * d
+
+
+@njit(cache=True, error_model="numpy")
+def _fold(sums, histogram):
+    """Join the corners, drop the spare cells; the next direction after the last is the first."""
+    for j in range(WIDTH):
+        for i in range(WIDTH):
+            cell = (j + 1) * SIDE + i + 1
+            for o in range(DIRECTIONS):
+                here = _corners(sums, cell * DIRECTIONS + o, 0)
+                before = _corners(sums, cell * DIRECTIONS + ((o - 1) & (DIRECTIONS - 1)), 4)
+                histogram[(j * WIDTH + i) * DIRECTIONS + o] = here + before
 
 
 @njit(cache=True, error_model="numpy", inline="always")

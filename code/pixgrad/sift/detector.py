@@ -86,8 +86,8 @@ class Sift:
         octaves = (point[:, 0] + offset[:, 2]).astype(np.float32) / np.float32(s)
         scale = np.float32(self.sigma) * np.exp2(octaves.astype(np.float64)).astype(np.float32)
 
-        magnitude, angle = stages.gradients(octave[1 : s + 1])
-        histogram = stages.histograms(magnitude, angle, point - FIRST_LAYER, scale)
+        gradients = stages.gradients(octave[1 : s + 1])
+        histogram = stages.histograms(*gradients, point - FIRST_LAYER, scale)
         k, direction = peaks(histogram)
 
         xy = point[:, :0:-1].astype(np.float32) + offset[:, :2]
@@ -96,7 +96,7 @@ class Sift:
             wanted = _on_mask(xy[k] * to_input, mask)
             k, direction = k[wanted], direction[wanted]
         layer, xy, scale = point[k, 0] - FIRST_LAYER[0], xy[k], scale[k]
-        votes = stages.raw_histograms(magnitude, angle, layer, xy, scale, direction)
+        votes = stages.raw_histograms(*gradients, layer, xy, scale, direction)
         return Features(
             xy * to_input,
             scale * (2 * to_input),
