@@ -44,3 +44,22 @@ def test_difference_error_grows_on_both_sides_of_its_bottom():
     errors = difference_errors(network, x, np.array([1e-11, 1e-5, 1e-1]))
     assert errors[1] < 1e-8 < errors[0]
     assert errors[1] < 1e-4 < errors[2]
+
+
+def test_difference_error_does_not_hide_nan():
+    x = np.random.default_rng(0).standard_normal((4, 8))
+    network = Linear(8, 5, dtype=np.float64, rng=1)
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(difference_errors(network, x, np.array([np.nan]))).all()
+
+
+def test_wrong_loss_is_caught_by_both_sources():
+    class WrongMSE(MSE):
+        def backward(self):
+            return 1.001 * super().backward()
+
+    rng = np.random.default_rng(1)
+    row = compare_loss(WrongMSE(), *rng.standard_normal((2, 3, 4)))
+    assert not row.exact
+    assert row.torch_difference > 1e-5
+    assert row.finite_difference > 1e-5

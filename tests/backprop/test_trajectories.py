@@ -14,6 +14,7 @@ from pixgrad.backprop.trajectories import (
     norm_average,
     ravine,
     rosenbrock,
+    step_sizes,
     steps_to_reach,
 )
 
@@ -70,6 +71,26 @@ def test_difference_from_torch_is_rounding(ours, theirs, arguments):
 def test_difference_from_torch_sees_another_beta():
     ours = Adam({"a": np.ones(3)}, lr=1e-3, betas=(0.9, 0.99))
     assert difference_from_torch(ours, torch.optim.Adam, 50) > 1e-5
+
+
+def test_difference_from_torch_does_not_hide_nan():
+    ours = SGD({"a": np.ones(3)}, lr=np.nan)
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(difference_from_torch(ours, torch.optim.SGD, 3))
+
+
+def test_outlier_moves_and_stops_weights_as_the_denominators_say():
+    at, size = 3000, 1000.0
+    adam = step_sizes(lambda p, lr: Adam(p, lr), at + 400, at, size)
+    adamax = step_sizes(lambda p, lr: AdaMax(p, lr), at + 400, at, size)
+    # At the outlier itself: (1 - β₁) / √(1 - β₂) and 1 - β₁ (Kingma and Ba 2015, 2.1 and 7.1).
+    assert np.median(adam[at]) == pytest.approx(0.1 / 0.001**0.5, rel=0.05)
+    assert np.median(adamax[at]) == pytest.approx(0.1, rel=0.05)
+    # Later, when m has forgotten it: m is the same in both, so steps are as 1 / √v and 1 / u.
+    ratio = np.median(adam[at + 150 :] / adamax[at + 150 :], axis=1)
+    age = np.arange(150, 400)
+    v = 1 + size**2 * 0.001 * 0.999**age
+    np.testing.assert_allclose(ratio, size * 0.999**age / np.sqrt(v), rtol=0.05)
 
 
 def test_norm_average_by_the_sum_of_the_paper():

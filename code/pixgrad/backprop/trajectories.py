@@ -124,7 +124,7 @@ def difference_from_torch(
     rng = np.random.default_rng(seed)
     twins = {name: torch.from_numpy(a.copy()) for name, a in optimiser.parameters.items()}
     twin = torch_class(list(twins.values()), lr=optimiser.lr, **arguments)
-    worst = 0.0
+    worst = np.float64(0)
     for _ in range(steps):
         # Gradients of very different sizes, as layers of a network have them.
         gradients = {
@@ -139,19 +139,19 @@ def difference_from_torch(
             np.abs(array - twins[name].numpy()).max()
             for name, array in optimiser.parameters.items()
         ]
-        worst = max(worst, *differences)
-    return worst
+        worst = np.max([worst, *differences])  # unlike max(), keeps a NaN
+    return float(worst)
 
 
 def step_sizes(
     make: MakeOptimiser, steps: int, spike_at: int, spike: float, weights: int = 400, seed: int = 0
 ) -> np.ndarray:
-    """How far each weight moves when its gradients are standard normal but for one huge one.
+    """How far each weight moves when its gradients are standard normal but for one outlier.
 
     Parameters
     ----------
     make : optimiser, called with a learning rate of 1.
-    spike_at : number of the step (from 0) whose gradient is multiplied by ``spike``.
+    spike_at : number of the step (from 0) whose gradients are ±``spike``, the outlier S.
 
     Returns
     -------
@@ -162,7 +162,9 @@ def step_sizes(
     optimiser = make({"theta": theta}, 1.0)
     sizes = np.empty((steps, weights))
     for step in range(steps):
-        g = rng.standard_normal(weights) * (spike if step == spike_at else 1.0)
+        g = rng.standard_normal(weights)
+        if step == spike_at:
+            g = spike * np.sign(g)
         before = theta.copy()
         optimiser.step({"theta": g})
         sizes[step] = np.abs(theta - before)
