@@ -88,23 +88,22 @@ def derivatives(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     unit = _unit(cube)
     half, quarter = unit * cube.dtype.type(0.5), unit * cube.dtype.type(0.25)
     c = cube
-    gradient = np.stack(
-        [
-            (c[:, 1, 1, 2] - c[:, 1, 1, 0]) * half,
-            (c[:, 1, 2, 1] - c[:, 1, 0, 1]) * half,
-            (c[:, 2, 1, 1] - c[:, 0, 1, 1]) * half,
-        ],
-        axis=1,
-    )
+    gradient = np.empty((len(c), 3), c.dtype)
+    gradient[:, 0] = (c[:, 1, 1, 2] - c[:, 1, 1, 0]) * half
+    gradient[:, 1] = (c[:, 1, 2, 1] - c[:, 1, 0, 1]) * half
+    gradient[:, 2] = (c[:, 2, 1, 1] - c[:, 0, 1, 1]) * half
     twice = _centre(c) * 2
-    dxx = (c[:, 1, 1, 2] + c[:, 1, 1, 0] - twice) * unit
-    dyy = (c[:, 1, 2, 1] + c[:, 1, 0, 1] - twice) * unit
-    dss = (c[:, 2, 1, 1] + c[:, 0, 1, 1] - twice) * unit
+    hessian = np.empty((len(c), 3, 3), c.dtype)
+    hessian[:, 0, 0] = (c[:, 1, 1, 2] + c[:, 1, 1, 0] - twice) * unit
+    hessian[:, 1, 1] = (c[:, 1, 2, 1] + c[:, 1, 0, 1] - twice) * unit
+    hessian[:, 2, 2] = (c[:, 2, 1, 1] + c[:, 0, 1, 1] - twice) * unit
     dxy = (c[:, 1, 2, 2] - c[:, 1, 2, 0] - c[:, 1, 0, 2] + c[:, 1, 0, 0]) * quarter
     dxs = (c[:, 2, 1, 2] - c[:, 2, 1, 0] - c[:, 0, 1, 2] + c[:, 0, 1, 0]) * quarter
     dys = (c[:, 2, 2, 1] - c[:, 2, 0, 1] - c[:, 0, 2, 1] + c[:, 0, 0, 1]) * quarter
-    rows = [[dxx, dxy, dxs], [dxy, dyy, dys], [dxs, dys, dss]]
-    return gradient, np.stack([np.stack(row, axis=1) for row in rows], axis=1)
+    hessian[:, 0, 1] = hessian[:, 1, 0] = dxy
+    hessian[:, 0, 2] = hessian[:, 2, 0] = dxs
+    hessian[:, 1, 2] = hessian[:, 2, 1] = dys
+    return gradient, hessian
 
 
 def solve(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
@@ -119,28 +118,16 @@ def solve(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     (N, 3); zeros where the determinant is zero.
     """
     a, b = np.moveaxis(hessian, 0, -1), gradient.T
-    det = (
-        a[0, 0] * (a[1, 1] * a[2, 2] - a[2, 1] * a[1, 2])
-        - a[0, 1] * (a[1, 0] * a[2, 2] - a[2, 0] * a[1, 2])
-        + a[0, 2] * (a[1, 0] * a[2, 1] - a[2, 0] * a[1, 1])
-    )
+    # The 2x2 minors of the last two rows, without b and with b in place of one column.
+    m12, m02, m01 = (a[1, i] * a[2, j] - a[1, j] * a[2, i] for i, j in ((1, 2), (0, 2), (0, 1)))
+    b0, b1, b2 = (b[1] * a[2, i] - a[1, i] * b[2] for i in range(3))
+    det = a[0, 0] * m12 - a[0, 1] * m02 + a[0, 2] * m01
     inverse = np.divide(1, det, out=np.zeros_like(det), where=det != 0)
-    x = (
-        b[0] * (a[1, 1] * a[2, 2] - a[1, 2] * a[2, 1])
-        - a[0, 1] * (b[1] * a[2, 2] - a[1, 2] * b[2])
-        + a[0, 2] * (b[1] * a[2, 1] - a[1, 1] * b[2])
-    )
-    y = (
-        a[0, 0] * (b[1] * a[2, 2] - a[1, 2] * b[2])
-        - b[0] * (a[1, 0] * a[2, 2] - a[1, 2] * a[2, 0])
-        + a[0, 2] * (a[1, 0] * b[2] - b[1] * a[2, 0])
-    )
-    s = (
-        a[0, 0] * (a[1, 1] * b[2] - b[1] * a[2, 1])
-        - a[0, 1] * (a[1, 0] * b[2] - b[1] * a[2, 0])
-        + b[0] * (a[1, 0] * a[2, 1] - a[1, 1] * a[2, 0])
-    )
-    return np.stack([x * inverse, y * inverse, s * inverse], axis=1)
+    x = np.empty_like(gradient)
+    x[:, 0] = (b[0] * m12 - a[0, 1] * b2 + a[0, 2] * b1) * inverse
+    x[:, 1] = (a[0, 0] * b2 - b[0] * m02 - a[0, 2] * b0) * inverse
+    x[:, 2] = (-a[0, 0] * b1 + a[0, 1] * b0 + b[0] * m01) * inverse
+    return x
 
 
 def is_edge(hessian: np.ndarray, edge_threshold: float) -> np.ndarray:
@@ -158,6 +145,8 @@ def _localise(dog: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.n
     status = np.full(len(point), UNSTABLE, np.uint8)
     active = np.arange(len(point))
     for _ in range(MAX_STEPS):
+        if not len(active):
+            break
         gradient, hessian = derivatives(neighbourhood(dog, point[active]))
         u = offset[active] = -solve(hessian, gradient)
         inside = (np.abs(u) < 0.5).all(axis=1)
