@@ -19,32 +19,27 @@ from pixgrad.sift.derivatives.kinks import Kink
 from pixgrad.sift.derivatives.response import Response
 from pixgrad.sift.descriptor import CELL_FACTOR, CLIP, WIDTH
 
+CLOSE = 1e-10
+"""Largest relative difference from autograd that is called close."""
+
 
 def comparison_table(rows: Sequence[Comparison]) -> Markdown:
     """Exact, approximate and largest difference of each derivative; where it has kinks."""
-    header = (
-        "Этап",
-        "По чему",
-        "С autograd побитно",
-        "С autograd, наибольшее",
-        "С конечными разностями, наибольшее",
-        "Изломы",
-    )
-    seen: set[str] = set()
+    header = ("Производная", "Точно", "Близко", "autograd", "Разности", "Изломы")
+    told: set[str] = set()
     body = []
     for row in rows:
-        first = row.stage not in seen
-        seen.add(row.stage)
         body.append(
             (
-                row.stage if first else "",
-                row.wrt,
+                f"{row.stage}; {row.wrt}",
                 "да" if row.exact else "нет",
+                "да" if row.autograd <= CLOSE else "нет",
                 text.power(row.autograd),
                 text.power(row.finite_differences),
-                row.kinks if first else "",
+                "то же" if row.stage in told else row.kinks,
             )
         )
+        told.add(row.stage)
     return text.table(header, body)
 
 
@@ -81,7 +76,7 @@ def draw_kinks(axes: Sequence[Axes]) -> None:
     _curve_with_slope(axes[3], u, np.minimum(u, CLIP) / CLIP, (u < CLIP) * 1.0)
     axes[3].set(title="срез: $\\min(u, 0{,}2) / 0{,}2$", xlabel="компонента $u$")
     axes[0].set_ylabel("значение и производная")
-    axes[0].legend(["значение", "производная"], loc="upper center")
+    axes[2].legend(["значение", "производная"], loc="lower center")
     decimal_commas(*axes)
 
 
@@ -105,23 +100,22 @@ def draw_response(axes: Sequence[Axes], shift: Response, turn: Response) -> None
     axes[2].set(xlabel="сдвиг картинки, пиксели", ylabel="производная по VJP")
     axes[3].set(xlabel="поворот картинки, градусы", ylabel="производная по VJP")
     axes[0].legend(loc="upper left")
-    axes[3].legend(loc="center right")
+    axes[3].legend(loc="center right", bbox_to_anchor=(1, 0.36))
     for ax in axes[2:]:
         ax.set_ylim(-0.1, 1.7)
     decimal_commas(*axes)
 
 
-def draw_sensitivity(ax: Axes, jacobian: np.ndarray, keypoint: Keypoint, largest: float) -> None:
+def draw_sensitivity(ax: Axes, jacobian: np.ndarray, keypoint: Keypoint) -> None:
     """Map of |∂d/∂I| over the pixels, the grid of the descriptor on top.
 
     Parameters
     ----------
     jacobian : (128, H, W).
-    largest : value of the lightest colour, 1 / grey level.
     """
     norm = np.sqrt((jacobian**2).sum(axis=0))
     ax.figure.colorbar(
-        ax.imshow(norm, cmap="magma", vmax=largest, vmin=0),
+        ax.imshow(norm, cmap="magma", vmin=0),
         ax=ax,
         shrink=0.75,
         label="1 / уровень серого",
@@ -212,5 +206,5 @@ def _pixel_axes(ax: Axes) -> None:
 def _short(value: float) -> str:
     if np.isnan(value):
         return "NaN"
-    digits = 0 if abs(value) >= 100 or value == int(value) else 3
+    digits = 0 if abs(value) >= 100 or abs(value - round(value)) < 1e-6 else 3
     return text.number(value, digits)

@@ -60,7 +60,7 @@ def histogram(
     Lowe 2004, section 6.1.
     """
     window, i, j = _window(geometry, magnitude.shape, subpixel)
-    column, row = _turned(i, j, geometry)
+    column, row = turned(i, j, geometry)
     weight = np.exp(-(column**2 + row**2) / (WIDTH**2 / 2))
     turn = (angle[window] - geometry.orientation) * (DIRECTIONS / (2 * np.pi))
     to_row = row[..., None] - _CENTRES
@@ -181,7 +181,7 @@ def spatial_shares(geometry: Geometry, shape: tuple[int, int]) -> tuple[slice, s
     rows, columns = _span(geometry, shape)
     i = np.arange(rows.start, rows.stop)[:, None] - np.rint(geometry.y)
     j = np.arange(columns.start, columns.stop) - np.rint(geometry.x)
-    column, row = (place.ravel() for place in _turned(i, j, geometry))
+    column, row = (place.ravel() for place in turned(i, j, geometry))
     weight = np.exp(-(column**2 + row**2) / (WIDTH**2 / 2))
     to_row, to_column = hat(row - _CENTRES[:, None]), hat(column - _CENTRES[:, None])
     return rows, columns, (weight * to_row[:, None] * to_column).reshape(WIDTH**2, -1)
@@ -196,7 +196,7 @@ def _window(geometry: Geometry, shape: tuple[int, int], subpixel: bool) -> tuple
     y, x = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
     centre = (geometry.x, geometry.y) if subpixel else np.rint((geometry.x, geometry.y))
     i, j = y - centre[1], x - centre[0]
-    inside = np.maximum(*np.abs(_turned(i, j, geometry))) < (WIDTH + 1) / 2
+    inside = np.maximum(*np.abs(turned(i, j, geometry))) < (WIDTH + 1) / 2
     return (y[inside], x[inside]), i[inside], j[inside]
 
 
@@ -211,7 +211,7 @@ def _span(geometry: Geometry, shape: tuple[int, int]) -> tuple[slice, slice]:
     )
 
 
-def _turned(i: Array, j: Array, geometry: Geometry) -> tuple[Array, Array]:
+def turned(i: Array, j: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Offsets (down, right) in pixels -> place on the grid (column, row) in cells."""
     side = CELL_FACTOR * geometry.scale
     cosine, sine = np.cos(geometry.orientation), np.sin(geometry.orientation)

@@ -1,15 +1,18 @@
-"""How place and orientation of a keypoint answer when the picture moves, and what the VJPs say."""
+"""What the derivatives say: answers of a keypoint to motion, sensitivity of its descriptor."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from pixgrad.sift.derivatives.chain import locate_in_image, locate_in_image_vjp, octave_levels
+from pixgrad.sift.derivatives.descriptor import polar, turned
 from pixgrad.sift.derivatives.keypoint import choose_extremum
-from pixgrad.sift.derivatives.linear import difference_of_gaussians
+from pixgrad.sift.derivatives.linear import difference_of_gaussians, pixel_differences
 from pixgrad.sift.derivatives.types import Array, Geometry, Keypoint, ScaleSpace
+from pixgrad.sift.descriptor import WIDTH
 
 OCTAVE = 2
 """Octave in which the blob is found; its pixels are two pixels of the picture."""
@@ -33,6 +36,34 @@ class Response(NamedTuple):
     def mean_slope(self) -> float:
         """Slope of the straight line through the values."""
         return float(np.polyfit(self.motion, self.value, 1)[0])
+
+
+def sensitivity_ranks(image: Array, keypoint: Keypoint, jacobian: Array) -> tuple[float, float]:
+    """What the sensitivity of a descriptor follows, pixel by pixel of its grid.
+
+    Parameters
+    ----------
+    image : (H, W), grey levels.
+    keypoint : of octave 1 or higher.
+    jacobian : (128, H, W), derivatives of the descriptor.
+
+    Returns
+    -------
+    Rank correlations of ``|d descriptor / d pixel|`` with the Gaussian weight of the pixel and with
+    the magnitude of its gradient.
+    """
+    levels, _ = octave_levels(image, keypoint.octave, keypoint.layer)
+    (magnitude, _), _ = polar(*pixel_differences(levels[keypoint.layer])[0])
+    step = 2 ** (keypoint.octave - 1)
+    sensitivity = np.sqrt((jacobian**2).sum(axis=0))[::step, ::step]
+    height, width = (min(sides) for sides in zip(sensitivity.shape, magnitude.shape, strict=True))
+    i, j = np.indices((height, width))
+    column, row = turned(i - keypoint.geometry.y, j - keypoint.geometry.x, keypoint.geometry)
+    inside = np.maximum(np.abs(column), np.abs(row)) < WIDTH / 2
+    seen = sensitivity[:height, :width][inside]
+    weight = -(column**2 + row**2)[inside]  # ranks are those of the Gaussian
+    strength = magnitude[:height, :width][inside]
+    return float(spearmanr(seen, weight)[0]), float(spearmanr(seen, strength)[0])
 
 
 def blob(shift: float = 0.0, turn: float = 0.0) -> Array:
@@ -76,6 +107,6 @@ def blob_keypoint(image: Array, near: float) -> Keypoint:
     dog, _ = difference_of_gaussians(levels)
     middle = slice(len(dog[0]) // 2 - 5, len(dog[0]) // 2 + 6)
     location, _ = choose_extremum(np.abs(dog[1:4, middle, middle]))[0]
-    layer, row, column = location + (1, middle.start, middle.start)
+    layer, row, column = location + np.array([1, middle.start, middle.start])
     scale = ScaleSpace().sigma * 2 ** (layer / ScaleSpace().n_octave_layers)
     return Keypoint(OCTAVE, int(layer), Geometry(column, row, scale, near))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +56,25 @@ class Keypoint:
         scale = float(features.size[index]) / (2 * pixel)
         orientation = math.radians(360 - float(features.angle[index]))
         return cls(octave + 1, layer, Geometry(x, y, scale, orientation))
+
+    def crop(self, image: Array, side: int) -> tuple[Array, Keypoint]:
+        """A square of the image around the keypoint, and the keypoint in it.
+
+        The square begins at a pixel that every octave up to this one has, so that the keypoint
+        stays one (but for what the blur brings over the new border).
+
+        Parameters
+        ----------
+        image : (H, W).
+        side : of the square, pixels of the image; smaller at the image's border.
+        """
+        pixel = 2.0 ** (self.octave - 1)
+        grid = max(1, int(pixel))
+        middle = int(pixel * self.geometry.y), int(pixel * self.geometry.x)
+        top, left = (max(0, (m - side // 2) // grid * grid) for m in middle)
+        x, y = self.geometry.x - left / pixel, self.geometry.y - top / pixel
+        geometry = self.geometry._replace(x=x, y=y)
+        return image[top : top + side, left : left + side], replace(self, geometry=geometry)
 
     @property
     def row(self) -> int:
