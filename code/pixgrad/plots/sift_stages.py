@@ -116,7 +116,7 @@ def orientation_histogram(
     step = 360 / len(votes)
     centres = step * np.arange(len(votes))
     ax.bar(centres, votes, width=0.9 * step, color=SKY)
-    ax.plot(centres, smoothed, "o-", color=BLUE, markersize=3)
+    ax.plot(centres, smoothed, color=BLUE)
     ax.axhline(orientation.PEAK_RATIO * smoothed.max(), color="#444444", linestyle=":")
     for angle in angles:
         ax.axvline(angle, color=VERMILION, linestyle="--")
