@@ -111,7 +111,7 @@ def _summary(states: Sequence[State]) -> None:
 def _tell_unverified(states: Iterable[State]) -> None:
     for state in states:
         if state.unverified:
-            typer.echo(f"{state.chapter}: не проверено, файлов нет: {', '.join(state.unverified)}")
+            typer.echo(f"{state.chapter}: не проверено, {staleness.absent_text(state.unverified)}")
 
 
 @dataclass(frozen=True)

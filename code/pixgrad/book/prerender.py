@@ -60,7 +60,7 @@ def _bring_up_to_date(root: Path) -> None:
                 store.put_prose(root, state.chapter, state.document)
     unverified = sorted({name for state in states for name in state.unverified})
     if unverified:
-        sys.stderr.write(f"pixgrad: не проверено, файлов нет: {', '.join(unverified)}\n")
+        sys.stderr.write(f"pixgrad: не проверено, {staleness.absent_text(unverified)}\n")
 
 
 def _chapters(root: Path) -> list[str]:

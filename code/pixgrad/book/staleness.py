@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,12 @@ def results_digest(folder: Path, spans: Mapping[str, str]) -> str | None:
         for path in sorted((folder / figures).glob("*")):
             digest.update(path.name.encode("utf-8") + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def absent_text(files: Sequence[str]) -> str:
+    """Files that are absent, for one line: the first of them and how many there are."""
+    more = f" и ещё {len(files) - 1}" if len(files) > 1 else ""
+    return f"файлов нет: {files[0]}{more}"
 
 
 def chapter_folder(root: Path, chapter: str) -> Path:
