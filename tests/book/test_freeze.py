@@ -338,7 +338,7 @@ def test_absent_data_is_unverified_and_an_absent_module_is_stale(book, monkeypat
     monkeypatch.setenv("PIXGRAD_DATA", str(tmp_path / "nowhere"))
     done = pixgrad(book, "freeze", "--check", PIXGRAD_DATA=str(tmp_path / "nowhere"))
     assert done.returncode == 0
-    assert f"{A}: не проверено, файлов нет: data:array.npy и ещё 1" in done.stdout
+    assert f"{A}: не проверено, файлов нет: data:array.npy и ещё 4" in done.stdout
     (book / "code" / "mod_b.py").unlink()
     assert stale(book) == {B: "code/mod_b.py"}
 
