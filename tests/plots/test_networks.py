@@ -1,0 +1,61 @@
+"""Figures and tables of trained networks and of gradient comparisons show the numbers given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from pixgrad.backprop.compare import Comparison
+from pixgrad.plots import backprop, networks
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+def test_epoch_band_is_the_mean_between_the_extremes(ax):
+    table = pd.DataFrame(
+        {"epoch": [2, 1, 1, 2], "seed": [1, 1, 2, 2], "loss": [4.0, 1.0, 3.0, 8.0]}
+    )
+    networks.epoch_band(ax, table, "loss", "сеть", "black")
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 2], [2, 6]])
+    corners = {tuple(point) for point in ax.collections[0].get_paths()[0].vertices}
+    assert corners == {(1, 1), (1, 3), (2, 4), (2, 8)}
+
+
+def test_run_table_is_in_per_cent_with_student_intervals():
+    summary = pd.DataFrame({"network": ["b", "a", "a", "b"], "test": [0.5, 0.98, 0.99, 0.5]})
+    rows = networks.run_table(summary, {"a": "А", "b": "Б"}, {"test": "тест"}).data.splitlines()
+    # Two runs: t(0.975, 1) = 12.706, s / √2 = 0.5
+    assert rows[2] == "| А | 2 | 98,50\xa0±\xa06,35 |"
+    assert rows[3] == "| Б | 2 | 50,00\xa0±\xa00,00 |"
+
+
+def test_confusion_has_true_classes_in_rows(ax):
+    networks.confusion(ax, np.array([[5, 1], [0, 7]]), ["а", "б"])
+    assert {(*text.get_position(), text.get_text()) for text in ax.texts} == {
+        (0, 0, "5"),
+        (1, 0, "1"),
+        (1, 1, "7"),
+    }
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("ответ сети", "верный класс")
+
+
+@pytest.mark.parametrize(("difference", "close"), [(1e-10, "да"), (1.1e-10, "**нет**")])
+def test_comparison_table_marks_what_is_not_close(difference, close):
+    row = Comparison("Linear", "weight", False, difference, 1e-9)
+    cells = backprop.comparison_table([row]).data.splitlines()[2].split(" | ")
+    assert cells[1:4] == ["веса", "нет", close]
+
+
+def test_batchnorm_gradient_has_no_part_in_what_the_layer_removes():
+    figure, axes = plt.subplots(1, 2)
+    backprop.batchnorm_cosines(axes, batches=20)
+    for axis in axes:
+        dy, dx = (line.get_xdata() for line in axis.lines)
+        assert np.abs(dx).max() < 1e-4  # ε over the variance is left along x̂
+        assert np.abs(dy).max() > 0.3
+    plt.close(figure)
