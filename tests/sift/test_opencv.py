@@ -1,0 +1,200 @@
+"""Our keypoints and descriptors against those of ``cv2.SIFT``, photo by photo, on both grids.
+
+The default run takes a few photos that come with the wheels; the `slow` one takes every photo
+there is, originals of the data root included. A keypoint that differs is printed with the reason.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixgrad.data import files
+from pixgrad.sift import Features, Sift, agreement, extrema, orientation, refinement, scale_space
+from pixgrad.sift.features import unpack_octave
+
+GRIDS = ("opencv", "precise")
+SKIMAGE = (
+    *("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel"),
+    *("ihc", "moon", "motorcycle_left", "motorcycle_right", "page", "rocket"),
+)
+ORDER_TIE = 1e-3  # pixels: keypoints that float32 noise may put in either order
+
+
+def read_grey(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("L"))
+
+
+def wheel_photos() -> dict[str, np.ndarray]:
+    """Photos that come with foolbox and scikit-image."""
+    found = {}
+    for module, names in (("foolbox", None), ("skimage", SKIMAGE)):
+        folder = files.wheel_folder(module, "data")
+        if folder is None:
+            pytest.skip(f"no photos: the package {module} is not installed")
+        for path in sorted(folder.iterdir()):
+            is_photo = path.stem in names if names else path.stem.startswith("imagenet_")
+            if is_photo and path.suffix in (".png", ".jpg"):
+                found[f"{module}/{path.stem}"] = read_grey(path)
+    return found
+
+
+def root_photos() -> dict[str, np.ndarray]:
+    """Photos of the data root."""
+    root = files.root()
+    paths = [*root.glob("imagenet_originals/*.JPEG"), *root.glob("homography/*/img?.p?m")]
+    return {f"{p.parent.name}/{p.stem}": read_grey(p) for p in sorted(paths)}
+
+
+def variants(image: np.ndarray) -> dict[str, np.ndarray]:
+    """The photo and what happens to photos: blur, noise, saturation, resizing."""
+    rng = np.random.default_rng(0)
+    noisy = image + rng.normal(0, 12, image.shape)
+    return {
+        "original": image,
+        "blurred": cv2.GaussianBlur(image, (0, 0), 1.5),
+        "noisy": np.clip(noisy, 0, 255).astype(np.uint8),
+        "saturated": np.clip(image * 2.2 - 60, 0, 255).astype(np.uint8),
+        "resized": cv2.resize(image, None, fx=0.7, fy=0.8, interpolation=cv2.INTER_AREA),
+    }
+
+
+class Tally:
+    """Agreement over many images."""
+
+    def __init__(self) -> None:
+        self.images = self.keypoints = self.missed = self.extra = 0
+        self.worst: list[str] = []
+        self.equal: list[np.ndarray] = []
+        self.distance: list[np.ndarray] = []
+        self.fraction: list[np.ndarray] = []
+
+    def add(self, name: str, image: np.ndarray, grid: str, compiled: bool | None) -> None:
+        reference = agreement.opencv_features(image, grid)
+        found = Sift(conventions=grid, compiled=compiled).detect_and_compute(image)
+        i, j = agreement.pair(found, reference)
+        # A keypoint in another octave or layer is another keypoint.
+        same = (found.octave[i] & 0xFFFF) == (reference.octave[j] & 0xFFFF)
+        i, j = i[same], j[same]
+        one, two = found[i], reference[j]
+        missed, extra = len(reference) - len(j), len(found) - len(i)
+        report_differences(name, image, grid, found, reference, i, j)
+        if max(missed, extra) > max(1, 0.005 * len(reference)):
+            self.worst.append(f"{name}, {grid}: missed {missed}, extra {extra}")
+        self.check_fields(name, one, two)
+        check_order(name, j, two)
+        self.images += 1
+        self.keypoints += len(reference)
+        self.missed += missed
+        self.extra += extra
+        gap = np.linalg.norm(one.descriptors - two.descriptors, axis=1)
+        self.equal.append(gap == 0)
+        self.distance.append(gap / np.linalg.norm(two.descriptors, axis=1))
+
+    def check_fields(self, name: str, one: Features, two: Features) -> None:
+        """The response is equal, and the sub-layer offset to its last unit, 1/255."""
+        assert np.abs((one.octave >> 16) - (two.octave >> 16)).max(initial=0) <= 1, name
+        self.fraction.append(one.octave == two.octave)
+        np.testing.assert_allclose(one.response, two.response, rtol=1e-4, err_msg=name)
+
+    def check(self) -> None:
+        equal, distance = np.concatenate(self.equal), np.concatenate(self.distance)
+        print(  # noqa: T201  (the numbers asked for)
+            f"\n{self.images} images, {self.keypoints} keypoints: missed {self.missed}, "
+            f"extra {self.extra}, equal descriptors {equal.mean():.4%}, "
+            f"95th percentile of their distance {np.quantile(distance, 0.95):.5f}, "
+            f"largest {distance.max():.4f}, equal packed octave "
+            f"{np.concatenate(self.fraction).mean():.4%}"
+        )
+        assert not self.worst, self.worst
+        assert self.missed <= 0.001 * self.keypoints
+        assert self.extra <= 0.001 * self.keypoints
+        assert equal.mean() >= 0.9
+        assert np.quantile(distance, 0.95) <= 0.005
+
+
+def check_order(name: str, numbers: np.ndarray, features: Features) -> None:
+    """Ours come in OpenCV's order, but for neighbours whose x is equal to float32 noise."""
+    swapped = np.flatnonzero(np.diff(numbers) < 0)
+    x = features.xy[:, 0]
+    assert (np.abs(x[swapped] - x[swapped + 1]) < ORDER_TIE).all(), name
+
+
+def report_differences(name, image, grid, found, reference, i, j) -> None:
+    for label, features, paired in (("missed", reference, j), ("extra", found, i)):
+        for k in np.setdiff1d(np.arange(len(features)), paired):
+            one = features[k : k + 1]
+            x, y = one.xy[0]
+            print(  # noqa: T201  (shown if the test fails)
+                f"{name}, {grid}: {label} ({x:.2f}, {y:.2f}) size {one.size[0]:.2f} "
+                f"angle {one.angle[0]:.1f}: {reason(image, grid, one)}"
+            )
+
+
+def reason(image: np.ndarray, grid: str, one: Features) -> str:
+    """Say which decision our float32 arithmetic takes by a hair at this keypoint."""
+    octave, _ = unpack_octave(one.octave)
+    pyramid = scale_space.gaussian_pyramid(scale_space.base_image(image, 1.6, grid == "precise"))
+    layers = pyramid[octave[0] + 1]
+    dog = scale_space.difference_of_gaussians(layers)
+    candidates = extrema.find_extrema(dog, extrema.prior_threshold())
+    refined = refinement.refine(dog, candidates)
+    here = one.xy[0, ::-1] / 2.0 ** octave[0]
+    there = refined.point[:, 1:] + refined.offset[:, 1::-1]
+    distance = np.abs(there - here).max(axis=1)
+    if not len(distance) or distance.min() > 2:
+        return "no extremum here: a neighbour is as high to float32 noise"
+    k = distance.argmin()
+    offset, contrast = refined.offset[k], abs(refined.contrast[k]) * 3 / 0.04
+    if refined.status[k] in (refinement.OUTSIDE, refinement.UNSTABLE):
+        start = candidates[k]
+        return f"{refinement.STATUS_NAMES[refined.status[k]]}: from {start}, offset {offset}"
+    cube = refinement.neighbourhood(dog, refined.point[k : k + 1])
+    _, hessian = refinement.derivatives(cube)
+    ridge = np.trace(hessian[0, :2, :2]) ** 2 / np.linalg.det(hessian[0, :2, :2]) / 12.1
+    text = (
+        f"{refinement.STATUS_NAMES[refined.status[k]]}; |offset| {np.abs(offset).max():.5f} of "
+        f"0.5, contrast {contrast:.5f} and ridge {ridge:.5f} of the threshold"
+    )
+    if refined.status[k] != refinement.KEPT:
+        return text
+    magnitude, angle = orientation.gradients(layers)
+    scale = np.float32(1.6 * 2 ** ((refined.point[k : k + 1, 0] + offset[2]) / 3))
+    histogram = orientation.histograms(magnitude, angle, refined.point[k : k + 1], scale)[0]
+    top = np.sort(histogram / histogram.max())[::-1][:4].round(5)
+    return f"{text}; highest bins {top}, peaks {orientation.peaks(histogram[None])[1].round(2)}"
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_photos_of_the_wheels(grid):
+    """Each variant of a part of a few photos."""
+    photos = wheel_photos()
+    tally = Tally()
+    for name in ("skimage/chelsea", "skimage/rocket", "skimage/coins", "skimage/astronaut"):
+        for variant, image in variants(photos[name][:240, :280]).items():
+            tally.add(f"{name} {variant}", image, grid, compiled=False)
+    tally.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", [wheel_photos, root_photos])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_all_photos(grid, source):
+    """Each variant of every photo of 200-900 pixels; compiled where numba is, for speed.
+
+    (That compiled code gives NumPy's bits is tested in test_backend.py.)
+    """
+    photos = source()
+    if not photos:
+        pytest.skip(f"no photos in the data root {files.root()}")
+    tally = Tally()
+    for name, photo in photos.items():
+        if min(photo.shape) >= 200 and max(photo.shape) <= 900:
+            for variant, image in variants(photo).items():
+                tally.add(f"{name} {variant}", image, grid, compiled=None)
+    assert tally.images >= 5 * 10
+    tally.check()
