@@ -95,7 +95,7 @@ def evaluate(
     """
     a, b = common_part(features_a, features_b, homography, shape_a, shape_b)
     pairs, _, _ = overlapping(a, b, homography, max_overlap_error)
-    matches = _one_per_keypoint(match(a, b, ratio, mutual))
+    matches = one_per_keypoint(match(a, b, ratio, mutual))
     error = region_errors(a[matches.first], b[matches.second], homography)
     correct = int((error < max_overlap_error).sum())
     return Evaluation(min(len(a), len(b)), len(pairs), len(matches), correct)
@@ -224,7 +224,7 @@ def _checked(homography: np.ndarray) -> np.ndarray:
     homography = np.asarray(homography, np.float64)
     if homography.shape != (3, 3) or not np.isfinite(homography).all():
         raise PixgradError(f"гомография должна быть конечной матрицей 3×3, а не {homography}")
-    if abs(np.linalg.det(homography)) < 1e-12 * np.abs(homography).max() ** 3:
+    if abs(np.linalg.det(homography)) <= 1e-12 * np.abs(homography).max() ** 3:
         raise PixgradError("гомография вырождена: её определитель равен нулю")
     # The horizon must not be crossed at the origin: depth is positive on the image's side.
     return homography / homography[2, 2] if homography[2, 2] else homography
@@ -265,7 +265,7 @@ def _root_det(jacobian: np.ndarray) -> np.ndarray:
     return np.sqrt(np.abs(np.linalg.det(jacobian)))
 
 
-def _one_per_keypoint(matches: Matches) -> Matches:
+def one_per_keypoint(matches: Matches) -> Matches:
     """Of the matches that share a keypoint of the second image keep the nearest."""
     order = np.lexsort((matches.distance, matches.second))
     first = np.ones(len(order), bool)
