@@ -350,18 +350,31 @@ def blob(shift=0.0, turn=0.0, zoom=1.0):
     return 90 + 80 * np.exp(-(u**2 + v**2) / 32) + 40 * np.tanh(u / 8)
 
 
+def test_brightness_and_contrast_do_not_matter():
+    """d(a I + b) = d(I): derivatives sum to zero, also with the pixels as weights (Euler)."""
+    rng = np.random.default_rng(9)
+    image = rng.uniform(0, 255, (40, 40))
+    keypoint = d.Keypoint(0, 2, d.Geometry(39.0, 41.0, 2.4, 0.8))
+    jacobian = d.descriptor_jacobian(image, keypoint)
+    size = np.linalg.norm(jacobian)
+    assert np.abs(jacobian.sum(axis=(1, 2))).max() < 1e-13 * size
+    assert np.abs((jacobian * image).sum(axis=(1, 2))).max() < 1e-13 * size * image.max()
+
+
+def test_kinks_table_holds_half_sums_and_zero_slopes():
+    from pixgrad.sift.derivatives.kinks import kinks
+
+    for kink in kinks():
+        assert kink.vjp == pytest.approx((kink.left + kink.right) / 2, rel=1e-3, abs=1e-6), kink
+        assert (kink.surrogate is not None) == (kink.jump != 0 and kink.left == 0), kink
+
+
 def geometry_slope(component, **change):
     """Slope of a component of the geometry as the blob changes, predicted by the VJP."""
     keypoint = d.Keypoint.of(Sift().detect_and_compute(blob()), 0)
-    levels, from_pyramid = d.octave_levels(blob(), keypoint.octave, keypoint.layer + 2)
-    differences, _ = d.pixel_differences(levels[keypoint.layer])
-    (magnitude, angle), from_polar = d.polar(*differences)
-    geometry, from_locate = d.locate(levels, magnitude, angle, keypoint, d.ScaleSpace())
+    geometry, saved = d.locate_in_image(blob(), keypoint)
     dgeometry = d.Geometry(*(float(name == component) for name in d.Geometry._fields))
-    dlevels, dmagnitude, dangle = d.locate_vjp(from_locate, dgeometry, levels.shape)
-    dgx, dgy = d.polar_vjp(from_polar, dmagnitude, dangle)
-    dlevels[keypoint.layer] += d.pixel_differences_vjp((), dgx, dgy)
-    dimage = d.octave_levels_vjp(from_pyramid, dlevels)
+    dimage = d.locate_in_image_vjp(saved, dgeometry)
     ((name, base),) = change.items()
     changing = (blob(**{name: base + 1e-4}) - blob(**{name: base - 1e-4})) / 2e-4
     return (dimage * changing).sum(), geometry, 2.0 ** (keypoint.octave - 1)

@@ -40,25 +40,23 @@ def comparison_table(rows: Sequence[Comparison]) -> Markdown:
             )
         )
         told.add(row.stage)
-    return text.table(header, body)
+    return _table(header, body, (24, -8, -9, -13, -13, 24))
 
 
 def kinks_table(kinks: Sequence[Kink]) -> Markdown:
     """Slopes on both sides of each bad point, the jump, and what is taken instead."""
     header = ("Этап", "Точка", "Слева", "Справа", "Скачок", "Наша", "Замена", "autograd")
-    return text.table(
-        header,
-        [
-            (
-                kink.stage,
-                kink.place,
-                *(_short(value) for value in (kink.left, kink.right, kink.jump, kink.vjp)),
-                "—" if kink.surrogate is None else _short(kink.surrogate),
-                _short(kink.autograd),
-            )
-            for kink in kinks
-        ],
-    )
+    body = [
+        (
+            kink.stage,
+            kink.place,
+            *(_short(value) for value in (kink.left, kink.right, kink.jump, kink.vjp)),
+            "—" if kink.surrogate is None else _short(kink.surrogate),
+            _short(kink.autograd),
+        )
+        for kink in kinks
+    ]
+    return _table(header, body, (22, 24, -11, -11, -11, -11, -11, -12))
 
 
 def draw_kinks(axes: Sequence[Axes]) -> None:
@@ -196,6 +194,12 @@ def _curve_with_slope(ax: Axes, t: np.ndarray, value: np.ndarray, slope: np.ndar
     steps = np.abs(np.diff(value, append=value[-1])) > 0.4
     ax.plot(t, np.where(steps, np.nan, value), color=BLUE)
     ax.plot(t, np.where(jumps, np.nan, slope), color=VERMILION, linestyle="--")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> Markdown:
+    """A Markdown table with columns of relative widths; negative: set to the right."""
+    rule = [":" + "-" * w if w > 0 else "-" * -w + ":" for w in widths]
+    return Markdown("\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)))
 
 
 def _pixel_axes(ax: Axes) -> None:
