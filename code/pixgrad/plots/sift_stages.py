@@ -115,7 +115,7 @@ def orientation_histogram(
     """
     step = 360 / len(votes)
     centres = step * np.arange(len(votes))
-    ax.bar(centres, votes, width=0.9 * step, color=SKY)
+    ax.stairs(votes, step * (np.arange(len(votes) + 1) - 0.5), fill=True, color=SKY)
     ax.plot(centres, smoothed, color=BLUE)
     ax.axhline(orientation.PEAK_RATIO * smoothed.max(), color="#444444", linestyle=":")
     for angle in angles:
