@@ -1,0 +1,228 @@
+"""What users pass as an image or a mask: a result that OpenCV confirms, or a clear refusal."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pixgrad.data import load
+from pixgrad.errors import PixgradError
+from pixgrad.sift import Features, Sift
+from pixgrad.sift.agreement import compare, opencv_features
+from pixgrad.sift.image import memory_estimate, to_grey
+
+SIFT = Sift(compiled=False)
+FIELDS = ("xy", "size", "angle", "response", "octave", "descriptors")
+
+
+def same(a, b):
+    return all(getattr(a, f).tobytes() == getattr(b, f).tobytes() for f in FIELDS)
+
+
+@pytest.fixture(scope="module")
+def colour():
+    return load("synthetic")[0].first[100:260, 100:300]
+
+
+@pytest.fixture(scope="module")
+def grey(colour):
+    return cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
+
+
+@pytest.fixture(scope="module")
+def features(grey):
+    return SIFT.detect_and_compute(grey)
+
+
+def test_every_colour_turns_into_opencvs_grey():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (600, 500, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(to_grey(picture), cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)),
+    st.sampled_from([np.float16, np.float32, np.float64]),
+)
+def test_float_0_to_255_is_its_rounding(image, dtype):
+    image = np.maximum(image, 2 * (np.arange(image.size) == 0).reshape(image.shape))  # a value > 1
+    jitter = np.where(image % 2, 0.3, -0.3) * ((image > 0) & (image < 250))
+    expected = np.rint((image + jitter).astype(dtype)).astype(np.uint8)
+    np.testing.assert_array_equal(to_grey((image + jitter).astype(dtype)), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_0_to_1_gives_every_grey_level_back(dtype):
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    np.testing.assert_array_equal(to_grey((levels / 255).astype(dtype)), levels)
+
+
+def test_float_gives_the_features_of_bytes(grey, features):
+    assert same(SIFT.detect_and_compute(grey / 255), features)
+    shifted = np.minimum(grey + 0.2, 255)  # the range is seen by the maximum
+    assert same(SIFT.detect_and_compute(shifted.astype(np.float32)), features)
+
+
+def test_colour_gives_the_features_of_grey(colour, features):
+    assert same(SIFT.detect_and_compute(colour), features)
+    assert same(SIFT.detect_and_compute(colour / 255.0), features)
+
+
+def test_layout_does_not_matter(grey, features):
+    wide = np.zeros((grey.shape[0], 2 * grey.shape[1]), np.uint8)
+    wide[:, ::2] = grey
+    for view in (wide[:, ::2], np.asfortranarray(grey), grey[::-1][::-1], grey[:, :, None]):
+        assert same(SIFT.detect_and_compute(view), features)
+    frozen = grey.copy()
+    frozen.flags.writeable = False
+    assert same(SIFT.detect_and_compute(frozen), features)
+    assert same(SIFT.detect_and_compute(grey.astype(np.int64)), features)
+
+
+def test_input_is_never_modified(colour):
+    before, mask = colour.copy(), np.ones(colour.shape[:2], np.uint8)
+    for image in (colour, colour / 255.0, colour.astype(np.float32)):
+        kept = image.copy()
+        SIFT.detect_and_compute(image, mask)
+        np.testing.assert_array_equal(image, kept)
+    np.testing.assert_array_equal(colour, before)
+    assert (mask == 1).all()
+
+
+def test_bool_is_black_and_white(grey):
+    found = SIFT.detect_and_compute(grey > 128)
+    reference = opencv_features((grey > 128).astype(np.uint8) * np.uint8(255))
+    result = compare(found, reference)
+    assert len(reference) > 20
+    assert result.missed + result.extra <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (2, 2), (3, 200), (11, 12), (16, 400)])
+@pytest.mark.parametrize("conventions", ["opencv", "precise"])
+def test_small_images_as_in_opencv(shape, conventions):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    found = Sift(conventions=conventions, compiled=False).detect_and_compute(image)
+    reference = opencv_features(image, conventions)
+    assert len(found) == len(reference)
+    np.testing.assert_allclose(found.xy, reference.xy, atol=1e-2)
+
+
+def test_constant_image_has_no_features():
+    for value in (0, 77, 255):
+        found = SIFT.detect_and_compute(np.full((60, 70), value, np.uint8))
+        assert len(found) == 0
+        assert found.descriptors.shape == (0, 128)
+        assert found.to_opencv()[0] == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((0, 10), np.uint8), "пустое"),
+        (np.zeros((10, 0, 3), np.uint8), "пустое"),
+        (np.zeros(10, np.uint8), r"форм"),
+        (np.uint8(3), r"форм"),
+        (np.zeros((2, 9, 9, 3), np.uint8), r"форм"),
+        (np.zeros((9, 9, 4), np.uint8), r"каналов: 4.*\[\.\.\., :3\]"),
+        (np.zeros((9, 9, 2), np.uint8), "каналов: 2"),
+        (np.full((9, 9), np.nan), "NaN"),
+        (np.full((9, 9), np.inf), "NaN или бесконечность"),
+        (np.full((9, 9), -0.5), r"\[-0.5, -0.5\]"),
+        (np.full((9, 9), 256.0), r"256"),
+        (np.full((9, 9), 40000, np.uint16), "40000"),
+        (np.zeros((9, 9), complex), "complex128"),
+        (np.full((9, 9), "a"), "<U1"),
+        (np.full((9, 9), None), "object"),
+    ],
+)
+def test_what_is_not_an_image_is_refused(image, message):
+    with pytest.raises(PixgradError, match=message):
+        SIFT.detect_and_compute(image)
+
+
+def test_huge_image_is_refused_with_an_estimate():
+    """A view of one pixel: it takes no memory itself."""
+    huge = np.broadcast_to(np.uint8(7), (300_000, 200_000))
+    with pytest.raises(PixgradError, match=r"200000×300000 нужно около \d+.\d ГиБ"):
+        SIFT.detect_and_compute(huge)
+    assert memory_estimate(300_000, 200_000) > 10**13
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.int32])
+def test_mask_as_in_opencv(grey, dtype):
+    mask = np.zeros(grey.shape, np.uint8)
+    mask[30:101, 40:161] = 255
+    found = SIFT.detect_and_compute(grey, mask.astype(dtype))
+    keypoints, descriptors = cv2.SIFT_create().detectAndCompute(grey, mask)
+    assert 10 < len(found) == len(keypoints)
+    np.testing.assert_allclose(found.xy, [k.pt for k in keypoints], atol=1e-3)
+    assert (found.descriptors == descriptors).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.ones((5, 5), np.uint8), r"\(5, 5\).*\(160, 200\)"),
+        (np.ones((160, 200, 1), np.uint8), "размер"),
+        (np.ones((160, 200)), "float64"),
+    ],
+)
+def test_mask_that_does_not_fit(grey, mask, message):
+    with pytest.raises(PixgradError, match=message):
+        SIFT.detect_and_compute(grey, mask)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"conventions": "lowe"}, {"n_octave_layers": 0}, {"sigma": 0.0}, {"sigma": -1.6}],
+)
+def test_parameters_are_checked(arguments):
+    with pytest.raises(PixgradError, match=r"conventions|n_octave_layers"):
+        Sift(**arguments)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_octave_layers": 2},
+        {"n_octave_layers": 5},
+        {"contrast_threshold": 0.01},
+        {"edge_threshold": 4.0},
+        {"sigma": 1.2},
+        {"sigma": 2.1},
+    ],
+)
+def test_other_parameters_agree_with_opencv(grey, parameters):
+    names = {
+        "n_octave_layers": "nOctaveLayers",
+        "contrast_threshold": "contrastThreshold",
+        "edge_threshold": "edgeThreshold",
+        "sigma": "sigma",
+    }
+    found = Sift(compiled=False, **parameters).detect_and_compute(grey)
+    sift = cv2.SIFT_create(**{names[k]: v for k, v in parameters.items()})
+    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    names = ("pt", "size", "angle", "response", "octave")
+    columns = (np.array([getattr(k, name) for k in keypoints], np.float32) for name in names)
+    result = compare(found, Features(*columns, descriptors))
+    assert len(keypoints) > 50
+    assert result.missed + result.extra <= 1
+    assert result.equal_descriptors >= 0.9
+
+
+def test_to_opencv_and_back(grey, features):
+    keypoints, descriptors = features.to_opencv()
+    for name, values in (
+        ("pt", features.xy),
+        ("size", features.size),
+        ("angle", features.angle),
+        ("response", features.response),
+        ("octave", features.octave),
+    ):
+        np.testing.assert_array_equal([getattr(k, name) for k in keypoints], values)
+    # OpenCV describes our keypoints as we do.
+    _, theirs = cv2.SIFT_create().compute(grey, keypoints)
+    assert (theirs == descriptors).all(axis=1).mean() > 0.9
