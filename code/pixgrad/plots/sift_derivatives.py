@@ -70,9 +70,9 @@ def draw_kinks(axes: Sequence[Axes]) -> None:
     for ax, (title, xlabel, value, slope) in zip(axes, functions, strict=False):
         _curve_with_slope(ax, t, value, slope)
         ax.set(title=title, xlabel=xlabel)
-    u = np.linspace(0, 0.4, 641)
-    _curve_with_slope(axes[3], u, np.minimum(u, CLIP) / CLIP, (u < CLIP) * 1.0)
-    axes[3].set(title="срез: $\\min(u, 0{,}2) / 0{,}2$", xlabel="компонента $u$")
+    share = np.linspace(0, 2, 641)  # u / 0.2: the slope is then that of the drawn curve
+    _curve_with_slope(axes[3], share, np.minimum(share, 1), (share < 1) * 1.0)
+    axes[3].set(title="срез: $\\min(u / 0{,}2,\\ 1)$", xlabel="$u / 0{,}2$")
     axes[0].set_ylabel("значение и производная")
     axes[2].legend(["значение", "производная"], loc="lower center")
     decimal_commas(*axes)
