@@ -17,7 +17,7 @@ from pixgrad.sift.derivatives.binning import hat, hat_derivative
 from pixgrad.sift.derivatives.compare import Comparison
 from pixgrad.sift.derivatives.kinks import Kink
 from pixgrad.sift.derivatives.response import Response
-from pixgrad.sift.descriptor import CELL_FACTOR, CLIP, WIDTH
+from pixgrad.sift.descriptor import CELL_FACTOR, WIDTH
 
 CLOSE = 1e-10
 """Largest relative difference from autograd that is called close."""
