@@ -211,3 +211,14 @@ def test_print_shows_all_and_hides_the_frame(address, page):
     page.emulate_media(media="print")
     assert not page.locator("#quarto-sidebar").is_visible()
     assert page.get_by_text("Текст второй вкладки.").is_visible()
+
+
+def test_brackets_of_formulas_grow(address, page):
+    """Without a font that has a MATH table they would stay as low as a letter."""
+    page.goto(f"{address}/chapters/02-nets.html")
+    page.wait_for_load_state("networkidle")
+    height = "e => e.getBoundingClientRect().height"
+    formula = page.locator("#eq-chain math")
+    bracket = formula.locator("mo", has_text="(").first
+    letter = formula.locator("mi", has_text="L").first
+    assert bracket.evaluate(height) > 1.5 * letter.evaluate(height)

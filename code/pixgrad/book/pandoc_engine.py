@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -66,8 +67,8 @@ def build_html(project: Project, out_dir: Path) -> None:
         page.write_text(template.render(values), "utf-8")
         for address in bodies[chapter.path].files:
             _copy(_source(project, chapter, address), page.parent / unquote(address))
-    for asset in ("site.css", "site.js"):
-        _copy(pandoc.TEMPLATES / asset, out_dir / LIBRARY / asset)
+    for asset in (pandoc.TEMPLATES / "site.css", pandoc.TEMPLATES / "site.js", _math_font()):
+        _copy(asset, out_dir / LIBRARY / asset.name)
     search.build_index(out_dir)
 
 
@@ -213,6 +214,14 @@ def _stamp(path: Path) -> list[int]:
         return []
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]
+
+
+def _math_font() -> Path:
+    """STIX Two Math, without which brackets of MathML do not grow where no such font is installed.
+
+    It is the one that the package ``ziamath`` carries.
+    """
+    return Path(find_spec("ziamath").origin).parent / "fonts" / "STIXTwoMath-Regular.ttf"
 
 
 def _copy(source: Path, target: Path) -> None:
