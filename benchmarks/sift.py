@@ -40,9 +40,9 @@ def main() -> None:
         return print_peak(options.memory_of)
     if options.first_call:
         return print_first_call()
-    speed(read_photos(options.photos), options.rounds)
-    memory()
+    memory()  # first: a child starts with the peak that its parent had
     compilation()
+    speed(read_photos(options.photos), options.rounds)
 
 
 def read_photos(paths: list[Path]) -> dict[str, np.ndarray]:
