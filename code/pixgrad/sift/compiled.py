@@ -22,13 +22,15 @@ T7, T6, T5, T4, T3, T2, T1, T0 = TAYLOR
 F = np.float32
 
 
-def blur(image: np.ndarray, sigma: float) -> np.ndarray:
+def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.ndarray:
     """`scale_space.blur`."""
     kernel = gaussian_kernel(sigma, np.float32)
     reach = len(kernel) // 2
     rows = mirror(np.arange(-reach, image.shape[0] + reach), image.shape[0])
     columns = mirror(np.arange(-reach, image.shape[1] + reach), image.shape[1])
-    return _blur(np.ascontiguousarray(image), kernel, rows, columns)
+    out = np.empty(image.shape, np.float32) if out is None else out
+    _blur(np.ascontiguousarray(image), kernel, rows, columns, out)
+    return out
 
 
 def find_extrema(dog: np.ndarray, threshold: float) -> np.ndarray:
@@ -68,19 +70,18 @@ def raw_histograms(
 
 
 @njit(cache=True, error_model="numpy")
-def _blur(image, kernel, rows, columns):
+def _blur(image, kernel, rows, columns, out):
     """Filtered rows wait in a ring, just as many as the filter of columns looks at."""
     height, width = image.shape
     reach = len(kernel) // 2
     ring = np.empty((len(kernel), width), np.float32)
     padded = np.empty(len(columns), np.float32)
-    result = np.empty_like(image)
     ready = 0
     for y in range(height):
         while ready < min(y + reach + 1, height):
             _filter_row(image[ready], kernel, columns, padded, ring[ready % len(kernel)])
             ready += 1
-        total, middle = result[y], ring[y % len(kernel)]
+        total, middle = out[y], ring[y % len(kernel)]
         for x in range(width):
             total[x] = middle[x] * kernel[reach]
         for i in range(1, reach + 1):
@@ -89,7 +90,6 @@ def _blur(image, kernel, rows, columns):
             weight = kernel[reach + i]
             for x in range(width):
                 total[x] += (above[x] + below[x]) * weight
-    return result
 
 
 @njit(cache=True, error_model="numpy")

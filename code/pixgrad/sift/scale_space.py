@@ -35,7 +35,12 @@ def double(image: np.ndarray, precise: bool = False) -> np.ndarray:
     -------
     (2H, 2W) array of the same dtype.
     """
-    return _double_rows(_double_rows(image, precise).T, precise).T.copy()
+    height, width = image.shape
+    tall = np.empty((2 * height, width), image.dtype)
+    _interleave(image, precise, out=tall)
+    doubled = np.empty((2 * height, 2 * width), image.dtype)
+    _interleave(tall.T, precise, out=doubled.T)
+    return doubled
 
 
 def gaussian_kernel(sigma: float, dtype: np.dtype | type = np.float32) -> np.ndarray:
@@ -46,7 +51,7 @@ def gaussian_kernel(sigma: float, dtype: np.dtype | type = np.float32) -> np.nda
     return (kernel / kernel.sum()).astype(dtype)
 
 
-def blur(image: np.ndarray, sigma: float) -> np.ndarray:
+def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.ndarray:
     """Gaussian blur with mirrored borders (``dcb|abcd|cba``): along rows, then along columns.
 
     It sums shifted copies one after another, in the order of OpenCV's filters, so the rounding
@@ -56,20 +61,23 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     ----------
     image : (H, W) float array.
     sigma : standard deviation, pixels.
+    out : where to write the result; not the image itself.
 
     Returns
     -------
     (H, W) array of the same dtype.
     """
     kernel = gaussian_kernel(sigma, image.dtype)
-    return _filter_columns(_filter_rows(image, kernel), kernel)
+    out = np.empty_like(image) if out is None else out
+    _filter_columns(_filter_rows(image, kernel), kernel, out)
+    return out
 
 
 def base_image(
     grey: np.ndarray,
     sigma: float = 1.6,
     precise: bool = False,
-    blur: Callable[[np.ndarray, float], np.ndarray] = blur,
+    blur: Callable[..., np.ndarray] = blur,
 ) -> np.ndarray:
     """Doubled image blurred to the scale ``sigma`` of the first layer, (2H, 2W) float32."""
     variance = sigma**2 - (2 * ASSUMED_BLUR) ** 2
@@ -97,7 +105,7 @@ def gaussian_pyramid(
     base: np.ndarray,
     sigma: float = 1.6,
     n_octave_layers: int = 3,
-    blur: Callable[[np.ndarray, float], np.ndarray] = blur,
+    blur: Callable[..., np.ndarray] = blur,
 ) -> list[np.ndarray]:
     """Octaves of Gaussian layers; each octave starts from every second pixel of the last.
 
@@ -116,7 +124,7 @@ def gaussian_pyramid(
         octave = np.empty((n_octave_layers + 3, *base.shape), base.dtype)
         octave[0] = base
         for i, step in enumerate(blurs):
-            octave[i + 1] = blur(octave[i], step)
+            blur(octave[i], step, out=octave[i + 1])
         pyramid.append(octave)
         base = halve(octave[n_octave_layers])
     return pyramid
@@ -133,18 +141,16 @@ def difference_of_gaussians(octave: np.ndarray) -> np.ndarray:
     return octave[1:] - octave[:-1]
 
 
-def _double_rows(image: np.ndarray, precise: bool) -> np.ndarray:
+def _interleave(image: np.ndarray, precise: bool, out: np.ndarray) -> None:
     """Twice as many rows; both rules are exact in float32 for 8-bit values."""
     after = np.concatenate([image[1:], image[-1:]])
-    result = np.empty((2 * image.shape[0], image.shape[1]), image.dtype)
     if precise:
-        result[0::2] = image
-        result[1::2] = 0.5 * image + 0.5 * after
+        out[0::2] = image
+        out[1::2] = 0.5 * image + 0.5 * after
     else:
         before = np.concatenate([image[:1], image[:-1]])
-        result[0::2] = 0.75 * image + 0.25 * before
-        result[1::2] = 0.75 * image + 0.25 * after
-    return result
+        out[0::2] = 0.75 * image + 0.25 * before
+        out[1::2] = 0.75 * image + 0.25 * after
 
 
 def _filter_rows(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -176,16 +182,15 @@ def _filter_rows(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return result
 
 
-def _filter_columns(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+def _filter_columns(image: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
     """Convolve each column, from the middle tap outwards, mirrored taps added first."""
     height, width = image.shape
     radius = len(kernel) // 2
     padded = image[mirror(np.arange(-radius, height + radius), height)]
     rows = max(1, STRIP_BYTES // (width * image.itemsize))
-    result = np.empty_like(image)
     term = np.empty((rows, width), image.dtype)
     for top in range(0, height, rows):
-        total = result[top : top + rows]
+        total = out[top : top + rows]
         pair, middle, n = term[: len(total)], top + radius, len(total)
         np.multiply(padded[middle : middle + n], kernel[radius], out=total)
         for i in range(1, radius + 1):
@@ -193,7 +198,6 @@ def _filter_columns(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
             np.add(padded[above : above + n], padded[below : below + n], out=pair)
             np.multiply(pair, kernel[radius + i], out=pair)
             np.add(total, pair, out=total)
-    return result
 
 
 def mirror(index: np.ndarray, length: int) -> np.ndarray:
