@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pixgrad.data import load
+from pixgrad.errors import PixgradError
 from pixgrad.sift import Features, Sift, evaluate
+from pixgrad.sift.agreement import opencv_features
 from pixgrad.sift.evaluation import average_precision, common_part, overlap_errors, overlapping
 
 SHAPE = (200, 300)
@@ -163,3 +167,88 @@ def test_no_features_no_division_by_zero():
 def test_average_precision_by_hand():
     ratio, correct = np.array([0.9, 0.2, 0.5, 0.7]), np.array([True, True, False, True])
     assert average_precision(ratio, correct, 4) == pytest.approx((1 + 2 / 3 + 3 / 4) / 4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1.5, 1.5), min_size=6, max_size=6))
+def test_error_is_a_share_and_does_not_depend_on_rotation(numbers):
+    shape, gap = np.eye(2) + np.reshape(numbers[:4], (2, 2)) / 4, np.array(numbers[4:])
+    t = 0.6
+    turn = np.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]])
+    one, two = overlap_errors(np.stack([shape, turn @ shape]), np.stack([gap, turn @ gap]))
+    assert -1e-9 <= one <= 1
+    assert one == pytest.approx(two, abs=5e-3)
+
+
+@pytest.mark.parametrize("threshold", [0.4, 0.5, 0.7])
+def test_candidates_are_all_that_overlap(threshold):
+    """The one-to-one pairs against a greedy choice over the full table of errors."""
+    rng = np.random.default_rng(1)
+    homography = np.array([[1.1, 0.3, 5], [-0.2, 0.7, 40], [6e-4, -4e-4, 1]])
+    n = 120
+    ones = np.ones((n, 128), np.float32)
+    a, b = (made(rng.uniform(20, 180, (n, 2)), 1, ones) for _ in range(2))
+    a.size[:], b.size[:] = rng.uniform(4, 12, n), rng.uniform(4, 12, n)
+    i, j = (x.ravel() for x in np.mgrid[:n, :n])
+    xy, step = b.xy.astype(float), 1e-4
+    flat = []
+    for shift in (np.zeros(2), *(step * np.eye(2))):
+        rows = np.column_stack([xy + shift, np.ones(n)]) @ np.linalg.inv(homography).T
+        flat.append(rows[:, :2] / rows[:, 2:])
+    jacobian = np.stack([(moved - flat[0]) / step for moved in flat[1:]], axis=2)
+    shape = jacobian[j] * (b.size[j] / a.size[i])[:, None, None]
+    error = overlap_errors(shape, (flat[0][j] - a.xy[i]) / 30)
+    expected, used = [], (set(), set())
+    for k in np.argsort(error):
+        if error[k] < threshold and i[k] not in used[0] and j[k] not in used[1]:
+            expected.append((i[k], j[k]))
+            used[0].add(i[k])
+            used[1].add(j[k])
+    found = overlapping(a, b, homography, threshold)
+    assert len(expected) > 10
+    assert list(zip(*found[:2], strict=True)) == sorted(expected)
+
+
+def test_homography_is_the_same_times_any_number(plane):
+    a, b, homography = plane
+    assert evaluate(a, b, -7 * homography, SHAPE, SHAPE).correct == 8
+
+
+def test_points_behind_the_horizon_are_not_common(plane):
+    a, b, _ = plane
+    tilted = np.array([[1, 0, 0], [0, 1, 0], [-1 / 100, 0, 1.0]])  # the horizon is x = 100
+    kept, _ = common_part(a, b, tilted, SHAPE, SHAPE)
+    assert (kept.xy[:, 0] < 100).all()
+
+
+def test_several_matches_of_one_keypoint_count_once(plane):
+    a, b, homography = plane
+    twin = made(np.repeat(a.xy, 2, axis=0), 6, np.repeat(a.descriptors, 2, axis=0))
+    e = evaluate(twin, b, homography, SHAPE, SHAPE)
+    assert (e.matches, e.correct, e.correspondences) == (8, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "homography", [np.zeros((3, 3)), np.ones((3, 3)), np.eye(2), np.full((3, 3), np.nan)]
+)
+def test_unusable_homography(plane, homography):
+    a, b, _ = plane
+    with pytest.raises(PixgradError, match="гомография"):
+        evaluate(a, b, homography, SHAPE, SHAPE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grid", ["opencv", "precise"])
+def test_scores_of_oxford_pairs_are_opencvs(grid):
+    """Within one percentage point, on every pair with a homography."""
+    pairs = load("pairs")
+    if pairs.origin != "data-root":
+        pytest.skip("no boat and graf in the data root")
+    detectors = (Sift(conventions=grid).detect_and_compute, lambda x: opencv_features(x, grid))
+    for pair in pairs:
+        scores = []
+        for detect in detectors:
+            a, b = detect(pair.first), detect(pair.second)
+            e = evaluate(a, b, pair.homography, pair.first.shape, pair.second.shape)
+            scores.append((e.repeatability, e.precision, e.recall, e.matching_score))
+        np.testing.assert_allclose(scores[0], scores[1], atol=0.01, err_msg=pair.sequence)

@@ -28,7 +28,8 @@ from .matching import match
 RADIUS = 30.0  # of the first region when overlap is measured, pixels
 MAX_OVERLAP_ERROR = 0.4
 SLICES = 96  # across a disc when an area is integrated
-BLOCK = 1 << 22  # pairs of keypoints looked at together
+BLOCK = 1 << 20  # pairs of keypoints looked at together
+CHUNK = 1 << 11  # pairs of regions whose areas are integrated together
 
 
 @dataclass(frozen=True)
@@ -173,18 +174,11 @@ def overlap_errors(shape: np.ndarray, gap: np.ndarray) -> np.ndarray:
     -------
     (N,) float64 in [0, 1].
     """
-    t = (np.arange(SLICES) + 0.5) / SLICES * math.pi - math.pi / 2
-    x, half, thickness = np.sin(t), np.cos(t), np.cos(t) * math.pi / SLICES
-    covariance = shape @ shape.transpose(0, 2, 1)
-    xx, xy, yy = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
-    beyond = x - gap[:, :1]
-    middle = gap[:, 1:] + (xy / xx)[:, None] * beyond
-    inside = np.maximum(1 - beyond**2 / xx[:, None], 0)
-    reach = np.sqrt((yy - xy * xy / xx)[:, None] * inside)
-    common = np.minimum(half, middle + reach) - np.maximum(-half, middle - reach)
-    intersection = (np.maximum(common, 0) * (inside > 0) * thickness).sum(axis=1)
-    union = math.pi * (1 + np.abs(np.linalg.det(shape))) - intersection
-    return 1 - intersection / union
+    result = np.empty(len(gap))
+    for start in range(0, len(gap), CHUNK):
+        part = slice(start, start + CHUNK)
+        result[part] = 1 - _intersection_over_union(shape[part], gap[part])
+    return result
 
 
 def average_precision(ratio: np.ndarray, correct: np.ndarray, possible: int) -> float:
@@ -245,7 +239,11 @@ def _candidates(
     area_a = a.size.astype(np.float64) ** 2
     # Of regions with overlap >= 1 - threshold, one cannot be larger than 1 / (1 - threshold).
     least = 1 - threshold
-    reach = RADIUS * (1 + np.linalg.norm(jacobian, 2, axis=(1, 2)) / _root_det(jacobian) / least)
+    reach = np.full(len(b), RADIUS)
+    if threshold > 0.5:
+        # Below that an ellipse whose centre leaves the disc has over half its area outside.
+        stretch = np.linalg.norm(jacobian, 2, axis=(1, 2)) / _root_det(jacobian)
+        reach = RADIUS * (1 + stretch / least)
     rows = max(1, BLOCK // max(1, len(b)))
     found = []
     for start in range(0, len(a), rows):
@@ -263,6 +261,20 @@ def _candidates(
 
 def _root_det(jacobian: np.ndarray) -> np.ndarray:
     return np.sqrt(np.abs(np.linalg.det(jacobian)))
+
+
+def _intersection_over_union(shape: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    t = (np.arange(SLICES) + 0.5) / SLICES * math.pi - math.pi / 2
+    x, half, thickness = np.sin(t), np.cos(t), np.cos(t) * math.pi / SLICES
+    covariance = shape @ shape.transpose(0, 2, 1)
+    xx, xy, yy = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    beyond = x - gap[:, :1]
+    middle = gap[:, 1:] + (xy / xx)[:, None] * beyond
+    inside = np.maximum(1 - beyond**2 / xx[:, None], 0)
+    reach = np.sqrt((yy - xy * xy / xx)[:, None] * inside)
+    common = np.minimum(half, middle + reach) - np.maximum(-half, middle - reach)
+    intersection = (np.maximum(common, 0) * (inside > 0) * thickness).sum(axis=1)
+    return intersection / (math.pi * (1 + np.abs(np.linalg.det(shape))) - intersection)
 
 
 def one_per_keypoint(matches: Matches) -> Matches:
