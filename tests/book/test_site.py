@@ -1,5 +1,6 @@
 """The site in a real browser: Debian's Chromium, driven by Playwright."""
 
+import contextlib
 import functools
 import http.server
 import shutil
@@ -37,13 +38,20 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def address(site):
-    handler = functools.partial(QuietHandler, directory=str(site))
+@contextlib.contextmanager
+def served(folder: Path):
+    """The folder on localhost; gives its address."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with served(site) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +230,28 @@ def test_brackets_of_formulas_grow(address, page):
     bracket = formula.locator("mo", has_text="(").first
     letter = formula.locator("mi", has_text="L").first
     assert bracket.evaluate(height) > 1.5 * letter.evaluate(height)
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1300), ("dark", 360)])
+def test_this_book_passes_the_same_rules(browser, tmp_path, theme, width):
+    """Every page of the book itself: console, other hosts, accessibility, a phone's width."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    pandoc_engine.build_html(books.load(REFERENCE.parent.parent), tmp_path)
+    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 800})
+    page, trouble = context.new_page(), []
+    page.on("console", lambda m: m.type == "error" and trouble.append(m.text))
+    page.on("request", lambda request: _is_foreign(request.url) and trouble.append(request.url))
+    with served(tmp_path) as here:
+        for name in all_pages(tmp_path):
+            page.goto(f"{here}/{name}")
+            root = "document.documentElement"
+            if page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
+                trouble.append(f"{name} is wider than {width} px")
+            page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            violations = Axe().run(page).response["violations"]
+            trouble += [
+                (name, v["id"]) for v in violations if v["impact"] in ("serious", "critical")
+            ]
+    context.close()
+    assert trouble == []
