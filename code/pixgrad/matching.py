@@ -9,44 +9,10 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from pixgrad.data.types import apply_homography
+from pixgrad.sift.matching import Matches
 
 TOLERANCE = 3.0
 """A match is correct within so many pixels of where the point truly went."""
-
-
-@dataclass(frozen=True)
-class Matches:
-    """The nearest neighbour of each keypoint of the first image in the second.
-
-    Parameters
-    ----------
-    first, second : int, (M,), numbers of the keypoints.
-    distance : float, (M,), Euclidean distance d1 of the descriptors.
-    next_distance : float, (M,), distance d2 to the second nearest descriptor.
-    """
-
-    first: np.ndarray
-    second: np.ndarray
-    distance: np.ndarray
-    next_distance: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    def __getitem__(self, chosen: np.ndarray) -> Matches:
-        """Some of the matches, by mask or numbers."""
-        return Matches(
-            self.first[chosen],
-            self.second[chosen],
-            self.distance[chosen],
-            self.next_distance[chosen],
-        )
-
-    @property
-    def ratio(self) -> np.ndarray:
-        """r = d1 / d2, (M,), 0 … 1 (1 where both distances are zero)."""
-        ones = np.ones(len(self))
-        return np.divide(self.distance, self.next_distance, out=ones, where=self.next_distance > 0)
 
 
 def mutual(forward: Matches, backward: Matches) -> np.ndarray:

@@ -6,6 +6,6 @@ scale_space -> extrema -> refinement -> orientation -> descriptor; ``detector`` 
 from .detector import Sift
 from .evaluation import Evaluation, evaluate
 from .features import Features
-from .matching import match, rootsift
+from .matching import Matches, match, rootsift
 
-__all__ = ["Evaluation", "Features", "Sift", "evaluate", "match", "rootsift"]
+__all__ = ["Evaluation", "Features", "Matches", "Sift", "evaluate", "match", "rootsift"]

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import PixgradError
-from ..matching import Matches
 from .features import Features
-from .matching import match
+from .matching import Matches, match
 
 RADIUS = 30.0  # of the first region when overlap is measured, pixels
 MAX_OVERLAP_ERROR = 0.4

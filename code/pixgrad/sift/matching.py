@@ -8,13 +8,49 @@ know to improve object retrieval", CVPR 2012 (RootSIFT).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..errors import PixgradError
-from ..matching import Matches
 from .features import Features
 
 CHUNK = 1 << 22  # distances held at once
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The nearest neighbour of each keypoint of the first image in the second.
+
+    Parameters
+    ----------
+    first, second : int, (M,), numbers of the keypoints.
+    distance : float, (M,), Euclidean distance d1 of the descriptors.
+    next_distance : float, (M,), distance d2 to the second nearest descriptor.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    distance: np.ndarray
+    next_distance: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, chosen: np.ndarray) -> Matches:
+        """Some of the matches, by mask or numbers."""
+        return Matches(
+            self.first[chosen],
+            self.second[chosen],
+            self.distance[chosen],
+            self.next_distance[chosen],
+        )
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """r = d1 / d2, (M,), 0 … 1 (1 where both distances are zero)."""
+        ones = np.ones(len(self))
+        return np.divide(self.distance, self.next_distance, out=ones, where=self.next_distance > 0)
 
 
 def rootsift(descriptors: np.ndarray) -> np.ndarray:
