@@ -1,0 +1,97 @@
+"""Networks by name: ``build("resnet-20", num_classes=10)`` gives a torch module."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import partial
+
+import torch
+from torch import nn
+
+from pixgrad.errors import PixgradError
+from pixgrad.nets import cifar, imagenet
+from pixgrad.nets.initialisation import SCHEMES, initialise
+from pixgrad.nets.layers import residual_blocks, weighted_layers
+from pixgrad.nets.simple import SimpleCNN
+
+__all__ = ["build", "names", "residual_blocks", "weighted_layers"]
+
+ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+NETS = {
+    "simple-cnn": SimpleCNN,
+    **{f"plain-{depth}": partial(cifar.CifarNet, depth, False) for depth in cifar.DEPTHS},
+    **{f"resnet-{depth}": partial(cifar.CifarNet, depth, True) for depth in cifar.DEPTHS},
+    **{f"resnet-{depth}": partial(imagenet.ResNet, depth) for depth in imagenet.STAGES},
+}
+
+
+def build(
+    name: str,
+    num_classes: int,
+    *,
+    in_channels: int = 3,
+    batch_norm: bool | None = None,
+    init: str = "default",
+    zero_gamma: bool = False,
+    activation: str = "relu",
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """Build a network with initial weights, in training mode, on the CPU, in float32.
+
+    Parameters
+    ----------
+    name : one of :func:`names`. ``plain-D`` and ``resnet-D`` with D of 8, 20, 32, 56, 110 are
+        twins: the same layers with and without skip connections, and for one seed the same initial
+        weights. ``resnet-18`` … ``resnet-152`` are those of torchvision; ``simple-cnn`` is three
+        convolutions and two linear layers.
+    num_classes : number of logits.
+    in_channels : 3 for RGB, 1 for grey images.
+    batch_norm : batch normalisation after every convolution; without it convolutions have biases.
+        None — as the network is known: without it in ``simple-cnn``, with it in all others.
+    init : "default" or "he", see :func:`pixgrad.nets.initialisation.initialise`.
+    zero_gamma : residual blocks start as the identity: the last batch normalisation of each
+        multiplies by 0 (Goyal et al., 2017, section 5.1).
+    activation : "relu", "sigmoid" or "tanh".
+    generator : where initial weights are drawn from; None — a new one with seed 0. The global
+        generator of torch is neither read nor advanced.
+
+    Raises
+    ------
+    PixgradError : an unknown name, or ``zero_gamma`` in a network without skip connections or
+        without batch normalisation.
+
+    Examples
+    --------
+    >>> net = build("resnet-20", 10, generator=torch.Generator().manual_seed(1))
+    >>> net(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
+    """
+    _check("сети", name, NETS)
+    _check("инициализации", init, SCHEMES)
+    _check("функции активации", activation, ACTIVATIONS)
+    if batch_norm is None:
+        batch_norm = name != "simple-cnn"
+    # On the meta device modules have shapes and no values: nothing random is drawn.
+    with torch.device("meta"):
+        net = NETS[name](num_classes, in_channels, batch_norm, ACTIVATIONS[activation])
+    if zero_gamma and not (batch_norm and residual_blocks(net)):
+        raise PixgradError(
+            f"zero_gamma обнуляет последнюю пакетную нормализацию остаточных блоков, а у сети "
+            f"«{name}» с batch_norm={batch_norm} таких нет: нужны resnet-… и batch_norm=True"
+        )
+    net.to_empty(device="cpu")
+    initialise(net, init, zero_gamma, generator or torch.Generator().manual_seed(0))
+    return net
+
+
+def names() -> tuple[str, ...]:
+    """Names that :func:`build` knows."""
+    return tuple(NETS)
+
+
+def _check(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; может быть, «{close[0]}»?" if close else "."
+        raise PixgradError(f"нет {what} «{name}»{hint} Есть: {', '.join(known)}")

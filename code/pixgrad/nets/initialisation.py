@@ -1,0 +1,56 @@
+"""Initial weights, drawn from a generator that is passed in.
+
+References
+----------
+He, Zhang, Ren, Sun, "Delving deep into rectifiers" (2015), section 2.2.
+Goyal et al., "Accurate, large minibatch SGD" (2017), section 5.1 (zero gamma).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from pixgrad.nets.blocks import Block
+
+SCHEMES = ("default", "he")
+
+
+def initialise(net: nn.Module, scheme: str, zero_gamma: bool, generator: torch.Generator) -> None:
+    """Fill all parameters and buffers of a network, module by module in their order.
+
+    Parameters
+    ----------
+    net : convolutions, linear layers and batch normalisations in any arrangement.
+    scheme : "default" — PyTorch's own: weights and biases uniform within 1 / sqrt(fan_in);
+        "he" — weights of convolutions normal with variance 2 / fan_out, their biases 0, and linear
+        layers by default, as torchvision does for its ResNets.
+    zero_gamma : the last batch normalisation of every block multiplies by 0 at the start.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()  # gamma 1, beta 0, statistics of the standard normal
+        elif isinstance(module, nn.Conv2d) and scheme == "he":
+            _he(module, generator)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            _default(module, generator)
+    if zero_gamma:
+        for module in net.modules():
+            if isinstance(module, Block):
+                nn.init.zeros_(module.last_norm.weight)
+
+
+def _default(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+    # a = sqrt(5) makes the bound sqrt(6 / ((1 + a^2) fan_in)) = 1 / sqrt(fan_in).
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    if layer.bias is not None:
+        bound = 1 / math.sqrt(layer.weight[0].numel())
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def _he(layer: nn.Conv2d, generator: torch.Generator) -> None:
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -1,0 +1,30 @@
+"""The layers of a network by the order in which a signal meets them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from pixgrad.nets.blocks import Block
+
+
+def weighted_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d | nn.Linear]]:
+    """Convolutions and linear layers with their names, in the order of execution.
+
+    Projections in skip connections stand beside the main path and are left out, as He et al. count
+    layers: plain-D and resnet-D have exactly D.
+    """
+    beside = {module for _, block in residual_blocks(net) for module in block.downsample.modules()}
+    return [
+        (name, module)
+        for name, module in net.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear) and module not in beside
+    ]
+
+
+def residual_blocks(net: nn.Module) -> list[tuple[str, Block]]:
+    """Blocks with a skip connection, with their names, in the order of execution."""
+    return [
+        (name, module)
+        for name, module in net.named_modules()
+        if isinstance(module, Block) and module.downsample is not None
+    ]
