@@ -2,8 +2,11 @@
 
 An experiment is a module here with
 
-* ``TITLE``, ``DATA`` (its usual source), ``LIBRARIES`` (whose versions count), ``PRESETS``;
+* ``TITLE``, ``DATA`` (its usual source, or one for each preset), ``LIBRARIES`` (whose versions
+  count), ``PRESETS``;
 * ``plan(preset, seeds)`` -> its runs: frozen dataclasses with ``name``, ``seed``, ``epochs``;
+* optionally ``follow_up(preset, seeds, outcomes)`` -> runs that depend on how those went, such as
+  the main runs at the learning rates that did best on validation;
 * ``load_data(source)`` -> data with ``fingerprints``;
 * ``train(config, data, checkpoint, on_epoch)`` -> an outcome with ``wall_s``, resumable;
 * ``finish(outcomes, data, folder)`` -> (runs of the record, picture), writing tables and arrays;
@@ -17,6 +20,7 @@ import importlib
 import os
 import pkgutil
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,21 +104,24 @@ def run(
     module = experiment(name)
     if preset not in module.PRESETS:
         raise PixgradError(f"нет набора «{preset}»; есть: {', '.join(module.PRESETS)}")
-    source = data or module.DATA
+    source = data or (module.DATA if isinstance(module.DATA, str) else module.DATA[preset])
     configs = module.plan(preset, seeds)
     digest = records.code_digest(module.__name__)
     work = RUNS / name / f"{preset}-{source.replace(':', '_').replace('/', '_')}"
     _prepare(work, digest, fresh)
-    digits = module.load_data(source)
-    outcomes = _train_all(module, configs, digits, work, jobs)
+    images = module.load_data(source)
+    outcomes = _train_all(module, configs, images, work, jobs)
+    if hasattr(module, "follow_up"):
+        later = module.follow_up(preset, seeds, outcomes)
+        outcomes += _train_all(module, later, images, work, jobs)
     with _replacing(work / FOLDER if preset == "smoke" else Path(FOLDER) / name) as folder:
-        runs, picture = module.finish(outcomes, digits, folder)
+        runs, picture = module.finish(outcomes, images, folder)
         record = records.Record(
             experiment=name,
             preset=preset,
-            seeds=sorted({config.seed for config in configs}),
+            seeds=sorted({outcome.config.seed for outcome in outcomes}),
             data=source,
-            data_fingerprint=digits.fingerprints,
+            data_fingerprint=images.fingerprints,
             git_commit=records.git_commit(),
             code_digest=digest,
             versions=records.versions(*module.LIBRARIES),
@@ -173,11 +180,10 @@ def _train_all(module: ModuleType, configs: list, data, work: Path, jobs: int) -
         return outcomes
 
 
-def _train_one(module: str, config, data, work: Path, on_epoch: Callable[[int, float], None]):
+def _train_one(name: str, config, data, work: Path, on_epoch: Callable[[int, float], None]):
+    module = importlib.import_module(name)  # before the threads: it may bring torch
     with _one_thread():
-        return importlib.import_module(module).train(
-            config, data, work / f"{config.name}.npz", on_epoch
-        )
+        return module.train(config, data, work / f"{config.name}.checkpoint", on_epoch)
 
 
 def stop_if_orphaned(parent: int, epochs: int, accuracy: float) -> None:
@@ -226,10 +232,17 @@ def _progress(total: int) -> Iterator[Callable]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
+    """One thread in BLAS and, where it is in use, in torch; the old number comes back."""
     from threadpoolctl import threadpool_limits
 
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
     with threadpool_limits(THREADS):
+        if torch:
+            torch.set_num_threads(THREADS)
         yield
+    if torch:
+        torch.set_num_threads(before)
 
 
 def _prepare(work: Path, digest: str, fresh: bool) -> None:

@@ -1,0 +1,365 @@
+"""Which networks pass gradients to their first layers, and which of them learn.
+
+Depth, skip connections, batch normalisation and initialisation are varied one by one and together.
+At the start every combination is measured: norms in every layer, how alike the gradients are at
+neighbouring inputs, along paths of which length they come. Then the combinations that tell
+something are trained, with the learning rate of their kind (``RATES``), the same for twins with
+and without skips; nothing is tuned. Losses and accuracies are of training and validation images:
+the test images are not used.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from pixgrad import nets
+from pixgrad.training import loop, records, tables
+from pixgrad.training.batches import Images, load_images
+from pixgrad.training.paths import gradient_by_path_length
+from pixgrad.training.probe import COLUMNS, GradientProbe
+from pixgrad.training.shattering import gradient_correlation
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+TITLE = "Затухание градиентов: глубина, пропускные связи, нормализация, инициализация"
+DATA = {"smoke": "mnist5k", "report": "cifar10", "paper": "cifar10"}
+LIBRARIES = ("numpy", "torch", "lightning-fabric", "joblib")
+RATES = {True: 0.1, False: 0.01}
+"""Learning rate with batch normalisation (He et al., 2015) and without it."""
+BATCH = 120
+"""Images in the batch of a measurement at the start."""
+ARCS = 8
+"""Pairs of images between which the correlation of gradients is followed."""
+PATH_SAMPLES, PATH_IMAGES = 3, 16
+"""Paths drawn for each length, and images in their batch."""
+LOSS = ("epoch", "running_loss")
+CELL = ("depth", "skip", "batch_norm", "init", "activation")
+"""What tells the combinations apart: the first columns of every table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(loop.Settings):
+    """Settings of one run.
+
+    Attributes
+    ----------
+    stage : "start" measures the untrained network on one batch, "training" trains it.
+    depth, skip, batch_norm, init, activation : of the network, see :func:`pixgrad.nets.build`.
+    train_images, validation_images : how many to use; None — all.
+    """
+
+    stage: Literal["start", "training"]
+    depth: int
+    skip: bool
+    batch_norm: bool = True
+    init: str = "he"
+    activation: str = "relu"
+    train_images: int | None = None
+    validation_images: int | None = None
+
+    @property
+    def name(self) -> str:
+        parts = [self.stage, self.network, "bn" if self.batch_norm else "nobn", self.init]
+        return "-".join([*parts, *[self.activation] * (self.activation != "relu"), str(self.seed)])
+
+    @property
+    def network(self) -> str:
+        return f"{'resnet' if self.skip else 'plain'}-{self.depth}"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much to do.
+
+    Attributes
+    ----------
+    depths : of the measurements at the start.
+    seeds : of the start; of training; of the headline pairs in training.
+    cells : (depth, batch_norm, init, activation) that are trained, with and without skips.
+    headline : those of them that the chapter's conclusions rest on.
+    train_images, validation_images : how many to use; None — all.
+    """
+
+    depths: tuple[int, ...]
+    seeds: tuple[int, int, int]
+    epochs: int
+    cells: tuple[tuple[int, bool, str, str], ...]
+    headline: tuple[tuple[int, bool, str, str], ...]
+    train_images: int | None
+    validation_images: int | None
+    batch_size: int = 64
+    schedule: str = "cosine"
+
+
+HEADLINE = ((56, True, "he", "relu"), (20, False, "default", "relu"))
+CELLS = (
+    *HEADLINE,
+    (20, True, "he", "relu"),
+    (20, False, "he", "relu"),
+    (56, False, "default", "relu"),
+    (56, False, "he", "relu"),
+    (20, False, "default", "sigmoid"),
+    (8, True, "he", "relu"),
+    (32, True, "he", "relu"),
+)
+PRESETS = {
+    "smoke": Preset(
+        (8, 20),
+        (1, 1, 1),
+        1,
+        ((8, True, "he", "relu"), (8, False, "default", "relu")),
+        (),
+        320,
+        100,
+    ),
+    "report": Preset((8, 20, 32, 56), (5, 3, 5), 6, CELLS, HEADLINE, 2000, 300),
+    # He et al. (2015), section 4.2: 64,000 steps of 128 images.
+    "paper": Preset((8, 20, 32, 56, 110), (5, 3, 5), 182, CELLS, HEADLINE, None, None, 128, "step"),
+}
+
+
+@dataclass
+class Start:
+    """What was measured in an untrained network; its fields are those of a run's outcome."""
+
+    config: Config
+    probed: list[list[float]]
+    correlation: list[list[float]]
+    paths: list[list[float]]
+    loss: float
+    wall_s: float
+    cpu_s: float
+    status: str = "done"
+    message: str = ""
+    steps: int = 0
+
+    @property
+    def first_losses(self) -> list[float]:
+        return [self.loss]
+
+
+def plan(preset: str, seeds: int | None) -> list[Config]:
+    """The measurements at the start of all combinations, then the trainings, deep ones first."""
+    chosen = PRESETS[preset]
+    at_start, trained, headline = (seeds or number for number in chosen.seeds)
+    start = [
+        Config(
+            stage="start",
+            seed=seed,
+            epochs=1,
+            lr=0.0,
+            depth=depth,
+            skip=skip,
+            batch_norm=batch_norm,
+            init=init,
+            activation=activation,
+            train_images=BATCH,
+        )
+        for depth in chosen.depths
+        for activation, inits in (("relu", ("default", "he")), ("sigmoid", ("default",)))
+        for init in inits
+        for batch_norm in (True, False)
+        for skip in (True, False)
+        for seed in range(1, at_start + 1)
+    ]
+    training = [
+        Config(
+            stage="training",
+            seed=seed,
+            epochs=chosen.epochs,
+            lr=RATES[batch_norm],
+            batch_size=chosen.batch_size,
+            schedule=chosen.schedule,
+            probe_every=10,
+            depth=depth,
+            skip=skip,
+            batch_norm=batch_norm,
+            init=init,
+            activation=activation,
+            train_images=chosen.train_images,
+            validation_images=chosen.validation_images,
+        )
+        for cell in chosen.cells
+        for depth, batch_norm, init, activation in [cell]
+        for seed in range(1, (headline if cell in chosen.headline else trained) + 1)
+        for skip in (True, False)
+    ]
+    return start + training
+
+
+def load_data(source: str) -> Images:
+    """All images of the source; every run takes as many as its settings say."""
+    return load_images(source)
+
+
+def train(
+    config: Config, data: Images, checkpoint: Path, on_epoch: Callable[[int, float], None]
+) -> loop.Outcome | Start:
+    """Measure or train one network; a finished measurement is kept as JSON."""
+    mine = data.limited(train=config.train_images, validation=config.validation_images)
+    if config.stage == "training":
+        build = partial(_build, config, data)
+        return loop.fit(config, build, mine, checkpoint, on_epoch, in_sweep=True)
+    if checkpoint.is_file():
+        stored = json.loads(checkpoint.read_text(encoding="utf-8"))
+        return Start(**stored | {"config": config})
+    started = _measure_start(config, mine)
+    records.write_text(checkpoint, json.dumps(asdict(started)))
+    on_epoch(1, math.nan)
+    return started
+
+
+def first_losses(config: Config, data: Images, steps: int) -> list[float]:
+    """The losses of the first steps of a run, made anew."""
+    mine = data.limited(train=config.train_images, validation=config.validation_images)
+    if config.stage == "start":
+        return _measure_start(config, mine).first_losses
+    return loop.first_losses(config, partial(_build, config, data), mine, steps)
+
+
+def finish(
+    outcomes: list[loop.Outcome | Start], data: Images, folder: Path
+) -> tuple[list[dict], Path]:
+    """Write the tables of the measurements at the start and of the trainings, and a picture."""
+    starts = [one for one in outcomes if one.config.stage == "start"]
+    trained = [one for one in outcomes if one.config.stage == "training"]
+    start = tables.gradients_table(starts, _cell_and_seed)
+    gradients = tables.gradients_table(trained, _cell_and_seed)
+    epochs = tables.epochs_table(trained, _cell_and_seed)
+    written = {
+        "start": start,
+        "correlation": _start_table(starts, "correlation", ("angle", "correlation")),
+        "paths": _start_table(starts, "paths", ("blocks", "paths", "norm", "share")),
+        "gradients": gradients,
+        "epochs": epochs,
+        "runs": _runs_table(trained),
+    }
+    for name, table in written.items():
+        table.astype(dict.fromkeys(table.select_dtypes("float64"), "float32")).to_parquet(
+            folder / f"{name}.parquet", index=False
+        )
+    picture = folder / "summary.png"
+    _draw(start, epochs).savefig(picture, dpi=110)
+    return [tables.record_fields(one, _metrics(one)) for one in outcomes], picture
+
+
+def _build(config: Config, data: Images, generator: torch.Generator) -> torch.nn.Module:
+    return nets.build(
+        config.network,
+        len(data.names),
+        in_channels=data.channels,
+        batch_norm=config.batch_norm,
+        init=config.init,
+        activation=config.activation,
+        generator=generator,
+    )
+
+
+def _measure_start(config: Config, data: Images) -> Start:
+    """Gradients in all layers on one batch, their correlation, and the paths they take."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    generator = torch.Generator().manual_seed(config.seed)
+    net = _build(config, data, generator).to(memory_format=torch.channels_last)
+    images, labels = data.normalised(data.images["train"]), data.labels["train"]
+    probe = GradientProbe(net)
+    with probe.watch(epoch=1, step=0):
+        loss = cross_entropy(net(images), labels)
+        loss.backward()
+    correlation, paths = [], []
+    if config.activation == "relu":
+        table = gradient_correlation(net, images, generator, arcs=ARCS)
+        correlation = table.to_numpy().tolist()
+        if config.skip:
+            batch = torch.linspace(0, len(labels) - 1, PATH_IMAGES).long()
+            table = gradient_by_path_length(
+                net, images[batch], labels[batch], PATH_SAMPLES, generator
+            )
+            paths = table.to_numpy(dtype=float).tolist()
+    return Start(
+        config,
+        probe.rows,
+        correlation,
+        paths,
+        loss.item(),
+        time.perf_counter() - wall,
+        time.process_time() - cpu,
+    )
+
+
+def _cell_and_seed(outcome: loop.Outcome | Start) -> dict[str, object]:
+    return {name: getattr(outcome.config, name) for name in (*CELL, "seed")}
+
+
+def _start_table(starts: list[Start], field: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A row for each row that the runs have in ``field``."""
+    import pandas as pd
+
+    found = [
+        pd.DataFrame(rows, columns=list(columns)).assign(**_cell_and_seed(one))
+        for one in starts
+        if (rows := getattr(one, field))
+    ]
+    return pd.concat(found, ignore_index=True)[[*CELL, "seed", *columns]]
+
+
+def _runs_table(trained: list[loop.Outcome]) -> pd.DataFrame:
+    """A row a training: how it ended."""
+    import pandas as pd
+
+    rows = [
+        _cell_and_seed(one) | {"status": one.status, "steps": one.steps, **_metrics(one)}
+        for one in trained
+    ]
+    return pd.DataFrame(rows)
+
+
+def _metrics(outcome: loop.Outcome | Start) -> dict[str, float]:
+    """Ratio of the first third's gradients to the last third's; what a training reached."""
+    first, last = COLUMNS.index("layer"), COLUMNS.index("grad_norm")
+    rows = np.array(outcome.probed)
+    depth = outcome.config.depth
+    with np.errstate(divide="ignore"):
+        logs = np.log10(rows[:, last])
+    early, late = (
+        np.mean(logs[chosen])
+        for chosen in (rows[:, first] <= depth / 3, rows[:, first] > 2 * depth / 3)
+    )
+    metrics = {"log10_early_to_late": float(early - late)}
+    if isinstance(outcome, loop.Outcome) and outcome.history:
+        metrics |= dict(zip(loop.HISTORY[2:], outcome.history[-1][2:], strict=True))
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _draw(start: pd.DataFrame, epochs: pd.DataFrame) -> Figure:
+    """Gradients by layer in the deepest networks before training, and the losses in training."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    deepest = start[(start["depth"] == start["depth"].max()) & (start["activation"] == "relu")]
+    for axis, table, x, y in ((left, deepest, "layer", "grad_norm"), (right, epochs, *LOSS)):
+        for cell, rows in table.groupby([*CELL], sort=False):
+            depth, skip, batch_norm, init, activation = cell
+            label = (
+                f"{'resnet' if skip else 'plain'}-{depth}, {'BN' if batch_norm else 'без BN'}, "
+                f"{init}, {activation}"
+            )
+            mean = rows.groupby(x)[y].mean()
+            axis.plot(mean.index, mean, "-" if skip else "--", label=label)
+        axis.legend(fontsize=7)
+    left.set(yscale="log", xlabel="слой", ylabel="норма градиента", title="До обучения")
+    right.set(xlabel="эпоха", ylabel="кросс-энтропия на обучении", title="Обучение")
+    return figure

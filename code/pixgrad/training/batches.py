@@ -1,0 +1,178 @@
+"""Images in memory as uint8 tensors, and random batches of them.
+
+A data set of this book fits in memory many times over, so nothing is read while a network learns.
+Augmentation works on whole batches: no worker processes, no stalls (``benchmarks/training.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from pixgrad.data import load
+from pixgrad.errors import PixgradError
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Images:
+    """A labelled data set in three parts.
+
+    Attributes
+    ----------
+    images, labels : uint8 (N, C, H, W) and int64 (N,) of "train", "validation" and "test".
+    names : of the classes.
+    mean, std : float32 (C,), of the training pixels, 0 … 255.
+    fingerprints : SHA-256 of each part as the source gave it.
+    """
+
+    source: str
+    images: dict[str, Tensor]
+    labels: dict[str, Tensor]
+    names: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
+    fingerprints: dict[str, str]
+
+    @property
+    def channels(self) -> int:
+        return self.images["train"].shape[1]
+
+    def limited(self, **limits: int | None) -> Images:
+        """Fewer images of a part: the first ones of each class in equal shares; None — all."""
+        images, labels = dict(self.images), dict(self.labels)
+        for part, limit in limits.items():
+            if limit is not None:
+                kept = _first_of_each_class(labels[part], limit // len(self.names))
+                images[part], labels[part] = images[part][kept], labels[part][kept]
+        return replace(self, images=images, labels=labels)
+
+    def resized(self, side: int | None) -> Images:
+        """Images of side x side pixels (bicubic with antialiasing); None — as they are."""
+        if side is None or side == self.images["train"].shape[-1]:
+            return self
+        return replace(self, images={part: _resize(of, side) for part, of in self.images.items()})
+
+    def on(self, device: torch.device) -> Images:
+        """The same images on a device; without a copy where they are there already."""
+        images, labels = (
+            {part: tensor.to(device) for part, tensor in of.items()}
+            for of in (self.images, self.labels)
+        )
+        return replace(self, images=images, labels=labels)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) -> float32 with zero mean and unit spread, channels last."""
+        mean, std = (part.to(images.device)[:, None, None] for part in (self.mean, self.std))
+        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def load_images(source: str) -> Images:
+    """Load a labelled source of ``pixgrad.data``, photos at the size that the source gives.
+
+    Raises
+    ------
+    PixgradError : a class has no image in some part, or a label is out of range.
+    """
+    parts = {part: load(source, split=part) for part in PARTS}
+    names = parts["train"].names
+    for part, of in parts.items():
+        _check_labels(source, part, of.labels, names)
+    images = {part: _channels_first(torch.from_numpy(of.images)) for part, of in parts.items()}
+    labels = {part: torch.from_numpy(of.labels) for part, of in parts.items()}
+    pixels = images["train"].double()
+    return Images(
+        source,
+        images,
+        labels,
+        names,
+        pixels.mean((0, 2, 3)).float(),
+        pixels.std((0, 2, 3)).float(),
+        {part: of.fingerprint for part, of in parts.items()},
+    )
+
+
+def random_batches(
+    data: Images, batch_size: int, shift: int, flip: bool, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The training images once, in random order, each moved and mirrored at random.
+
+    Parameters
+    ----------
+    shift : each image moves by up to so many pixels each way; the mean colour comes in.
+    flip : mirror left to right with probability 1/2.
+    generator : the only source of chance.
+
+    Yields
+    ------
+    Normalised float32 (B, C, H, W), channels last, and labels int64 (B,). The last batch may be
+    short; a single left-over image is dropped, because batch statistics need two.
+    """
+    windows = _shifted_windows(data.images["train"], shift, data.mean)
+    labels = data.labels["train"]
+    order = torch.randperm(len(labels), generator=generator)
+    for index in order.split(batch_size):
+        if len(index) == 1:
+            return
+        moved = torch.randint(0, 2 * shift + 1, (2, len(index)), generator=generator)
+        mirrored = torch.rand(len(index), generator=generator) < (0.5 if flip else 0)
+        index, (down, right) = index.to(labels.device), moved.to(labels.device)
+        images = windows[index, :, down, right]
+        mirrored = mirrored.to(labels.device)[:, None, None, None]
+        yield data.normalised(torch.where(mirrored, images.flip(3), images)), labels[index]
+
+
+def _shifted_windows(images: Tensor, shift: int, fill: Tensor) -> Tensor:
+    """All shifts of all images as one view of the padded images.
+
+    Returns
+    -------
+    (N, C, 2 shift + 1, 2 shift + 1, H, W); ``[:, :, shift, shift]`` are the images themselves.
+    """
+    n, _, height, width = images.shape
+    padded = (
+        fill.round()
+        .to(images.dtype)[:, None, None]
+        .repeat(n, 1, height + 2 * shift, width + 2 * shift)
+    )
+    padded[:, :, shift : shift + height, shift : shift + width] = images
+    return padded.unfold(2, height, 1).unfold(3, width, 1)
+
+
+def _channels_first(images: Tensor) -> Tensor:
+    """(N, H, W) or (N, H, W, C) -> contiguous (N, C, H, W)."""
+    return (images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)).contiguous()
+
+
+def _resize(images: Tensor, side: int) -> Tensor:
+    batches = [
+        interpolate(batch.float(), (side, side), mode="bicubic", antialias=True)
+        for batch in images.split(250)
+    ]
+    return torch.cat([batch.round().clamp(0, 255).to(torch.uint8) for batch in batches])
+
+
+def _first_of_each_class(labels: Tensor, count: int) -> Tensor:
+    """Indices of the first ``count`` images of every class, in their old order."""
+    order = labels.argsort(stable=True)
+    starts = labels.bincount().cumsum(0) - labels.bincount()
+    rank = torch.empty_like(labels)
+    rank[order] = torch.arange(len(labels)) - starts[labels[order]]
+    return torch.nonzero(rank < count).squeeze(1)
+
+
+def _check_labels(source: str, part: str, labels, names: tuple[str, ...]) -> None:
+    if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(names):
+        wrong = next(label for label in labels.tolist() if not 0 <= label < len(names))
+        raise PixgradError(
+            f"{source}, часть {part}: метка {wrong} вне диапазона 0…{len(names) - 1}"
+        )
+    empty = sorted(set(range(len(names))) - set(labels.tolist()))
+    if empty:
+        listed = ", ".join(f"«{names[label]}»" for label in empty)
+        raise PixgradError(f"{source}, часть {part}: нет изображений класса {listed}")
