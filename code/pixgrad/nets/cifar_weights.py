@@ -1,0 +1,62 @@
+"""Published weights of ResNet-20 and ResNet-56 for CIFAR-10.
+
+Trained by Yerlan Idelbayev (github.com/akamaster/pytorch_resnet_cifar10, BSD-2-Clause) by the
+recipe of He et al. (2015), section 4.2.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import nn
+
+from pixgrad.data import files
+from pixgrad.errors import PixgradError
+from pixgrad.nets import build
+from pixgrad.nets.published import IMAGENET_MEAN, IMAGENET_STD, read_weights
+
+HOME = "https://github.com/akamaster/pytorch_resnet_cifar10"
+# What the images were normalised with: the statistics of ImageNet, not those of CIFAR.
+MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
+
+
+class Published(NamedTuple):
+    file: str
+    sha256: str
+    accuracy: float
+    """On the 10,000 test images, 0 … 1, as the author gives it."""
+
+
+PUBLISHED = {
+    "resnet-20": Published("resnet20-12fca82f.th", "12fca82f", 0.9173),
+    "resnet-56": Published("resnet56-4bfd9763.th", "4bfd9763", 0.9339),
+}
+
+
+def load(name: str) -> nn.Module:
+    """The network ``name`` with its published weights, in evaluation mode.
+
+    It takes images of CIFAR-10 normalised with ``MEAN`` and ``STD``, (N, 3, 32, 32), and gives
+    logits (N, 10).
+
+    Raises
+    ------
+    PixgradError : no weights for ``name``, no file in the data root, or a damaged file.
+    """
+    if name not in PUBLISHED:
+        raise PixgradError(
+            f"для сети «{name}» нет опубликованных весов CIFAR-10. Есть: {', '.join(PUBLISHED)}"
+        )
+    file, sha256, _ = PUBLISHED[name]
+    path = files.root() / "resnet_cifar10_weights" / file
+    if not path.is_file():
+        step = f"положите туда файл из папки pretrained_models в {HOME}"
+        raise files.missing(name, "веса для CIFAR-10", [path], step)
+    net = build(name, 10)
+    net.load_state_dict(
+        {
+            key.removeprefix("module.").replace("linear.", "fc."): value
+            for key, value in read_weights(path, sha256)["state_dict"].items()
+        }
+    )
+    return net.eval()
