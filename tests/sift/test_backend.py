@@ -1,4 +1,4 @@
-"""Compiled code gives the bits of NumPy; nothing depends on runs or on threads."""
+"""Compiled code gives the bits of NumPy or of fused arithmetic; nothing depends on threads."""
 
 import os
 import subprocess
@@ -9,7 +9,16 @@ import pytest
 
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
-from pixgrad.sift import Sift, backend, descriptor, extrema, orientation, scale_space
+from pixgrad.sift import (
+    Sift,
+    backend,
+    descriptor,
+    detector,
+    extrema,
+    orientation,
+    refinement,
+    scale_space,
+)
 
 numba_only = pytest.mark.skipif(
     backend.find_spec("numba") is None, reason="numba is not installed: nothing to compare"
@@ -49,14 +58,44 @@ def assert_same(a, b):
         np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
 
 
+def sum_of_products(terms, vector):
+    """Add products in float32: rounded once in whole vectors of a row, twice in what remains."""
+    total = 0
+    for x, weight in terms:
+        once = (x.astype(np.float64) * float(weight) + total).astype(np.float32)
+        twice = x * weight + total
+        fused = np.arange(x.shape[1]) < x.shape[1] // vector * vector
+        total = np.where(fused, once, twice)
+    return total
+
+
+def fused_blur(image, sigma):
+    """`scale_space.blur` with fused multiply-add, over whole shifted images."""
+    kernel = scale_space.gaussian_kernel(sigma)
+    r, (height, width) = len(kernel) // 2, image.shape
+    rows = scale_space.mirror(np.arange(-r, height + r), height)
+    columns = scale_space.mirror(np.arange(-r, width + r), width)
+    wide = image[:, columns]
+    taps = [(wide[:, i : i + width], weight) for i, weight in enumerate(kernel)]
+    tall = sum_of_products(taps, vector=4)[rows]
+    middle = tall[r : r + height], kernel[r]
+    pairs = (
+        (tall[r - i : r - i + height] + tall[r + i : r + i + height], kernel[r + i])
+        for i in range(1, r + 1)
+    )
+    return sum_of_products([middle, *pairs], vector=8)
+
+
 @numba_only
 @pytest.mark.parametrize("shape", [(2, 2), (3, 40), (40, 3), (9, 17), (120, 77)])
 @pytest.mark.parametrize("sigma", [0.1, 1.25, 3.1])
-def test_blur(fast, shape, sigma):
+def test_blur_is_fused(fast, shape, sigma):
     image = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-    np.testing.assert_array_equal(fast.blur(image, sigma), scale_space.blur(image, sigma))
-    half = image[::2, ::2]
-    np.testing.assert_array_equal(fast.blur(half, sigma), scale_space.blur(half, sigma))
+    for values in (image, image[::2, ::2]):
+        found = fast.blur(values, sigma)
+        np.testing.assert_array_equal(found, fused_blur(values, sigma))
+        # Rounding once or twice differs by a few units of the last place.
+        np.testing.assert_array_max_ulp(found, scale_space.blur(values, sigma), maxulp=8)
 
 
 @numba_only
@@ -66,6 +105,35 @@ def test_extrema(fast, octave):
     for values in (dog, flat, flat[:, :10, :10], flat[:, :11, :12]):
         found = fast.find_extrema(values, 1)
         np.testing.assert_array_equal(found, extrema.find_extrema(values, 1))
+
+
+@numba_only
+def test_refinement(fast, octave):
+    dog = scale_space.difference_of_gaussians(octave)
+    inner = np.array(dog.shape) - [2, 2 * extrema.BORDER, 2 * extrema.BORDER]
+    corner = np.array([1, extrema.BORDER, extrema.BORDER])
+    anywhere = corner + np.random.default_rng(0).integers(0, inner, (3000, 3))
+    start = np.concatenate([extrema.find_extrema(dog, 1), anywhere])
+    found, plain = fast.refine(dog, start), refinement.refine(dog, start)
+    assert set(found.status) == set(range(len(refinement.STATUS_NAMES)))
+    # Where rounding decides a step or a test, the two may part.
+    same = (found.point == plain.point).all(axis=1) & (found.status == plain.status)
+    assert same.mean() > 0.995
+    settled = same & ~np.isin(found.status, [refinement.UNSTABLE, refinement.OUTSIDE])
+    assert settled.sum() > 500
+    for one, two in ((found.contrast, plain.contrast), (found.offset, plain.offset)):
+        np.testing.assert_allclose(one[settled], two[settled], atol=1e-3)
+        assert np.median(np.abs(one[settled] - two[settled])) < 1e-7
+    assert np.isnan(found.contrast[found.status == refinement.OUTSIDE]).all()
+
+
+@numba_only
+def test_flat_dog_refines_to_nowhere(fast):
+    flat = np.zeros((5, 20, 20), np.float32)
+    start = np.array([[1, 8, 8]])
+    found, plain = fast.refine(flat, start), refinement.refine(flat, start)
+    for one, two in zip(found, plain, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 @numba_only
@@ -96,11 +164,34 @@ def test_histograms_up_to_the_borders(fast, octave):
 
 @numba_only
 @pytest.mark.parametrize("conventions", ["opencv", "precise"])
-def test_whole_detector(grey, conventions):
-    assert_same(
-        Sift(conventions=conventions, compiled=True).detect_and_compute(grey),
-        Sift(conventions=conventions, compiled=False).detect_and_compute(grey),
-    )
+def test_whole_detector_but_for_fused_stages(fast, grey, conventions, monkeypatch):
+    found = Sift(conventions=conventions, compiled=True).detect_and_compute(grey)
+    mixed = backend.NUMPY._replace(blur=fast.blur, refine=fast.refine)
+    monkeypatch.setattr(detector.backend, "choose", lambda compiled: mixed)
+    assert_same(found, Sift(conventions=conventions).detect_and_compute(grey))
+
+
+@numba_only
+@pytest.mark.slow
+def test_processor_without_the_instruction_gives_the_same_bits(fast, tmp_path):
+    """Compiled for the oldest processor of its kind, where fused multiply-add is a function."""
+    program = """
+import sys, numpy as np
+from pixgrad.sift import compiled
+np.save(sys.argv[1], compiled.blur(np.load(sys.argv[2]), 1.7))
+"""
+    image = np.random.default_rng(0).uniform(0, 255, (60, 77)).astype(np.float32)
+    there, here = tmp_path / "blurred.npy", tmp_path / "image.npy"
+    np.save(here, image)
+    settings = {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-c", program, str(there), str(here)]
+    subprocess.run(command, env={**os.environ, **settings}, check=True)
+    np.testing.assert_array_equal(np.load(there), fast.blur(image, 1.7))
 
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=numba_only)])

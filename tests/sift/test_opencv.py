@@ -1,11 +1,17 @@
 """Our keypoints and descriptors against those of ``cv2.SIFT``, photo by photo, on both grids.
 
+OpenCV has two answers: with fused multiply-add, where the processor has it, and without. The
+compiled backend must give the first and NumPy the second, to the bit as far as the response, the
+octave and the layer. (With each other's arithmetic both differ from OpenCV as it does from itself:
+two keypoints of ten thousand, 2 % of the descriptors, 1e-5 of the response.)
+
 The default run takes a few photos that come with the wheels; the `slow` one takes every photo
 there is, originals of the data root included. A keypoint that differs is printed with the reason.
 """
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import cv2
@@ -14,10 +20,21 @@ import pytest
 from PIL import Image
 
 from pixgrad.data import files
-from pixgrad.sift import Features, Sift, agreement, extrema, orientation, refinement, scale_space
+from pixgrad.sift import (
+    Features,
+    Sift,
+    agreement,
+    backend,
+    extrema,
+    orientation,
+    refinement,
+    scale_space,
+)
 from pixgrad.sift.features import unpack_octave
 
 GRIDS = ("opencv", "precise")
+# The bits are those of OpenCV's packages for x86; on ARM another compiler fuses other products.
+ON_X86 = platform.machine().lower() in ("x86_64", "amd64")
 SKIMAGE = (
     *("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel"),
     *("ihc", "moon", "motorcycle_left", "motorcycle_right", "page", "rocket"),
@@ -74,9 +91,8 @@ class Tally:
         self.packed: list[np.ndarray] = []
         self.response: list[np.ndarray] = []
 
-    def add(self, name: str, image: np.ndarray, grid: str, compiled: bool | None) -> None:
-        reference = agreement.opencv_features(image, grid)
-        found = Sift(conventions=grid, compiled=compiled).detect_and_compute(image)
+    def add(self, name: str, image: np.ndarray, sift: Sift, reference: Features) -> None:
+        found, grid = sift.detect_and_compute(image), sift.conventions
         i, j = agreement.pair(found, reference)
         # A keypoint in another octave or layer is another keypoint.
         same = (found.octave[i] & 0xFFFF) == (reference.octave[j] & 0xFFFF)
@@ -106,19 +122,34 @@ class Tally:
             f"distance of descriptors: 95 % {np.quantile(distance, 0.95):.5f}, "
             f"largest {distance.max():.4f}; difference of response: 99.9 % "
             f"{np.quantile(response, 0.999):.1e}, largest {response.max():.1e}; "
-            f"equal octave and layer in all, sub-layer byte in {packed.mean():.4%}; "
+            f"equal response {(response == 0).mean():.4%}, equal octave, layer and "
+            f"sub-layer byte {packed.mean():.4%}; "
             f"images over the limit: {self.worst}"
         )
         assert self.missed <= 0.001 * self.keypoints
         assert self.extra <= 0.001 * self.keypoints
         assert self.swapped <= 0.001 * self.keypoints
-        # One lost point with two orientations is two misses: of hundreds of images some have it.
-        assert len(self.worst) <= 0.01 * self.images
+        assert not self.worst
         assert equal.mean() >= 0.9
         assert np.quantile(distance, 0.95) <= 0.005
-        # An ill-conditioned extremum may move by more than rounding.
-        assert np.quantile(response, 0.999) <= 1e-4
-        assert packed.mean() >= 0.99
+        if ON_X86:
+            assert (response == 0).mean() >= 0.9999
+            assert packed.mean() >= 0.9999
+
+
+def check_agreement(images: dict[str, np.ndarray], grid: str, compiled: bool) -> Tally:
+    """Compare images with the OpenCV of the same arithmetic: with fused products or without."""
+    if compiled and (backend.find_spec("numba") is None or (ON_X86 and not agreement.has_fma())):
+        pytest.skip("no numba, or OpenCV has no fused multiply-add on this processor")
+    if compiled:
+        references = (agreement.opencv_features(image, grid) for image in images.values())
+    else:
+        references = agreement.opencv_features_without_fma(list(images.values()), grid)
+    tally, sift = Tally(), Sift(conventions=grid, compiled=compiled)
+    for (name, image), reference in zip(images.items(), references, strict=True):
+        tally.add(name, image, sift, reference)
+    tally.check()
+    return tally
 
 
 def count_swapped(name: str, numbers: np.ndarray, features: Features) -> int:
@@ -174,32 +205,32 @@ def reason(image: np.ndarray, grid: str, one: Features) -> str:
     return f"{text}; highest bins {top}, peaks {orientation.peaks(histogram[None])[1].round(2)}"
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_photos_of_the_wheels(grid):
+def test_photos_of_the_wheels(grid, compiled):
     """Each variant of a part of a few photos."""
     photos = wheel_photos()
-    tally = Tally()
-    for name in ("skimage/chelsea", "skimage/rocket", "skimage/coins", "skimage/astronaut"):
-        for variant, image in variants(photos[name][:240, :280]).items():
-            tally.add(f"{name} {variant}", image, grid, compiled=False)
-    tally.check()
+    images = {
+        f"{name} {variant}": image
+        for name in ("skimage/chelsea", "skimage/rocket", "skimage/coins", "skimage/astronaut")
+        for variant, image in variants(photos[name][:240, :280]).items()
+    }
+    check_agreement(images, grid, compiled)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("source", [wheel_photos, root_photos])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_all_photos(grid, source):
-    """Each variant of every photo of 200-900 pixels; compiled where numba is, for speed.
-
-    (That compiled code gives NumPy's bits is tested in test_backend.py.)
-    """
+def test_all_photos(grid, source, compiled):
+    """Each variant of every photo of 200-900 pixels."""
     photos = source()
     if not photos:
         pytest.skip(f"no photos in the data root {files.root()}")
-    tally = Tally()
-    for name, photo in photos.items():
-        if min(photo.shape) >= 200 and max(photo.shape) <= 900:
-            for variant, image in variants(photo).items():
-                tally.add(f"{name} {variant}", image, grid, compiled=None)
-    assert tally.images >= 5 * 10
-    tally.check()
+    images = {
+        f"{name} {variant}": image
+        for name, photo in photos.items()
+        if min(photo.shape) >= 200 and max(photo.shape) <= 900
+        for variant, image in variants(photo).items()
+    }
+    assert check_agreement(images, grid, compiled).images >= 5 * 10

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +17,7 @@ from .features import Features
 POSITION = 0.05  # pixels
 SIZE = 0.005  # share of the size
 ANGLE = 0.5  # degrees
+WITH_FMA = ("AVX2", "AVX512-SKX")  # OpenCV's names of the x86 code that fuses multiply and add
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Agreement:
     missed, extra : keypoints of the reference without a pair, and of the other without one.
     swapped : how often a pair stands before its predecessor in the reference; 0 — same order.
     response_error : largest relative difference of the responses of a pair.
+    same_response : share of pairs with equal response, to the bit.
     same_octave : share of pairs with equal packed octave, layer and sub-layer offset.
     equal_descriptors : share of pairs with all 128 numbers equal.
     distance : (M,) relative L2 distance of paired descriptors, ``|a - b| / |b|``.
@@ -32,6 +39,7 @@ class Agreement:
     extra: int
     swapped: int
     response_error: float
+    same_response: float
     same_octave: float
     equal_descriptors: float
     distance: np.ndarray
@@ -47,6 +55,7 @@ def compare(found: Features, reference: Features) -> Agreement:
         extra=len(found) - len(a),
         swapped=int((np.diff(b) < 0).sum()),
         response_error=float((np.abs(one.response - two.response) / two.response).max(initial=0)),
+        same_response=float((one.response == two.response).mean()),
         same_octave=float((one.octave == two.octave).mean()),
         equal_descriptors=float((gap == 0).mean()),
         distance=gap / np.linalg.norm(two.descriptors, axis=1),
@@ -85,6 +94,37 @@ def opencv_features(image: np.ndarray, conventions: str = "opencv") -> Features:
         np.array([k.octave for k in keypoints], np.int32),
         np.empty((0, 128), np.float32) if descriptors is None else descriptors,
     )
+
+
+def has_fma() -> bool:
+    """Whether OpenCV runs its fused multiply-add code for x86 here."""
+    import cv2
+
+    return f"*{WITH_FMA[0]}" in cv2.getCPUFeaturesLine().split()
+
+
+def opencv_features_without_fma(
+    images: Sequence[np.ndarray], conventions: str = "opencv"
+) -> list[Features]:
+    """`opencv_features` of images on a processor without fused multiply-add.
+
+    On x86 OpenCV can be told not to use an instruction, but only when it is loaded: hence a
+    process of its own. Elsewhere this changes nothing.
+    """
+    settings = {"OPENCV_CPU_DISABLE": ",".join(WITH_FMA), "PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
+        input=pickle.dumps((list(images), conventions)),
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return pickle.loads(answer.stdout)
+
+
+def _answer() -> None:
+    images, conventions = pickle.load(sys.stdin.buffer)
+    pickle.dump([opencv_features(image, conventions) for image in images], sys.stdout.buffer)
 
 
 def half_turn_shifts(image: np.ndarray, sift: Sift) -> np.ndarray:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from ..errors import PixgradError
-from . import descriptor, extrema, orientation, scale_space
+from . import descriptor, extrema, orientation, refinement, scale_space
 
 SWITCH = "PIXGRAD_NUMBA"  # environment variable: 0 keeps to NumPy
 
@@ -21,6 +21,7 @@ class Stages(NamedTuple):
 
     blur: Callable
     find_extrema: Callable
+    refine: Callable
     gradients: Callable
     histograms: Callable
     raw_histograms: Callable
@@ -29,6 +30,7 @@ class Stages(NamedTuple):
 NUMPY = Stages(
     scale_space.blur,
     extrema.find_extrema,
+    refinement.refine,
     orientation.gradients,
     orientation.histograms,
     descriptor.raw_histograms,
@@ -36,7 +38,10 @@ NUMPY = Stages(
 
 
 def choose(compiled: bool | None = None) -> Stages:
-    """Pick the implementation; both give the same bits.
+    """Pick the implementation: the bits of OpenCV with fused multiply-add or without it.
+
+    Compiled blur and refinement round ``a b + c`` once, as OpenCV does on processors that have the
+    instruction; NumPy rounds twice, as OpenCV does on the rest. Other stages give equal bits.
 
     Parameters
     ----------
@@ -54,5 +59,10 @@ def choose(compiled: bool | None = None) -> Stages:
             f"ускоренный SIFT не работает без numba ({error}); pip install numba или compiled=False"
         ) from error
     return Stages(
-        fast.blur, fast.find_extrema, fast.gradients, fast.histograms, fast.raw_histograms
+        fast.blur,
+        fast.find_extrema,
+        fast.refine,
+        fast.gradients,
+        fast.histograms,
+        fast.raw_histograms,
     )

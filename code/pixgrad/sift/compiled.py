@@ -1,18 +1,22 @@
-"""The slow stages compiled by numba: the same results as the NumPy functions, bit for bit.
+"""The slow stages compiled by numba; each function has the signature of its NumPy namesake.
 
-Each function has the signature of its NumPy namesake and does the same float32 operations in the
-same order; no fused multiply-add and no reordering (numba's defaults, ``fastmath`` off). The
-machine code is kept on disk next to this file, or in ``$NUMBA_CACHE_DIR``.
+Float32 operations and their order are those of the NumPy functions (``fastmath`` is off), and so
+are the bits — but for blur and refinement. There OpenCV uses fused multiply-add where the
+processor has it (AVX2, NEON), NumPy never does, and compiled code does always: it has the bits of
+OpenCV on today's processors, NumPy has those of OpenCV on old ones. The machine code is kept on
+disk next to this file, or in ``$NUMBA_CACHE_DIR``.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import float32, njit
+from numba.extending import intrinsic
 
-from . import descriptor, orientation
+from . import descriptor, orientation, refinement
 from .arithmetic import LN2_HIGH, LN2_LOW, LOG2_E, P1, P3, P5, P7, TAYLOR, TINY
 from .extrema import BORDER, positions
+from .refinement import EDGE, KEPT, LOW_CONTRAST, MAX_STEPS, OUTSIDE, UNSTABLE
 from .scale_space import gaussian_kernel, mirror
 
 BINS = orientation.BINS
@@ -20,6 +24,7 @@ WIDTH, DIRECTIONS = descriptor.WIDTH, descriptor.DIRECTIONS
 SIDE = WIDTH + 2
 T7, T6, T5, T4, T3, T2, T1, T0 = TAYLOR
 F = np.float32
+ROW_VECTOR, COLUMN_VECTOR = 4, 8  # sums that OpenCV's filters of rows and columns do at once
 
 
 def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.ndarray:
@@ -40,6 +45,20 @@ def find_extrema(dog: np.ndarray, threshold: float) -> np.ndarray:
     marks = np.zeros((len(dog) - 2, *dog.shape[1:]), np.bool_)
     _mark_extrema(dog, F(threshold), marks)
     return positions(marks) + np.array([1, 0, 0])
+
+
+def refine(
+    dog: np.ndarray,
+    candidates: np.ndarray,
+    contrast_threshold: float = 0.04,
+    edge_threshold: float = 10.0,
+) -> refinement.Refined:
+    """`refinement.refine`."""
+    point, n = candidates.copy(), len(candidates)
+    offset, contrast = np.zeros((n, 3), np.float32), np.full(n, np.nan, np.float32)
+    status = np.empty(n, np.uint8)
+    _refine(dog, point, F(contrast_threshold), F(edge_threshold), offset, contrast, status)
+    return refinement.Refined(point, offset, contrast, status)
 
 
 def gradients(layers: np.ndarray) -> tuple[np.ndarray]:
@@ -69,10 +88,24 @@ def raw_histograms(
     return result
 
 
+@intrinsic
+def fma(context, a, b, c):
+    """``a b + c`` rounded once; by the processor or, where it cannot, by the C library."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return float32(float32, float32, float32), generate
+
+
 @njit(cache=True, error_model="numpy")
 def _blur(image, kernel, rows, columns, out):
-    """Filtered rows wait in a ring, just as many as the filter of columns looks at."""
+    """Filtered rows wait in a ring, just as many as the filter of columns looks at.
+
+    OpenCV fuses whole vectors only: the few sums that remain at the right are rounded twice.
+    """
     height, width = image.shape
+    fused = width - width % COLUMN_VECTOR
     reach = len(kernel) // 2
     ring = np.empty((len(kernel), width), np.float32)
     padded = np.empty(len(columns), np.float32)
@@ -88,12 +121,15 @@ def _blur(image, kernel, rows, columns, out):
             above = ring[rows[y + reach - i] % len(kernel)]
             below = ring[rows[y + reach + i] % len(kernel)]
             weight = kernel[reach + i]
-            for x in range(width):
+            for x in range(fused):
+                total[x] = fma(above[x] + below[x], weight, total[x])
+            for x in range(fused, width):
                 total[x] += (above[x] + below[x]) * weight
 
 
 @njit(cache=True, error_model="numpy")
 def _filter_row(row, kernel, columns, padded, total):
+    fused = len(total) - len(total) % ROW_VECTOR
     for x in range(len(columns)):
         padded[x] = row[columns[x]]
     for x in range(len(total)):
@@ -101,7 +137,9 @@ def _filter_row(row, kernel, columns, padded, total):
     for i in range(1, len(kernel), 2):
         a, b = kernel[i], kernel[i + 1]
         left, right = padded[i : i + len(total)], padded[i + 1 : i + 1 + len(total)]
-        for x in range(len(total)):
+        for x in range(fused):
+            total[x] = fma(right[x], b, fma(left[x], a, total[x]))
+        for x in range(fused, len(total)):
             total[x] = (total[x] + left[x] * a) + right[x] * b
 
 
@@ -133,6 +171,94 @@ def _mark_row(dog, layer, y, threshold, highest, lowest, extreme):
         high = (v >= highest[x - 1]) & (v >= highest[x]) & (v >= highest[x + 1])
         low = (v <= lowest[x - 1]) & (v <= lowest[x]) & (v <= lowest[x + 1])
         extreme[x] = ((v > threshold) & high) | ((v < -threshold) & low)
+
+
+@njit(cache=True, error_model="numpy")
+def _refine(dog, point, contrast_threshold, edge_threshold, offset, contrast, status):
+    """Products are fused where the compiler of OpenCV's packages fuses them (GCC, -mfma)."""
+    layers, height, width = dog.shape
+    unit, half, limit = F(1 / 255), F(0.5), (edge_threshold + F(1)) * (edge_threshold + F(1))
+    for k in range(len(point)):
+        status[k] = UNSTABLE
+        for _ in range(MAX_STEPS):
+            i, y, x = point[k]
+            cube = dog[i - 1 : i + 2, y - 1 : y + 2, x - 1 : x + 2]
+            gx, gy, gs = _gradient(cube, unit)
+            xx, yy, ss, xy, xs, ys = _hessian(cube, unit)
+            ux, uy, us = _solve(xx, yy, ss, xy, xs, ys, gx, gy, gs)
+            offset[k] = -ux, -uy, -us
+            largest = max(abs(ux), abs(uy), abs(us))
+            if largest < half:
+                slope = -fma(gs, us, gx * ux + gy * uy)
+                value = contrast[k] = fma(cube[1, 1, 1], unit, slope * half)
+                trace, det = xx + yy, fma(xx, yy, -(xy * xy))
+                if abs(value) * F(layers - 2) < contrast_threshold:
+                    status[k] = LOW_CONTRAST
+                elif det <= 0 or trace * trace * edge_threshold >= limit * det:
+                    status[k] = EDGE
+                else:
+                    status[k] = KEPT
+                break
+            if not largest <= (2**31 - 1) // 3:
+                break
+            i, y, x = i - int(np.rint(us)), y - int(np.rint(uy)), x - int(np.rint(ux))
+            point[k] = i, y, x
+            inside = BORDER <= y < height - BORDER and BORDER <= x < width - BORDER
+            if not (1 <= i < layers - 1 and inside):
+                status[k] = OUTSIDE
+                break
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _gradient(c, unit):
+    half = unit * F(0.5)
+    return (
+        (c[1, 1, 2] - c[1, 1, 0]) * half,
+        (c[1, 2, 1] - c[1, 0, 1]) * half,
+        (c[2, 1, 1] - c[0, 1, 1]) * half,
+    )
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _hessian(c, unit):
+    """Second derivatives xx, yy, ss, xy, xs, ys."""
+    twice, quarter = c[1, 1, 1] * F(2), unit * F(0.25)
+    return (
+        (c[1, 1, 2] + c[1, 1, 0] - twice) * unit,
+        (c[1, 2, 1] + c[1, 0, 1] - twice) * unit,
+        (c[2, 1, 1] + c[0, 1, 1] - twice) * unit,
+        (c[1, 2, 2] - c[1, 2, 0] - c[1, 0, 2] + c[1, 0, 0]) * quarter,
+        (c[2, 1, 2] - c[2, 1, 0] - c[0, 1, 2] + c[0, 1, 0]) * quarter,
+        (c[2, 2, 1] - c[2, 0, 1] - c[0, 2, 1] + c[0, 0, 1]) * quarter,
+    )
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _solve(xx, yy, ss, xy, xs, ys, gx, gy, gs):
+    """`refinement.solve` for one system."""
+    m12, m02, m01 = _minor(yy, ss, ys, ys), _minor(xy, ss, ys, xs), _minor(xy, ys, yy, xs)
+    b0, b1, b2 = _minor(xy, gs, gy, xs), _minor(gy, ys, yy, gs), _minor(gy, ss, ys, gs)
+    minus_b1 = fma(-gy, ys, yy * gs)
+    det = _expand(xx, m12, xy, m02, xs, m01)
+    if det == 0:
+        return F(0), F(0), F(0)
+    inverse = F(1) / det
+    return (
+        _expand(gx, m12, xy, b2, xs, b1) * inverse,
+        _expand(xx, b2, gx, m02, xs, b0) * inverse,
+        _expand(xx, minus_b1, xy, b0, gx, m01) * inverse,
+    )
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _minor(a, d, b, c):
+    return fma(a, d, -(b * c))
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _expand(a, m, b, n, c, p):
+    """a m - b n + c p"""
+    return fma(c, p, fma(a, m, -(b * n)))
 
 
 @njit(cache=True, error_model="numpy")

@@ -14,7 +14,7 @@ from .extrema import prior_threshold
 from .features import Features, concatenate, pack_octave, sort_unique
 from .image import check_mask, to_grey
 from .orientation import peaks
-from .refinement import KEPT, refine
+from .refinement import KEPT
 from .scale_space import base_image, difference_of_gaussians, gaussian_pyramid
 
 FIRST_LAYER = np.array([1, 0, 0])  # keypoints start at layer 1, and so do the gradients
@@ -32,7 +32,8 @@ class Sift:
     sigma : scale of the first layer, in pixels of the doubled image.
     conventions : ``"opencv"`` — OpenCV's default grid, biased by 0.25 px; ``"precise"`` —
         unbiased, as ``cv2.SIFT_create(enable_precise_upscale=True)``.
-    compiled : True — numba, False — NumPy, None — see `backend.choose`; the results are equal.
+    compiled : True — numba, False — NumPy, None — see `backend.choose`, which also says how the
+        results differ: as OpenCV's do between processors with fused multiply-add and without it.
 
     References
     ----------
@@ -77,7 +78,7 @@ class Sift:
         s = self.n_octave_layers
         dog = difference_of_gaussians(octave)
         candidates = stages.find_extrema(dog, prior_threshold(self.contrast_threshold, s))
-        refined = refine(dog, candidates, self.contrast_threshold, self.edge_threshold)
+        refined = stages.refine(dog, candidates, self.contrast_threshold, self.edge_threshold)
         del dog
         kept = refined.status == KEPT
         point, offset, contrast = refined.point[kept], refined.offset[kept], refined.contrast[kept]

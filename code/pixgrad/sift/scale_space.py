@@ -79,10 +79,14 @@ def base_image(
     precise: bool = False,
     blur: Callable[..., np.ndarray] = blur,
 ) -> np.ndarray:
-    """Doubled image blurred to the scale ``sigma`` of the first layer, (2H, 2W) float32."""
-    variance = sigma**2 - (2 * ASSUMED_BLUR) ** 2
+    """Doubled image blurred to the scale ``sigma`` of the first layer, (2H, 2W) float32.
+
+    The width of the blur is a float32 number as in OpenCV: rounded otherwise, it changes the last
+    bits of most layers.
+    """
+    variance = np.float32(sigma) * np.float32(sigma) - np.float32(2 * ASSUMED_BLUR) ** 2
     doubled = double(grey.astype(np.float32), precise)
-    return blur(doubled, math.sqrt(max(variance, MIN_BASE_VARIANCE)))
+    return blur(doubled, float(np.sqrt(np.maximum(variance, np.float32(MIN_BASE_VARIANCE)))))
 
 
 def octave_count(base_shape: tuple[int, int]) -> int:
