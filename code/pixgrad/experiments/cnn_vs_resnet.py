@@ -24,6 +24,7 @@ from pixgrad.errors import PixgradError
 from pixgrad.nets.gradcam import grad_cam
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images, load_images
+from pixgrad.training.sweep import best_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,27 +140,13 @@ def follow_up(preset: str, seeds: int | None, outcomes: list[loop.Outcome]) -> l
             network=network,
             seed=seed,
             epochs=chosen.epochs,
-            lr=best_rate(outcomes, network),
+            lr=best_rate([one for one in outcomes if one.config.network == network]),
             probe_every=10,
             **chosen.settings,
         )
         for network, number in chosen.seeds.items()
         for seed in range(1, (seeds or number) + 1)
     ]
-
-
-def best_rate(outcomes: list[loop.Outcome], network: str) -> float:
-    """The rate of the short run with the smallest validation loss at its end.
-
-    Raises
-    ------
-    PixgradError : all of them diverged.
-    """
-    mine = [one for one in outcomes if one.config.network == network and one.status == "done"]
-    if not mine:
-        raise PixgradError(f"{network}: при всех скоростях обучения прогоны разошлись")
-    loss = loop.HISTORY.index("validation_loss")
-    return min(mine, key=lambda one: one.history[-1][loss]).config.lr
 
 
 def load_data(source: str) -> Images:
