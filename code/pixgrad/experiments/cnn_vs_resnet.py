@@ -99,7 +99,7 @@ PRESETS = {
     "report": Preset(
         {"plain-20": 5, "resnet-20": 5, "resnet-18": 3, "simple-cnn": 5},
         (0.01, 0.03, 0.1),
-        10,
+        8,
         3,
         {"side": 48, "batch_size": 32},
     ),

@@ -3,9 +3,9 @@
 Depth, skip connections, batch normalisation and initialisation are varied one by one and together.
 At the start every combination is measured: norms in every layer, how alike the gradients are at
 neighbouring inputs, along paths of which length they come. Then the combinations that tell
-something are trained, with the learning rate of their kind (``RATES``), the same for twins with
-and without skips; nothing is tuned. Losses and accuracies are of training and validation images:
-the test images are not used.
+something are trained, each at the learning rate of ``RATES`` that did best on validation in a
+short run. Losses and accuracies are of training and validation images: the test images are not
+used.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pixgrad.training.batches import Images, load_images
 from pixgrad.training.paths import gradient_by_path_length
 from pixgrad.training.probe import COLUMNS, GradientProbe
 from pixgrad.training.shattering import gradient_correlation
+from pixgrad.training.sweep import best_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 TITLE = "Затухание градиентов: глубина, пропускные связи, нормализация, инициализация"
 DATA = {"smoke": "mnist5k", "report": "cifar10", "paper": "cifar10"}
 LIBRARIES = ("numpy", "torch", "lightning-fabric", "joblib")
-RATES = {True: 0.1, False: 0.01}
-"""Learning rate with batch normalisation (He et al., 2015) and without it."""
+RATES = (0.01, 0.03, 0.1)
 BATCH = 120
 """Images in the batch of a measurement at the start."""
 ARCS = 8
@@ -56,12 +56,13 @@ class Config(loop.Settings):
 
     Attributes
     ----------
-    stage : "start" measures the untrained network on one batch, "training" trains it.
+    stage : "start" measures the untrained network on one batch; "sweep" is a short training that
+        helps to choose the learning rate; "training".
     depth, skip, batch_norm, init, activation : of the network, see :func:`pixgrad.nets.build`.
     train_images, validation_images : how many to use; None — all.
     """
 
-    stage: Literal["start", "training"]
+    stage: Literal["start", "sweep", "training"]
     depth: int
     skip: bool
     batch_norm: bool = True
@@ -73,7 +74,8 @@ class Config(loop.Settings):
     @property
     def name(self) -> str:
         parts = [self.stage, self.network, "bn" if self.batch_norm else "nobn", self.init]
-        return "-".join([*parts, *[self.activation] * (self.activation != "relu"), str(self.seed)])
+        last = f"lr{self.lr:g}" if self.stage == "sweep" else str(self.seed)
+        return "-".join([*parts, *[self.activation] * (self.activation != "relu"), last])
 
     @property
     def network(self) -> str:
@@ -88,6 +90,7 @@ class Preset:
     ----------
     depths : of the measurements at the start.
     seeds : of the start; of training; of the headline pairs in training.
+    epochs, sweep_epochs : of a training and of a short one; both take the rate down to 0.
     cells : (depth, batch_norm, init, activation) that are trained, with and without skips.
     headline : those of them that the chapter's conclusions rest on.
     train_images, validation_images : how many to use; None — all.
@@ -96,6 +99,7 @@ class Preset:
     depths: tuple[int, ...]
     seeds: tuple[int, int, int]
     epochs: int
+    sweep_epochs: int
     cells: tuple[tuple[int, bool, str, str], ...]
     headline: tuple[tuple[int, bool, str, str], ...]
     train_images: int | None
@@ -111,23 +115,23 @@ CELLS = (
     (20, False, "he", "relu"),
     (56, False, "default", "relu"),
     (56, False, "he", "relu"),
-    (20, False, "default", "sigmoid"),
     (8, True, "he", "relu"),
-    (32, True, "he", "relu"),
 )
+DEPTHS = (8, 20, 32, 56)
 PRESETS = {
     "smoke": Preset(
         (8, 20),
         (1, 1, 1),
+        1,
         1,
         ((8, True, "he", "relu"), (8, False, "default", "relu")),
         (),
         320,
         100,
     ),
-    "report": Preset((8, 20, 32, 56), (5, 3, 5), 6, CELLS, HEADLINE, 2000, 300),
+    "report": Preset(DEPTHS, (5, 3, 5), 5, 2, CELLS, HEADLINE, 2000, 300),
     # He et al. (2015), section 4.2: 64,000 steps of 128 images.
-    "paper": Preset((8, 20, 32, 56, 110), (5, 3, 5), 182, CELLS, HEADLINE, None, None, 128, "step"),
+    "paper": Preset((*DEPTHS, 110), (5, 3, 5), 182, 20, CELLS, HEADLINE, None, None, 128, "step"),
 }
 
 
@@ -152,9 +156,8 @@ class Start:
 
 
 def plan(preset: str, seeds: int | None) -> list[Config]:
-    """The measurements at the start of all combinations, then the trainings, deep ones first."""
+    """The measurements at the start of all combinations, then short trainings at every rate."""
     chosen = PRESETS[preset]
-    at_start, trained, headline = (seeds or number for number in chosen.seeds)
     start = [
         Config(
             stage="start",
@@ -173,31 +176,30 @@ def plan(preset: str, seeds: int | None) -> list[Config]:
         for init in inits
         for batch_norm in (True, False)
         for skip in (True, False)
-        for seed in range(1, at_start + 1)
+        for seed in range(1, (seeds or chosen.seeds[0]) + 1)
     ]
-    training = [
-        Config(
-            stage="training",
-            seed=seed,
-            epochs=chosen.epochs,
-            lr=RATES[batch_norm],
-            batch_size=chosen.batch_size,
-            schedule=chosen.schedule,
-            probe_every=10,
-            depth=depth,
-            skip=skip,
-            batch_norm=batch_norm,
-            init=init,
-            activation=activation,
-            train_images=chosen.train_images,
-            validation_images=chosen.validation_images,
-        )
+    sweep = [
+        _training(chosen, cell, "sweep", chosen.sweep_epochs, 0, lr, skip)
         for cell in chosen.cells
-        for depth, batch_norm, init, activation in [cell]
-        for seed in range(1, (headline if cell in chosen.headline else trained) + 1)
         for skip in (True, False)
+        for lr in RATES
     ]
-    return start + training
+    return start + sweep
+
+
+def follow_up(preset: str, seeds: int | None, outcomes: list[loop.Outcome | Start]) -> list[Config]:
+    """The trainings, each combination at its best rate; at the lowest one if all diverged."""
+    chosen = PRESETS[preset]
+    configs = []
+    for cell in chosen.cells:
+        number = seeds or chosen.seeds[2 if cell in chosen.headline else 1]
+        rates = [_rate(outcomes, cell, skip) for skip in (True, False)]
+        configs += [
+            _training(chosen, cell, "training", chosen.epochs, seed, lr, skip)
+            for seed in range(1, number + 1)
+            for skip, lr in zip((True, False), rates, strict=True)
+        ]
+    return configs
 
 
 def load_data(source: str) -> Images:
@@ -210,7 +212,7 @@ def train(
 ) -> loop.Outcome | Start:
     """Measure or train one network; a finished measurement is kept as JSON."""
     mine = data.limited(train=config.train_images, validation=config.validation_images)
-    if config.stage == "training":
+    if config.stage != "start":
         build = partial(_build, config, data)
         return loop.fit(config, build, mine, checkpoint, on_epoch, in_sweep=True)
     if checkpoint.is_file():
@@ -236,6 +238,7 @@ def finish(
     """Write the tables of the measurements at the start and of the trainings, and a picture."""
     starts = [one for one in outcomes if one.config.stage == "start"]
     trained = [one for one in outcomes if one.config.stage == "training"]
+    sweep = [one for one in outcomes if one.config.stage == "sweep"]
     start = tables.gradients_table(starts, _cell_and_seed)
     gradients = tables.gradients_table(trained, _cell_and_seed)
     epochs = tables.epochs_table(trained, _cell_and_seed)
@@ -246,6 +249,7 @@ def finish(
         "gradients": gradients,
         "epochs": epochs,
         "runs": _runs_table(trained),
+        "sweep": _runs_table(sweep),
     }
     for name, table in written.items():
         table.astype(dict.fromkeys(table.select_dtypes("float64"), "float32")).to_parquet(
@@ -254,6 +258,50 @@ def finish(
     picture = folder / "summary.png"
     _draw(start, epochs).savefig(picture, dpi=110)
     return [tables.record_fields(one, _metrics(one)) for one in outcomes], picture
+
+
+def _training(
+    chosen: Preset,
+    cell: tuple[int, bool, str, str],
+    stage: str,
+    epochs: int,
+    seed: int,
+    lr: float,
+    skip: bool,
+) -> Config:
+    depth, batch_norm, init, activation = cell
+    return Config(
+        stage=stage,
+        seed=seed,
+        epochs=epochs,
+        lr=lr,
+        batch_size=chosen.batch_size,
+        schedule=chosen.schedule,
+        probe_every=10 if stage == "training" else None,
+        depth=depth,
+        skip=skip,
+        batch_norm=batch_norm,
+        init=init,
+        activation=activation,
+        train_images=chosen.train_images,
+        validation_images=chosen.validation_images,
+    )
+
+
+def _rate(
+    outcomes: list[loop.Outcome | Start], cell: tuple[int, bool, str, str], skip: bool
+) -> float:
+    mine = [
+        one
+        for one in outcomes
+        if one.config.stage == "sweep"
+        and one.config.skip == skip
+        and (one.config.depth, one.config.batch_norm, one.config.init, one.config.activation)
+        == cell
+    ]
+    if all(one.status == "diverged" for one in mine):
+        return min(RATES)
+    return best_rate(mine)
 
 
 def _build(config: Config, data: Images, generator: torch.Generator) -> torch.nn.Module:
@@ -320,7 +368,8 @@ def _runs_table(trained: list[loop.Outcome]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        _cell_and_seed(one) | {"status": one.status, "steps": one.steps, **_metrics(one)}
+        _cell_and_seed(one)
+        | {"rate": one.config.lr, "status": one.status, "steps": one.steps, **_metrics(one)}
         for one in trained
     ]
     return pd.DataFrame(rows)
@@ -328,6 +377,15 @@ def _runs_table(trained: list[loop.Outcome]) -> pd.DataFrame:
 
 def _metrics(outcome: loop.Outcome | Start) -> dict[str, float]:
     """Ratio of the first third's gradients to the last third's; what a training reached."""
+    metrics = {}
+    if outcome.probed:
+        metrics["log10_early_to_late"] = _early_to_late(outcome)
+    if isinstance(outcome, loop.Outcome) and outcome.history:
+        metrics |= dict(zip(loop.HISTORY[2:], outcome.history[-1][2:], strict=True))
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _early_to_late(outcome: loop.Outcome | Start) -> float:
     first, last = COLUMNS.index("layer"), COLUMNS.index("grad_norm")
     rows = np.array(outcome.probed)
     depth = outcome.config.depth
@@ -337,10 +395,7 @@ def _metrics(outcome: loop.Outcome | Start) -> dict[str, float]:
         np.mean(logs[chosen])
         for chosen in (rows[:, first] <= depth / 3, rows[:, first] > 2 * depth / 3)
     )
-    metrics = {"log10_early_to_late": float(early - late)}
-    if isinstance(outcome, loop.Outcome) and outcome.history:
-        metrics |= dict(zip(loop.HISTORY[2:], outcome.history[-1][2:], strict=True))
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return float(early - late)
 
 
 def _draw(start: pd.DataFrame, epochs: pd.DataFrame) -> Figure:
