@@ -98,7 +98,12 @@ def load_images(source: str) -> Images:
 
 
 def random_batches(
-    data: Images, batch_size: int, shift: int, flip: bool, generator: torch.Generator
+    data: Images,
+    batch_size: int,
+    shift: int,
+    flip: bool,
+    generator: torch.Generator,
+    smallest: int = 2,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The training images once, in random order, each moved and mirrored at random.
 
@@ -107,17 +112,17 @@ def random_batches(
     shift : each image moves by up to so many pixels each way; the mean colour comes in.
     flip : mirror left to right with probability 1/2.
     generator : the only source of chance.
+    smallest : a last batch of fewer images is dropped; batch statistics need two.
 
     Yields
     ------
-    Normalised float32 (B, C, H, W), channels last, and labels int64 (B,). The last batch may be
-    short; a single left-over image is dropped, because batch statistics need two.
+    Normalised float32 (B, C, H, W), channels last, and labels int64 (B,).
     """
     windows = _shifted_windows(data.images["train"], shift, data.mean)
     labels = data.labels["train"]
     order = torch.randperm(len(labels), generator=generator)
     for index in order.split(batch_size):
-        if len(index) == 1:
+        if len(index) < smallest:
             return
         moved = torch.randint(0, 2 * shift + 1, (2, len(index)), generator=generator)
         mirrored = torch.rand(len(index), generator=generator) < (0.5 if flip else 0)

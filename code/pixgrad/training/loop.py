@@ -2,6 +2,9 @@
 
 A run is saved after every epoch and goes on from there. On one processor with a fixed number of
 threads a run that was killed and resumed ends with the same bits as an unbroken one.
+
+Under ``torchrun --nproc-per-node P`` the P processes share every batch: the gradient, and without
+batch normalisation the run, is that of one process but for the order of sums.
 """
 
 from __future__ import annotations
@@ -59,7 +62,8 @@ class Settings:
     shift, flip : augmentation, see :func:`pixgrad.training.batches.random_batches`.
     patience : stop after so many epochs without a better validation loss; None — never.
     probe_every : steps between two measurements of the gradients; None — no measurements.
-    precision : as Fabric names it; "16-mixed" for GPUs.
+    precision : as Fabric names it; for GPUs "bf16-mixed", or "16-mixed" without the probe: that one
+        multiplies the loss, and so the gradients that the probe sees, by a changing number.
     """
 
     seed: int
@@ -135,13 +139,14 @@ def fit(
     build : makes the network with weights drawn from the generator.
     checkpoint : replaced after every epoch; a failure to write leaves the previous one whole.
     on_epoch : told the number of finished epochs and the validation accuracy.
-    log_dir : folder for TensorBoard.
+    log_dir : folder for TensorBoard, which gets the columns of ``HISTORY``; None — no log.
     in_sweep : a run that diverges is a result: it comes back with the status "diverged".
 
     Raises
     ------
     DivergedError : outside a sweep, a loss that is not finite; finished epochs stay saved.
-    PixgradError : the checkpoint is of other settings, or cannot be read or written.
+    PixgradError : the checkpoint is of other settings, or cannot be read or written; the log needs
+        a package that is not installed.
     """
     run = _Run(config, build, data, log_dir)
     outcome = run.outcome
@@ -152,7 +157,7 @@ def fit(
         run.timed_epoch()
         run.save(checkpoint)
         on_epoch(len(outcome.history), _last_accuracy(outcome))
-    run.net.cpu()
+    run.close()
     if outcome.status == "diverged" and not in_sweep:
         raise DivergedError(outcome.message)
     return outcome
@@ -162,7 +167,7 @@ def first_losses(config: Settings, build, data: Images, steps: int) -> list[floa
     """Losses of the first steps (of the first epoch), made anew, for ``pixgrad verify``."""
     run = _Run(config, build, data, None)
     with suppress(DivergedError):
-        for _ in zip(run.steps(), range(steps), strict=False):
+        for _ in zip(range(steps), run.steps(), strict=False):
             pass
     return run.outcome.first_losses[:steps]
 
@@ -195,11 +200,20 @@ class _Run:
     """A network under training, with all that must be saved to go on."""
 
     def __init__(self, config: Settings, build, data: Images, log_dir: Path | None) -> None:
-        processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun
+        if config.probe_every and config.precision.startswith("16"):
+            raise PixgradError(
+                f"измерять градиенты при точности «{config.precision}» нельзя: она умножает их на "
+                "переменное число; возьмите bf16-mixed"
+            )
+        # Both are set by torchrun.
+        devices, nodes = (
+            int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE")
+        )
         self.fabric = Fabric(
             accelerator="auto" if torch.cuda.is_available() else "cpu",
-            devices=processes,
-            strategy="ddp" if processes > 1 else "auto",
+            devices=devices,
+            num_nodes=nodes,
+            strategy="ddp" if devices * nodes > 1 else "auto",
             precision=config.precision,
             loggers=_tensorboard(log_dir),
         )
@@ -232,9 +246,10 @@ class _Run:
         """The optimiser steps of the next epoch: loss and number of images of each."""
         outcome, config = self.outcome, self.outcome.config
         epoch, seen, images = len(outcome.history), 0, len(self.data.labels["train"])
+        smallest = 2 * self.fabric.world_size  # batch statistics need two images in each process
         self.net.train()
         for x, y in random_batches(
-            self.data, config.batch_size, config.shift, config.flip, self.generator
+            self.data, config.batch_size, config.shift, config.flip, self.generator, smallest
         ):
             for group in self.optimiser.param_groups:
                 group["lr"] = learning_rate(config, epoch + seen / images)
@@ -248,8 +263,10 @@ class _Run:
         outcome, config = self.outcome, self.outcome.config
         rank, processes = self.fabric.global_rank, self.fabric.world_size
         self.optimiser.zero_grad(set_to_none=True)
+        mine = y[rank::processes]
         logits = self.wrapped(x[rank::processes])
-        loss = cross_entropy(logits, y[rank::processes], label_smoothing=config.label_smoothing)
+        loss = cross_entropy(logits, mine, label_smoothing=config.label_smoothing)
+        loss = loss * (len(mine) * processes / len(y))  # shares of a short batch may differ by one
         value = self.fabric.all_reduce(loss.detach(), reduce_op="mean").item()
         if not math.isfinite(value):
             raise DivergedError(
@@ -265,7 +282,10 @@ class _Run:
         return value
 
     def save(self, path: Path) -> None:
-        """Write the state through a temporary file: the old one stays whole if that fails."""
+        """Write the state through a temporary file: the old one stays whole if that fails.
+
+        The file's name is the process's own: a worker whose run was given up may still be writing.
+        """
         state = {
             "config": asdict(self.outcome.config),
             "net": self.wrapped,
@@ -275,7 +295,7 @@ class _Run:
             "waited": self.waited,
             **{name: getattr(self.outcome, name) for name in _SAVED},
         }
-        temporary = path.with_name(f".{path.name}.new")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             self.fabric.save(temporary, state)
             if self.fabric.is_global_zero:
@@ -283,7 +303,7 @@ class _Run:
         except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as the latter
             temporary.unlink(missing_ok=True)
             raise PixgradError(
-                f"не записать контрольную точку {path}: {str(error).splitlines()[0]}; "
+                f"не записать контрольную точку {path} ({_first_line(error)}); "
                 "прежняя цела — освободите место и запустите снова"
             ) from None
 
@@ -302,14 +322,20 @@ class _Run:
             raise
         except Exception as error:  # torch names neither what it may raise nor the file
             raise PixgradError(
-                f"{path}: контрольная точка не читается ({type(error).__name__}: "
-                f"{str(error).splitlines()[0]}); удалите её или начните заново с --fresh"
+                f"{path}: контрольная точка не читается ({type(error).__name__}); "
+                "удалите её или начните заново с --fresh"
             ) from None
         self.best, self.waited = state["best"], state["waited"]
         for name in _SAVED:
             setattr(self.outcome, name, state[name])
         if self.probe:
             self.probe.rows = self.outcome.probed
+
+    def close(self) -> None:
+        """Bring the network to the CPU and end the log."""
+        self.net.cpu()
+        for logger in self.fabric.loggers:
+            logger.finalize(self.outcome.status)
 
     def _epoch(self) -> list[float]:
         """Train for one epoch and measure: a row of ``HISTORY``."""
@@ -319,9 +345,13 @@ class _Run:
         count = len(self.data.labels["validation"])
         # As many training images as validation ones: enough to see overfitting, and cheap.
         measured = [v for part in ("train", "validation") for v in self._evaluate(part, count)]
+        # Processes differ in the running statistics of batch normalisation; all must agree to stop.
+        measured = self.fabric.broadcast(measured)
         epoch = len(outcome.history) + 1
         row = [epoch, self.optimiser.param_groups[0]["lr"], running_loss, *measured]
         self.fabric.log_dict(dict(zip(HISTORY[1:], row[1:], strict=True)), step=epoch)
+        for logger in self.fabric.loggers:
+            logger.save()  # a killed run has logged its finished epochs
         return row
 
     def _evaluate(self, part: str, count: int) -> tuple[float, float]:
@@ -362,6 +392,10 @@ def _tensorboard(folder: Path | None) -> list:
         return [TensorBoardLogger(folder.parent, name=folder.name, version="")]
     except ModuleNotFoundError:
         raise PixgradError("журналу TensorBoard нужен пакет: pip install tensorboard") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _last_accuracy(outcome: Outcome) -> float:

@@ -40,7 +40,8 @@ def epochs_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
 
     tables = []
     for outcome in outcomes:
-        table = pd.DataFrame(outcome.history, columns=list(HISTORY)).astype({"epoch": int})
+        table = pd.DataFrame(outcome.history, columns=list(HISTORY), dtype=float)
+        table = table.astype({"epoch": int})
         tables.append(table.assign(**keys(outcome)))
     return _keys_first(pd.concat(tables, ignore_index=True), HISTORY)
 
@@ -55,9 +56,8 @@ def gradients_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
     measures = [column for column in COLUMNS if column not in ("epoch", "step", "layer")]
     tables = []
     for outcome in outcomes:
-        table = pd.DataFrame(outcome.probed, columns=list(COLUMNS)).astype(
-            {"epoch": int, "layer": int}
-        )
+        table = pd.DataFrame(outcome.probed, columns=list(COLUMNS), dtype=float)
+        table = table.astype({"epoch": int, "layer": int})
         with np.errstate(divide="ignore", invalid="ignore"):
             table[measures] = np.log(table[measures]).replace([np.inf, -np.inf], np.nan)
         means = np.exp(table.groupby(["epoch", "layer"])[measures].mean()).reset_index()
