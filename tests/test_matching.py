@@ -1,12 +1,14 @@
-"""Matching and its evaluation against naive loops, simulation and known geometry."""
+"""Two views: matching and its evaluation against loops, simulation and known geometry."""
+
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
-from pixgrad import matching, opencv
+from pixgrad import data, matching, opencv
 from pixgrad.data.types import Pair, apply_homography
-from pixgrad.matching import Matches
+from pixgrad.sift import Features, Matches, Sift, evaluate, match
 
 H = np.array([[0.9, -0.2, 12], [0.15, 1.05, -7], [2e-4, -1e-4, 1]])
 
@@ -15,9 +17,8 @@ def features(count, seed, height=200, width=300):
     rng = np.random.default_rng(seed)
     xy = rng.uniform([0, 0], [width, height], (count, 2))
     descriptors = rng.integers(0, 256, (count, 128)).astype(np.float32)
-    return opencv.Features(
-        xy, rng.uniform(2, 20, count), np.zeros(count), np.ones(count), descriptors
-    )
+    size, zeros = rng.uniform(2, 20, count), np.zeros(count)
+    return Features(xy, size, zeros, np.ones(count), zeros.astype(np.int32), descriptors)
 
 
 def pair(homography=H):
@@ -149,3 +150,117 @@ def test_ransac_trials_against_simulation():
     clean = np.random.default_rng(0).uniform(size=(20_000, trials, 4)) < share
     hit = clean.all(axis=2).any(axis=1).mean()
     assert hit == pytest.approx(0.99, abs=0.003)
+
+
+# --- detectors on pairs of views ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def views():
+    return matching.shrink_pair(data.load("synthetic")[1], 200)
+
+
+@pytest.fixture(scope="module")
+def found(views):
+    return matching.detect_all([views], Sift(compiled=False).detect_and_compute)[0]
+
+
+def test_small_homography_maps_the_same_places():
+    pair = data.load("synthetic")[2]
+    small = matching.shrink_pair(pair, 128)
+    scale = np.array(small.first.shape[1::-1]) / np.array(pair.first.shape[1::-1])
+    xy = np.random.default_rng(0).uniform(0, 511, (20, 2))
+    expected = (pair.transfer(xy) + 0.5) * scale - 0.5
+    found = apply_homography(small.homography, (xy + 0.5) * scale - 0.5)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert max(small.second.shape) == 128
+
+
+def test_first_view_of_a_sequence_is_detected_once(views):
+    calls = []
+
+    def detect(image):
+        calls.append(image)
+        return len(calls)
+
+    assert matching.detect_all([views, replace(views, number=9)], detect) == [(1, 2), (1, 3)]
+    assert calls[0] is views.first
+
+
+@pytest.mark.parametrize("ratio", [None, 0.8])
+@pytest.mark.parametrize("mutual", [False, True])
+def test_scores_are_those_of_evaluate(views, found, ratio, mutual):
+    judged = matching.judge(views, *found)
+    kept = judged.matches.ratio < (2 if ratio is None else ratio)
+    if mutual:
+        kept &= judged.mutual
+    e = evaluate(
+        *found, views.homography, views.first.shape, views.second.shape, ratio=ratio, mutual=mutual
+    )
+    assert judged.scores(kept) == pytest.approx((e.precision, e.recall, e.matching_score))
+    assert e.correct > 50
+
+
+def test_mutual_matches_hold_both_ways(views, found):
+    judged = matching.judge(views, *found)
+    there, back = (
+        dict(zip(m.first.tolist(), m.second.tolist(), strict=True))
+        for m in (match(judged.a, judged.b, None), match(judged.b, judged.a, None))
+    )
+    expected = [back[there[i]] == i for i in range(len(judged.a))]
+    assert judged.mutual.tolist() == expected
+    assert 0 < sum(expected) < len(expected)
+
+
+def test_scikit_image_finds_a_blob_where_it_is():
+    y, x = np.mgrid[:96, :128]
+    blob = 40 + 180 * np.exp(-((x - 70) ** 2 + (y - 40) ** 2) / (2 * 4.0**2))
+    f = matching.scikit_image_features(blob.round().astype(np.uint8))
+    nearest = np.linalg.norm(f.xy - np.array([70, 40]), axis=1).argmin()
+    np.testing.assert_allclose(f.xy[nearest], [70, 40], atol=0.3)
+    ours = Sift(compiled=False).detect_and_compute(blob.round().astype(np.uint8))
+    same = np.linalg.norm(ours.xy - np.array([70, 40]), axis=1).argmin()
+    assert f.size[nearest] == pytest.approx(ours.size[same], rel=0.1)
+    assert f.descriptors.shape[1] == 128
+
+
+def test_same_change_of_another_photo():
+    """Of its own photo a pair's change is the pair but for noise; sizes scale the geometry."""
+    known = data.load("synthetic")[2]
+    again = matching.same_change(known, known.first, np.random.default_rng(0))
+    np.testing.assert_allclose(again.homography, known.homography, atol=1e-9)
+    gap = again.second.astype(float) - known.second
+    assert np.abs(gap).mean() < 4 and np.abs(gap.mean()) < 0.1
+    small = matching.same_change(known, known.first[::2, ::4], np.random.default_rng(0))
+    xy = np.array([[100.0, 60], [20, 200]])
+    there = known.transfer((xy + 0.5) * [4, 2] - 0.5)
+    np.testing.assert_allclose(small.transfer(xy), (there + 0.5) / [4, 2] - 0.5)
+
+
+def test_drift_of_bias_is_what_biased_points_show():
+    """A quarter turn, zoom 1.2: both ends of exact matches moved by the bias of the detector."""
+    turned = np.array([[0, -1.2, 300], [1.2, 0, 10], [0, 0, 1.0]])
+    known, bias = pair(turned), np.array([0.25, 0.1])
+    xy = np.random.default_rng(0).uniform(20, 180, (50, 2))
+    there = apply_homography(turned, xy)
+    shown = (there + bias) - apply_homography(turned, xy + bias)
+    np.testing.assert_allclose(
+        np.broadcast_to(matching.drift_of_bias(known, bias), shown.shape), shown
+    )
+
+
+def test_location_of_matches_made_by_hand():
+    shift = np.array([3.0, 4.0])
+    known, count = pair(np.eye(3)), 40
+    xy = np.random.default_rng(0).uniform(20, 180, (count, 2)).astype(np.float32)
+    one = replace(features(count, 0), xy=xy)
+    two = replace(one, xy=xy + np.float32(shift))
+    numbers, far = np.arange(count), np.arange(count) >= 30
+    matches = Matches(numbers, numbers, np.where(far, 0.9, 0.1), np.ones(count))
+    judged = matching.Judged(one, two, matches, ~far, ~far, ~far)
+    found = matching.locate(known, judged)
+    assert found.error == pytest.approx(5, abs=1e-4)
+    np.testing.assert_allclose(found.drift, shift, atol=1e-4)
+    assert found.corners == pytest.approx(5, abs=1e-2)
+    nothing = matching.locate(known, replace(judged, correct=np.zeros(count, bool)))
+    assert np.isnan(nothing.error) and np.isnan(nothing.drift).all()

@@ -1,18 +1,193 @@
-"""Matches between keypoints, and how good they are where the geometry is known."""
+"""Two views of a scene with known geometry: detectors run on them, their matches judged."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import KDTree
 
+from pixgrad import opencv
+from pixgrad.data import Pair
+from pixgrad.data.photos import warp
+from pixgrad.data.resize import shrink
 from pixgrad.data.types import apply_homography
-from pixgrad.sift.matching import Matches
+from pixgrad.sift import Features, Matches, Sift, match
+from pixgrad.sift.evaluation import (
+    MAX_OVERLAP_ERROR,
+    average_precision,
+    common_part,
+    one_per_keypoint,
+    overlapping,
+    project,
+    region_errors,
+)
+from pixgrad.sift.image import to_grey
 
 TOLERANCE = 3.0
 """A match is correct within so many pixels of where the point truly went."""
+
+
+def scikit_image_features(image: np.ndarray) -> Features:
+    """Features of ``skimage.feature.SIFT`` with its defaults; no response and no octave."""
+    from skimage.feature import SIFT
+
+    sift = SIFT()
+    sift.detect_and_extract(to_grey(image))
+    zeros = np.zeros(len(sift.sigmas))
+    return Features(
+        sift.positions[:, ::-1].astype(np.float32),
+        (2 * sift.sigmas).astype(np.float32),
+        (np.rad2deg(sift.orientations) % 360).astype(np.float32),
+        zeros.astype(np.float32),
+        zeros.astype(np.int32),
+        sift.descriptors.astype(np.float32),
+    )
+
+
+DETECTORS: Mapping[str, Callable[[np.ndarray], Features]] = {
+    "наш": Sift().detect_and_compute,
+    "наш, точная": Sift(conventions="precise").detect_and_compute,
+    "OpenCV": opencv.detect,
+    "OpenCV, точная": lambda image: opencv.detect(image, conventions="precise"),
+    "scikit-image": scikit_image_features,
+}
+"""Detectors by their names in tables; «точная» is the precise grid."""
+
+
+def shrink_pair(pair: Pair, longest: int = 400) -> Pair:
+    """Both views of a planar pair scaled down, and the homography with them."""
+    first, second = shrink(pair.first, longest), shrink(pair.second, longest)
+    before, after = _scaling(pair.first, first), _scaling(pair.second, second)
+    homography = after @ pair.homography @ np.linalg.inv(before)
+    return replace(pair, first=first, second=second, homography=homography / homography[2, 2])
+
+
+def same_change(pair: Pair, photo: np.ndarray, rng: np.random.Generator) -> Pair:
+    """A photo and its view through the homography of a planar pair, with noise of 3 grey levels.
+
+    Parameters
+    ----------
+    photo : uint8, (H, W, 3); the homography is scaled to its size.
+    """
+    scale = _scaling(pair.first, photo)
+    homography = scale @ pair.homography @ np.linalg.inv(scale)
+    homography /= homography[2, 2]
+    noisy = warp(photo, homography) + rng.normal(0, 3, photo.shape)
+    second = np.clip(noisy, 0, 255).round().astype(np.uint8)
+    return replace(pair, first=photo, second=second, homography=homography)
+
+
+def detect_all(pairs: list[Pair], detect: Callable[[np.ndarray], Features]):
+    """Features of both views of every pair; a first view shared by a sequence is done once.
+
+    Returns
+    -------
+    list of (Features, Features).
+    """
+    firsts: dict[str, Features] = {}
+    for pair in pairs:
+        if pair.sequence not in firsts:
+            firsts[pair.sequence] = detect(pair.first)
+    return [(firsts[pair.sequence], detect(pair.second)) for pair in pairs]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All nearest neighbours between the common parts of two views, each told right or wrong.
+
+    Attributes
+    ----------
+    a, b : features of the common part, N and M.
+    matches : the nearest neighbour of every feature of ``a``, before any test.
+    correct, mutual : (N,) bool, of the matches.
+    corresponds : (N,) bool, features of ``a`` that have a correspondence.
+    """
+
+    a: Features
+    b: Features
+    matches: Matches
+    correct: np.ndarray
+    mutual: np.ndarray
+    corresponds: np.ndarray
+
+    def scores(self, kept: np.ndarray) -> tuple[float, float, float]:
+        """Precision, recall and matching score of the matches marked in ``kept`` (N,) bool."""
+        chosen = self._accepted(kept)
+        correct = int(self.correct[chosen].sum())
+        possible = (len(chosen), int(self.corresponds.sum()), min(len(self.a), len(self.b)))
+        return tuple(correct / count if count else 0.0 for count in possible)
+
+    @property
+    def average_precision(self) -> float:
+        """Area under precision over recall as the ratio d1/d2 of accepted matches grows."""
+        chosen = self._accepted(np.ones(len(self.a), bool))
+        return average_precision(
+            self.matches.ratio[chosen], self.correct[chosen], int(self.corresponds.sum())
+        )
+
+    def _accepted(self, kept: np.ndarray) -> np.ndarray:
+        """Numbers of the kept matches, one for a feature of ``b``."""
+        return one_per_keypoint(self.matches[np.flatnonzero(kept)]).first
+
+
+def judge(pair: Pair, a: Features, b: Features) -> Judged:
+    """Match the common part of a planar pair and compare with its homography."""
+    a, b = common_part(a, b, pair.homography, pair.first.shape, pair.second.shape)
+    matches, back = match(a, b, ratio=None), match(b, a, ratio=None)
+    error = region_errors(a[matches.first], b[matches.second], pair.homography)
+    corresponds = np.zeros(len(a), bool)
+    corresponds[overlapping(a, b, pair.homography)[0]] = True
+    both = mutual(matches, back)
+    return Judged(a, b, matches, error < MAX_OVERLAP_ERROR, both, corresponds)
+
+
+@dataclass(frozen=True)
+class Location:
+    """How exactly the correct of the accepted matches lie, in pixels of the second view.
+
+    Attributes
+    ----------
+    error : median distance from where the point truly went; NaN without correct matches.
+    drift : (2,), median vector of that error.
+    corners : `corner_error` of the homography that RANSAC finds from the accepted matches.
+    """
+
+    error: float
+    drift: np.ndarray
+    corners: float
+
+
+def locate(pair: Pair, judged: Judged, ratio: float = 0.8) -> Location:
+    """Measure positions in a planar pair, with the matches that pass the ratio test."""
+    accepted = judged.matches.ratio < ratio
+    xy = judged.a.xy.astype(float)
+    there = judged.b.xy[judged.matches.second].astype(float)
+    off = (there - pair.transfer(xy))[accepted & judged.correct]
+    matrix, _ = opencv.homography(xy[accepted], there[accepted])
+    corners = corner_error(matrix, pair.homography, pair.first.shape)
+    if not len(off):
+        return Location(np.nan, np.full(2, np.nan), corners)
+    return Location(float(np.median(np.linalg.norm(off, axis=1))), np.median(off, axis=0), corners)
+
+
+def drift_of_bias(pair: Pair, bias: Sequence[float]) -> np.ndarray:
+    """Drift of matches if a detector finds every point of both views ``bias`` too far.
+
+    Parameters
+    ----------
+    bias : (2,), pixels.
+
+    Returns
+    -------
+    (2,), pixels of the second view: ``(E - A) bias``, with the linear part A of the homography in
+    the middle of the first view.
+    """
+    height, width = pair.first.shape[:2]
+    _, (linear,) = project(pair.homography, np.array([[width / 2, height / 2]]))
+    return (np.eye(2) - linear) @ np.asarray(bias)
 
 
 def mutual(forward: Matches, backward: Matches) -> np.ndarray:
@@ -122,20 +297,6 @@ def ratio_curve(
     return RatioCurve(threshold, precision, recall, *bounds)
 
 
-def _per_tile(tile_of, kept, correct, can_match):
-    """Of each tile: correct among the kept, kept, found again among them, possible to find."""
-    _, tile = np.unique(tile_of, axis=0, return_inverse=True)
-    member = np.equal.outer(np.arange(tile.max() + 1), tile.ravel()).astype(float)
-    hits, found = kept & correct[:, None], kept & (correct & can_match)[:, None]
-    return member @ hits, member @ kept, member @ found, member @ can_match[:, None]
-
-
-def _shares(hits, kept, found, possible):
-    """Precision and recall; NaN where nothing was kept or nothing could be."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return hits / kept, found / possible
-
-
 def ransac_trials(share: float, confidence: float = 0.99) -> float:
     """Samples of four matches until one holds no false match (Fischler and Bolles, 1981).
 
@@ -165,3 +326,23 @@ def corner_error(estimated: np.ndarray | None, truth: np.ndarray, shape: tuple[i
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=float)
     gap = apply_homography(estimated, corners) - apply_homography(truth, corners)
     return float(np.linalg.norm(gap, axis=1).mean())
+
+
+def _per_tile(tile_of, kept, correct, can_match):
+    """Of each tile: correct among the kept, kept, found again among them, possible to find."""
+    _, tile = np.unique(tile_of, axis=0, return_inverse=True)
+    member = np.equal.outer(np.arange(tile.max() + 1), tile.ravel()).astype(float)
+    hits, found = kept & correct[:, None], kept & (correct & can_match)[:, None]
+    return member @ hits, member @ kept, member @ found, member @ can_match[:, None]
+
+
+def _shares(hits, kept, found, possible):
+    """Precision and recall; NaN where nothing was kept or nothing could be."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return hits / kept, found / possible
+
+
+def _scaling(large: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """Map of pixel centres when an image is resized edge to edge: x' + 1/2 = s (x + 1/2)."""
+    s, t = small.shape[1] / large.shape[1], small.shape[0] / large.shape[0]
+    return np.array([[s, 0, (s - 1) / 2], [0, t, (t - 1) / 2], [0, 0, 1]])

@@ -2,56 +2,65 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
-from pixgrad.matching import Matches
+from pixgrad.sift import Features, Matches
 
 FLANN_KDTREE = 1  # cv::flann::FLANN_INDEX_KDTREE has no name in Python
+WITH_FMA = ("AVX2", "AVX512-SKX")  # OpenCV's names of the x86 code that fuses multiply and add
 
 
-@dataclass(frozen=True)
-class Features:
-    """Keypoints of an image with their descriptors.
-
-    Parameters
-    ----------
-    xy : float64, (N, 2), pixels, x right and y down.
-    size : float64, (N,), diameter in pixels, twice the scale sigma.
-    angle : float64, (N,), degrees clockwise on the screen.
-    response : float64, (N,), contrast of the extremum.
-    descriptors : float32, (N, 128), whole values 0 … 255.
-    """
-
-    xy: np.ndarray
-    size: np.ndarray
-    angle: np.ndarray
-    response: np.ndarray
-    descriptors: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.xy)
-
-
-def detect(image: np.ndarray, most: int = 0) -> Features:
+def detect(image: np.ndarray, most: int = 0, conventions: str = "opencv") -> Features:
     """Find keypoints and compute descriptors with the default settings of OpenCV.
 
     Parameters
     ----------
     image : uint8, (H, W) grey or (H, W, 3) RGB.
     most : keep so many of the keypoints with the largest response (0: all).
+    conventions : the grid, "opencv" or "precise", as in `Sift`.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    keypoints, descriptors = cv2.SIFT_create(nfeatures=most).detectAndCompute(grey, None)
-    if not keypoints:
-        return Features(np.zeros((0, 2)), *np.zeros((3, 0)), np.zeros((0, 128), np.float32))
-    columns = np.array([(*k.pt, k.size, k.angle, k.response) for k in keypoints])
-    return Features(columns[:, :2], *columns[:, 2:].T, descriptors)
+    sift = cv2.SIFT_create(nfeatures=most, enable_precise_upscale=conventions == "precise")
+    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    return Features(
+        np.array([k.pt for k in keypoints], np.float32).reshape(-1, 2),
+        np.array([k.size for k in keypoints], np.float32),
+        np.array([k.angle for k in keypoints], np.float32),
+        np.array([k.response for k in keypoints], np.float32),
+        np.array([k.octave for k in keypoints], np.int32),
+        np.empty((0, 128), np.float32) if descriptors is None else descriptors,
+    )
+
+
+def has_fma() -> bool:
+    """Whether OpenCV runs its fused multiply-add code for x86 here."""
+    return f"*{WITH_FMA[0]}" in cv2.getCPUFeaturesLine().split()
+
+
+def detect_without_fma(images: Sequence[np.ndarray], conventions: str = "opencv") -> list[Features]:
+    """`detect` on images as on a processor without fused multiply-add.
+
+    On x86 OpenCV can be told not to use an instruction, but only when it is loaded: hence a
+    process of its own. Elsewhere this changes nothing.
+    """
+    settings = {"OPENCV_CPU_DISABLE": ",".join(WITH_FMA), "PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
+        input=pickle.dumps((list(images), conventions)),
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return pickle.loads(answer.stdout)
 
 
 def brute_force(first: Features, second: Features) -> Matches:
@@ -115,6 +124,12 @@ def chance_inliers(xy: np.ndarray, xy2: np.ndarray, trials: int = 20, seed: int 
     """
     rng = np.random.default_rng(seed)
     return np.array([homography(xy, rng.permutation(xy2))[1].sum() for _ in range(trials)])
+
+
+def _answer() -> None:
+    images, conventions = pickle.load(sys.stdin.buffer)
+    found = [detect(image, conventions=conventions) for image in images]
+    pickle.dump(found, sys.stdout.buffer)
 
 
 def _two_nearest(matcher, first: Features, second: Features) -> Matches:

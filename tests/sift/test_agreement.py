@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pixgrad import opencv
 from pixgrad.data import load
 from pixgrad.sift import Features, Sift, agreement
 
@@ -98,18 +99,12 @@ def test_half_turn_shows_twice_the_bias(blobs, conventions, bias):
 
 def test_opencv_itself_differs_between_processors():
     """Rounding once or twice moves the last bits of most responses, and NumPy rounds twice."""
-    if not agreement.has_fma():
+    if not opencv.has_fma():
         pytest.skip("this processor or this OpenCV has no fused multiply-add to switch off")
     photo = load("synthetic")[0].first[:200, 100:340]
-    (plain,) = agreement.opencv_features_without_fma([photo])
-    fused = agreement.compare(agreement.opencv_features(photo), plain)
+    (plain,) = opencv.detect_without_fma([photo])
+    fused = agreement.compare(opencv.detect(photo), plain)
     assert 0 < fused.same_response < 0.2
     assert 1e-7 < fused.response_error < 1e-4
     ours = agreement.compare(Sift(compiled=False).detect_and_compute(photo), plain)
     assert ours.same_response == ours.same_octave == 1
-
-
-def test_nothing_found_is_no_error():
-    nothing = agreement.opencv_features(np.full((64, 64), 90, np.uint8))
-    assert len(nothing) == 0
-    assert nothing.descriptors.shape == (0, 128)

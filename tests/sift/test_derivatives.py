@@ -334,9 +334,12 @@ def test_quantised_byte_passes_the_gradient_until_it_saturates():
     assert not d.quantise_vjp(saved, np.ones(128), straight_through=False).any()
 
 
-def test_flat_cube_has_no_refinement():
-    with pytest.raises(np.linalg.LinAlgError):
-        d.refine(np.ones((3, 3, 3)))
+@pytest.mark.parametrize("profile", [[1, 1, 1], [0, 1, 0]])
+def test_without_one_extremum_there_is_no_refinement(profile):
+    """A flat cube and a ridge along the rows and levels: the Hessian is singular."""
+    cube = np.broadcast_to(np.array(profile, float), (3, 3, 3))
+    with pytest.raises(PixgradError, match=r"гессиан DoG вырожден.*другую ключевую точку"):
+        d.refine(cube)
 
 
 # --- the derivatives mean what they should --------------------------------------------------------

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixgrad import opencv
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.sift import Features, Sift, evaluate
-from pixgrad.sift.agreement import opencv_features
 from pixgrad.sift.evaluation import average_precision, common_part, overlap_errors, overlapping
 
 SHAPE = (200, 300)
@@ -244,7 +244,10 @@ def test_scores_of_oxford_pairs_are_opencvs(grid):
     pairs = load("pairs")
     if pairs.origin != "data-root":
         pytest.skip("no boat and graf in the data root")
-    detectors = (Sift(conventions=grid).detect_and_compute, lambda x: opencv_features(x, grid))
+    detectors = (
+        Sift(conventions=grid).detect_and_compute,
+        lambda image: opencv.detect(image, conventions=grid),
+    )
     for pair in pairs:
         scores = []
         for detect in detectors:

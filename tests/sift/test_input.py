@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pixgrad import opencv
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.sift import Features, Sift
-from pixgrad.sift.agreement import compare, opencv_features
+from pixgrad.sift.agreement import compare
 from pixgrad.sift.image import memory_estimate, to_grey
 
 SIFT = Sift(compiled=False)
@@ -94,7 +95,7 @@ def test_input_is_never_modified(colour):
 
 def test_bool_is_black_and_white(grey):
     found = SIFT.detect_and_compute(grey > 128)
-    reference = opencv_features((grey > 128).astype(np.uint8) * np.uint8(255))
+    reference = opencv.detect((grey > 128).astype(np.uint8) * np.uint8(255))
     result = compare(found, reference)
     assert len(reference) > 20
     assert result.missed + result.extra <= 1
@@ -105,7 +106,7 @@ def test_bool_is_black_and_white(grey):
 def test_small_images_as_in_opencv(shape, conventions):
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     found = Sift(conventions=conventions, compiled=False).detect_and_compute(image)
-    reference = opencv_features(image, conventions)
+    reference = opencv.detect(image, conventions=conventions)
     assert len(found) == len(reference)
     np.testing.assert_allclose(found.xy, reference.xy, atol=1e-2)
 

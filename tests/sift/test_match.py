@@ -115,3 +115,10 @@ def test_rootsift_distance_is_hellingers():
     assert np.linalg.norm(one - two) == pytest.approx(hellinger, rel=1e-5)
     np.testing.assert_allclose(np.linalg.norm([one, two], axis=1), 1, rtol=1e-6)
     assert not rootsift(np.zeros((1, 128), np.float32)).any()
+
+
+def test_rootsift_of_features_keeps_the_points(views):
+    points = views[0]
+    rooted = rootsift(points)
+    np.testing.assert_array_equal(rooted.descriptors, rootsift(points.descriptors))
+    assert rooted.xy is points.xy and rooted.octave is points.octave

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixgrad import opencv
 from pixgrad.data import files
 from pixgrad.sift import (
     Features,
@@ -139,12 +140,12 @@ class Tally:
 
 def check_agreement(images: dict[str, np.ndarray], grid: str, compiled: bool) -> Tally:
     """Compare images with the OpenCV of the same arithmetic: with fused products or without."""
-    if compiled and (backend.find_spec("numba") is None or (ON_X86 and not agreement.has_fma())):
+    if compiled and (backend.find_spec("numba") is None or (ON_X86 and not opencv.has_fma())):
         pytest.skip("no numba, or OpenCV has no fused multiply-add on this processor")
     if compiled:
-        references = (agreement.opencv_features(image, grid) for image in images.values())
+        references = (opencv.detect(image, conventions=grid) for image in images.values())
     else:
-        references = agreement.opencv_features_without_fma(list(images.values()), grid)
+        references = opencv.detect_without_fma(list(images.values()), grid)
     tally, sift = Tally(), Sift(conventions=grid, compiled=compiled)
     for (name, image), reference in zip(images.items(), references, strict=True):
         tally.add(name, image, sift, reference)

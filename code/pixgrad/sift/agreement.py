@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +12,6 @@ from .features import Features
 POSITION = 0.05  # pixels
 SIZE = 0.005  # share of the size
 ANGLE = 0.5  # degrees
-WITH_FMA = ("AVX2", "AVX512-SKX")  # OpenCV's names of the x86 code that fuses multiply and add
 
 
 @dataclass(frozen=True)
@@ -77,54 +71,6 @@ def pair(found: Features, reference: Features) -> tuple[np.ndarray, np.ndarray]:
     _, back = KDTree(one, boxsize=period).query(two, p=np.inf)
     numbers = np.flatnonzero((distance <= 1) & (back[there] == np.arange(len(one))))
     return numbers, there[numbers]
-
-
-def opencv_features(image: np.ndarray, conventions: str = "opencv") -> Features:
-    """Features of OpenCV's own SIFT on the grid ``conventions`` (see `Sift`)."""
-    import cv2
-
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    sift = cv2.SIFT_create(enable_precise_upscale=conventions == "precise")
-    keypoints, descriptors = sift.detectAndCompute(grey, None)
-    return Features(
-        np.array([k.pt for k in keypoints], np.float32).reshape(-1, 2),
-        np.array([k.size for k in keypoints], np.float32),
-        np.array([k.angle for k in keypoints], np.float32),
-        np.array([k.response for k in keypoints], np.float32),
-        np.array([k.octave for k in keypoints], np.int32),
-        np.empty((0, 128), np.float32) if descriptors is None else descriptors,
-    )
-
-
-def has_fma() -> bool:
-    """Whether OpenCV runs its fused multiply-add code for x86 here."""
-    import cv2
-
-    return f"*{WITH_FMA[0]}" in cv2.getCPUFeaturesLine().split()
-
-
-def opencv_features_without_fma(
-    images: Sequence[np.ndarray], conventions: str = "opencv"
-) -> list[Features]:
-    """`opencv_features` of images on a processor without fused multiply-add.
-
-    On x86 OpenCV can be told not to use an instruction, but only when it is loaded: hence a
-    process of its own. Elsewhere this changes nothing.
-    """
-    settings = {"OPENCV_CPU_DISABLE": ",".join(WITH_FMA), "PYTHONPATH": os.pathsep.join(sys.path)}
-    answer = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
-        input=pickle.dumps((list(images), conventions)),
-        env={**os.environ, **settings},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return pickle.loads(answer.stdout)
-
-
-def _answer() -> None:
-    images, conventions = pickle.load(sys.stdin.buffer)
-    pickle.dump([opencv_features(image, conventions) for image in images], sys.stdout.buffer)
 
 
 def half_turn_shifts(image: np.ndarray, sift: Sift) -> np.ndarray:

@@ -8,7 +8,8 @@ know to improve object retrieval", CVPR 2012 (RootSIFT).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..errors import PixgradError
 from .features import Features
 
 CHUNK = 1 << 22  # distances held at once
+Described = TypeVar("Described", Features, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,20 @@ class Matches:
         return np.divide(self.distance, self.next_distance, out=ones, where=self.next_distance > 0)
 
 
-def rootsift(descriptors: np.ndarray) -> np.ndarray:
+def rootsift(source: Described) -> Described:
     """Square roots of descriptors with sum 1: their Euclidean distance is Hellinger's.
 
     Parameters
     ----------
-    descriptors : (N, D) array, not negative.
+    source : descriptors (N, D), not negative, or features with them.
 
     Returns
     -------
-    (N, D) float32 array of unit vectors; a zero descriptor stays zero.
+    (N, D) float32 array of unit vectors (a zero descriptor stays zero), or features with it.
     """
-    values = np.asarray(descriptors, np.float64)
+    if isinstance(source, Features):
+        return replace(source, descriptors=rootsift(source.descriptors))
+    values = np.asarray(source, np.float64)
     total = values.sum(axis=1, keepdims=True)
     return np.sqrt(values / np.where(total > 0, total, 1)).astype(np.float32)
 

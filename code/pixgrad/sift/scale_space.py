@@ -145,6 +145,13 @@ def difference_of_gaussians(octave: np.ndarray) -> np.ndarray:
     return octave[1:] - octave[:-1]
 
 
+def laplacian(image: np.ndarray) -> np.ndarray:
+    """Five-point Laplacian, which the DoG approximates: (H, W) -> (H - 2, W - 2), no borders."""
+    middle = image[1:-1, 1:-1]
+    across, down = image[1:-1, 2:] + image[1:-1, :-2], image[2:, 1:-1] + image[:-2, 1:-1]
+    return across + down - 4 * middle
+
+
 def _interleave(image: np.ndarray, precise: bool, out: np.ndarray) -> None:
     """Twice as many rows; both rules are exact in float32 for 8-bit values."""
     after = np.concatenate([image[1:], image[-1:]])

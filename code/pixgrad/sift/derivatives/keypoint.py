@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from pixgrad.errors import PixgradError
 from pixgrad.sift.derivatives.binning import hat, hat_derivative, nearest_turn
 from pixgrad.sift.derivatives.types import Array
 from pixgrad.sift.orientation import BINS, RADIUS_FACTOR, SIGMA_FACTOR, smooth
@@ -81,12 +82,23 @@ def refine(cube: Array) -> tuple[tuple[Array, float, float], tuple]:
     edge_ratio : ``trace^2 / determinant`` of the 2x2 spatial Hessian.
     saved : what :func:`refine_vjp` needs.
 
+    Raises
+    ------
+    PixgradError
+        The Hessian is singular: there is no one extremum, and nothing to differentiate.
+
     References
     ----------
     Lowe 2004, sections 4 and 4.1.
     """
     gradient, hessian = np.array([(s * cube).sum() for s in _FIRST]), _hessian(cube)
-    offset = -np.linalg.solve(hessian, gradient)
+    try:
+        offset = -np.linalg.solve(hessian, gradient)
+    except np.linalg.LinAlgError:
+        raise PixgradError(
+            f"гессиан DoG вырожден: {hessian.tolist()}; у такой точки нет единственного экстремума "
+            "и нет производной — возьмите другую ключевую точку"
+        ) from None
     contrast = cube[1, 1, 1] + gradient @ offset / 2
     trace = hessian[0, 0] + hessian[1, 1]
     determinant = hessian[0, 0] * hessian[1, 1] - hessian[0, 1] ** 2
