@@ -1,21 +1,22 @@
 """How much of a residual network's gradient comes along paths of each length (Veit et al., 2016).
 
 Each of the n residual blocks y = act(F(x) + skip(x)) passes the backward signal along F and along
-the skip, so it reaches the input along 2ⁿ paths, and the gradient is the sum over all of them:
-C(n, k) of them go through F in k blocks. The ReLUs keep the masks, and batch normalisations the
-statistics, that the whole network gave them in its forward pass: the sum is exact.
+the skip, so it reaches the input along 2ⁿ paths, and the gradient is exactly the sum over all of
+them: C(n, k) go through F in k blocks. Activations keep the slopes, and batch normalisations the
+statistics, that the forward pass of the whole network gave them.
 
 References
 ----------
 Veit, Wilber, Belongie, "Residual networks behave like ensembles of relatively shallow networks"
-(2016), section 4.3. There a path of k blocks has 2k layers.
+(2016), section 4.3. There a path of k blocks is 2k layers long.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -30,60 +31,119 @@ from pixgrad.training.probe import norm
 def gradient_by_path_length(
     net: nn.Module, images: Tensor, labels: Tensor, samples: int, generator: torch.Generator
 ) -> pd.DataFrame:
-    """Norm of the gradient along random paths of each length, and each length's share of the total.
+    """Norms of the gradient by the images along paths of each length.
 
     Parameters
     ----------
-    net : with n >= 1 residual blocks; it is left as it was. Batch normalisation takes the
-        statistics of ``images``, as in a training step.
-    images, labels : one batch, (N, C, H, W) and int64 (N,).
+    net : with n >= 1 residual blocks, one after another; it is left as it was. Batch normalisation
+        takes the statistics of ``images``, as in a training step.
+    images, labels : one batch, (N, C, H, W) and int64 (N,); L is its mean cross-entropy.
     samples : paths drawn for every length; fewer where there are no more.
+    generator : draws the paths.
 
     Returns
     -------
-    A row for k = 0 … n: ``blocks`` (k), ``paths`` (C(n, k)), ``norm`` — mean over the drawn paths
-    of the Frobenius norm of dL/d(images), L the mean cross-entropy —, ``share`` — paths · norm,
-    divided by its sum over k. Shares are of the sum of the norms, as in the paper: the paths'
-    gradients are not parallel, so the norm of their sum is smaller.
+    A row for each k = 0 … n:
+
+    * ``blocks`` — k, and ``paths`` — C(n, k);
+    * ``norm`` — Frobenius norm of dL/d(images) along one path, mean over the drawn paths;
+    * ``share`` — ``paths`` · ``norm``, divided by its sum over k. It is the measure of the paper;
+      the gradients of different paths partly cancel, which it does not see;
+    * ``sum_norm`` — norm of the sum over all paths of k blocks, with nothing drawn. These sums add
+      up to the gradient of the network.
 
     Raises
     ------
     PixgradError : there are no residual blocks.
     """
-    count = len(residual_blocks(net))
-    if not count:
-        raise PixgradError("в сети нет остаточных блоков, и путь в ней один: нужна сеть resnet-…")
+    network = _Unravelled(net, images, labels)
+    count = len(network.blocks)
+    sums = [norm(gradient) for gradient in network.sums_by_length()]
     rows = []
-    for length in range(count + 1):
+    for length, sum_norm in enumerate(sums):
         paths = math.comb(count, length)
-        norms = [
-            norm(path_gradient(net, images, labels, chosen.tolist()))
-            for chosen in (
-                torch.randperm(count, generator=generator)[:length]
-                for _ in range(min(samples, paths))
-            )
+        drawn = [
+            torch.randperm(count, generator=generator)[:length].tolist()
+            for _ in range(min(samples, paths))
         ]
-        rows.append((length, paths, sum(norms) / len(norms)))
-    table = pd.DataFrame(rows, columns=["blocks", "paths", "norm"])
+        norms = [norm(network.along(chosen)) for chosen in drawn]
+        rows.append((length, paths, sum(norms) / len(norms), sum_norm))
+    table = pd.DataFrame(rows, columns=["blocks", "paths", "norm", "sum_norm"])
     total = table["paths"] * table["norm"]
     return table.assign(share=total / total.sum())
 
 
-def path_gradient(
-    net: nn.Module, images: Tensor, labels: Tensor, chosen: Collection[int]
-) -> Tensor:
-    """dL/d(images) along one path: through F in the ``chosen`` blocks and past it in all others.
+class _Unravelled:
+    """A residual network after one forward pass, ready to send gradients back along chosen paths.
 
-    Parameters
+    Attributes
     ----------
-    chosen : numbers of blocks, from 0 at the input.
-
-    Returns
-    -------
-    Tensor shaped as ``images``.
+    at_head : dL/dy of the last block.
+    blocks : from the first to the last.
+    to_images : dL/dx of the first block -> dL/d(images).
     """
-    net = copy.deepcopy(net).train()
-    for number, (_, block) in enumerate(residual_blocks(net)):
-        block.gradient_path = "residual" if number in chosen else "skip"
-    images = images.detach().requires_grad_()
-    return torch.autograd.grad(F.cross_entropy(net(images), labels), images)[0]
+
+    def __init__(self, net: nn.Module, images: Tensor, labels: Tensor) -> None:
+        net = copy.deepcopy(net).train().requires_grad_(False)
+        blocks = [block for _, block in residual_blocks(net)]
+        if not blocks:
+            raise PixgradError("в сети нет остаточных блоков, путь в ней один: нужна сеть resnet-…")
+        signals: list[Tensor] = []
+        for block in blocks:
+            block.register_forward_pre_hook(lambda block, inputs: signals.append(inputs[0]))
+        blocks[-1].register_forward_hook(lambda block, inputs, output: signals.append(output))
+        images = images.detach().requires_grad_()
+        loss = F.cross_entropy(net(images), labels)
+        self.at_head = _pull(loss, signals[-1])(torch.ones(()))
+        self.to_images = _pull(signals[0], images)
+        self.blocks = [_Pulls.of(*pair) for pair in zip(blocks, signals, strict=False)]
+
+    def along(self, chosen: Collection[int]) -> Tensor:
+        """dL/d(images) through F in the ``chosen`` blocks (from 0) and past it in the others."""
+        gradient = self.at_head
+        for number, block in reversed(list(enumerate(self.blocks))):
+            gradient = block.activation(gradient)
+            gradient = (block.residual if number in chosen else block.skip)(gradient)
+        return self.to_images(gradient)
+
+    def sums_by_length(self) -> list[Tensor]:
+        """Sum of dL/d(images) over all paths of each length 0 … n.
+
+        The sums at the input of a block follow from those at its output: a path of k blocks goes
+        past F, having k behind it, or through F, having k - 1. That is n²/2 passes through one F
+        instead of 2ⁿ paths.
+        """
+        sums = [self.at_head]
+        for block in reversed(self.blocks):
+            sums = [block.activation(gradient) for gradient in sums]
+            past = [block.skip(gradient) for gradient in sums]
+            through = [block.residual(gradient) for gradient in sums]
+            middle = [a + b for a, b in zip(past[1:], through, strict=False)]
+            sums = [past[0], *middle, through[-1]]
+        return [self.to_images(gradient) for gradient in sums]
+
+
+@dataclass(frozen=True)
+class _Pulls:
+    """Backward passes of one block y = act(z), z = F(x) + skip(x).
+
+    Attributes
+    ----------
+    activation : dL/dy -> dL/dz; residual, skip : dL/dz -> its part of dL/dx.
+    """
+
+    activation: Callable[[Tensor], Tensor]
+    residual: Callable[[Tensor], Tensor]
+    skip: Callable[[Tensor], Tensor]
+
+    @classmethod
+    def of(cls, block: nn.Module, x: Tensor) -> _Pulls:
+        x = x.detach().requires_grad_()
+        residual, skip = block.residual(x), block.downsample(x)
+        z = (residual + skip).detach().requires_grad_()
+        return cls(_pull(block.activation(z), z), _pull(residual, x), _pull(skip, x))
+
+
+def _pull(output: Tensor, source: Tensor) -> Callable[[Tensor], Tensor]:
+    """dL/d(output) -> dL/d(source), as often as one likes."""
+    return lambda gradient: torch.autograd.grad(output, source, gradient, retain_graph=True)[0]

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-ANGLES = np.geomspace(1e-4, math.pi / 2, 25)
+ANGLES = np.geomspace(1e-5, math.pi / 2, 27)
 """Radians: from all but the same image to an unrelated one."""
 GRID = np.stack([np.linspace(-2, 2, 256), np.ones(256)], axis=1)
 """Numbers x from -2 to 2, each with a 1 beside it whose weight is the bias: (256, 2)."""
@@ -34,7 +34,7 @@ def gradient_correlation(
     generator: torch.Generator,
     *,
     angles: np.ndarray = ANGLES,
-    arcs: int = 16,
+    arcs: int = 8,
     logit: int = 0,
 ) -> pd.DataFrame:
     """Correlation of the gradients of one logit at an image and at the image turned by an angle.
@@ -199,8 +199,8 @@ def residual_correlation(depth: int, beta: float = 1.0) -> float:
     square of the mean), so hₗ₋₁ of :func:`random_gradients` has s + β² s (l - 2), and normalisation
     divides the residual part of the gradient by its root. The square of the gradient grows by the
     factor 1 + r, where r = β² / (s + β² s (l - 2)), and the product of gradients at two inputs,
-    which share one half of their active units, by 1 + r/2. The ratio decays as depth^(-1/2s); s = 1,
-    that is leaving out the mean, gives the depth^(-1/2) of Balduzzi et al., theorem 3.
+    which share one half of their active units, by 1 + r/2. The ratio decays as depth^(-1/2s); with
+    s = 1, that is leaving out the mean, it is the depth^(-1/2) of Balduzzi et al., theorem 3.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def residual_correlation(depth: int, beta: float = 1.0) -> float:
 def _relu_layer(
     z: np.ndarray, dz: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """relu(z) W with new weights W of He's variance: values (P, width), derivatives (P, D, width)."""
+    """relu(z) W with new weights W: values (P, width) and derivatives (P, D, width)."""
     width = z.shape[1]
     weight = generator.normal(scale=math.sqrt(2 / width), size=(width, width))
     active = z > 0

@@ -1,0 +1,151 @@
+"""Gradient by path length: closed forms, the sum over all paths, ``gradient_path`` of blocks."""
+
+import copy
+import math
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  (its usual name)
+from torch import nn
+
+from pixgrad.errors import PixgradError
+from pixgrad.nets import build, residual_blocks
+from pixgrad.nets.blocks import Block
+from pixgrad.training import paths
+from pixgrad.training.paths import gradient_by_path_length
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+class Scaled(Block):
+    """y = (1 + scale) x."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale, self.downsample, self.activation = scale, nn.Identity(), nn.Identity()
+
+    def residual(self, x):
+        return self.scale * x
+
+
+class Linear(Scaled):
+    """y = (I + A) x."""
+
+    def __init__(self, weight):
+        super().__init__(None)
+        self.weight = weight
+
+    def residual(self, x):
+        return x @ self.weight.T
+
+
+@pytest.fixture
+def batch():
+    images = torch.randn(8, 3, 16, 16, generator=generator())
+    return images, torch.arange(8) % 5
+
+
+def subsets(count):
+    return chain.from_iterable(combinations(range(count), k) for k in range(count + 1))
+
+
+@pytest.mark.parametrize("scale", [0.3, 2.0])
+def test_equal_linear_blocks_give_the_binomial_law(scale):
+    """Every path of k blocks carries scaleᵏ: shares are those of the binomial distribution."""
+    net = nn.Sequential(*[Scaled(scale) for _ in range(12)])
+    images, labels = torch.randn(4, 5, generator=generator()) / 1000, torch.arange(4)
+    table = gradient_by_path_length(net, images, labels, 3, generator())
+    k = np.arange(13)
+    ways = np.array([math.comb(12, i) for i in k])
+    np.testing.assert_array_equal(table["blocks"], k)
+    np.testing.assert_array_equal(table["paths"], ways)
+    np.testing.assert_allclose(table["norm"] / table["norm"][0], scale**k, rtol=1e-4)
+    np.testing.assert_allclose(table["share"], ways * scale**k / (1 + scale) ** 12, rtol=1e-4)
+    # All paths of one length are parallel here: nothing cancels.
+    np.testing.assert_allclose(table["sum_norm"], table["paths"] * table["norm"], rtol=1e-4)
+
+
+def test_linear_blocks_multiply_their_matrices():
+    matrices = torch.randn(3, 6, 6, generator=generator())
+    net = nn.Sequential(*[Linear(matrix) for matrix in matrices])
+    x, labels = torch.randn(1, 6, generator=generator(1)), torch.tensor([2])
+    whole = (net(x).softmax(dim=1) - F.one_hot(labels, 6)).numpy()  # dL/d(logits)
+    network = paths._Unravelled(net, x, labels)
+    sums = np.zeros((4, 1, 6))
+    for chosen in subsets(3):
+        expected = whole
+        for number in sorted(chosen, reverse=True):
+            expected = expected @ matrices[number].numpy()
+        np.testing.assert_allclose(network.along(chosen), expected, rtol=1e-4, atol=1e-5)
+        sums[len(chosen)] += expected
+    np.testing.assert_allclose(torch.stack(network.sums_by_length()), sums, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet-8", {}),
+        ("resnet-8", {"init": "he"}),
+        ("resnet-8", {"batch_norm": False}),
+        ("resnet-18", {}),  # projections and a max-pooling before the blocks
+    ],
+)
+def test_all_paths_add_up_to_the_gradient(name, options, batch):
+    images, labels = batch
+    net = build(name, 5, generator=generator(2), **options).double()
+    images = images.double().requires_grad_()
+    (whole,) = torch.autograd.grad(F.cross_entropy(net(images), labels), images)
+    network = paths._Unravelled(net, images, labels)
+    assert whole.abs().max() > 1e-8
+    tolerance = {"rtol": 1e-8, "atol": 1e-12 * whole.abs().max().item()}
+    sums = network.sums_by_length()
+    torch.testing.assert_close(sum(sums), whole, **tolerance)
+    if len(sums) == 4:
+        every = [network.along(chosen) for chosen in subsets(3)]
+        torch.testing.assert_close(sum(every), whole, **tolerance)
+        by_length = [every[:1], every[1:4], every[4:7], every[7:]]
+        for together, parts in zip(sums, by_length, strict=True):
+            torch.testing.assert_close(together, sum(parts), **tolerance)
+
+
+def test_a_path_is_what_gradient_path_of_the_blocks_lets_through(batch):
+    images, labels = batch
+    net = build("resnet-8", 5, generator=generator(3))
+    network = paths._Unravelled(net, images, labels)
+    images = images.requires_grad_()
+    for chosen in subsets(3):
+        for number, (_, block) in enumerate(residual_blocks(net)):
+            block.gradient_path = "residual" if number in chosen else "skip"
+        (expected,) = torch.autograd.grad(F.cross_entropy(net(images), labels), images)
+        difference = (network.along(chosen) - expected).norm() / expected.norm()
+        assert difference < 1e-5
+
+
+def test_table_measures_the_paths_and_leaves_the_network_alone(batch):
+    images, labels = batch
+    net = build("resnet-20", 5, generator=generator(4)).eval()
+    before = copy.deepcopy(net.state_dict())
+    table = gradient_by_path_length(net, images, labels, 2, generator())
+    network = paths._Unravelled(net, images, labels)
+    assert table["norm"][0] == pytest.approx(network.along([]).norm().item(), rel=1e-5)
+    assert table["norm"][9] == pytest.approx(network.along(range(9)).norm().item(), rel=1e-5)
+    assert table["share"].sum() == pytest.approx(1)
+    # One path alone: its norm and that of the sum are the same.
+    assert table["sum_norm"][0] == pytest.approx(table["norm"][0], rel=1e-5)
+    # A sum is never longer than its parts together.
+    one = [network.along([number]).norm().item() for number in range(9)]
+    assert table["sum_norm"][1] < sum(one)
+    assert not net.training and not images.requires_grad
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    again = gradient_by_path_length(net, images, labels, 2, generator())
+    np.testing.assert_allclose(again["norm"], table["norm"], rtol=1e-5)
+
+
+def test_a_plain_network_has_no_such_paths(batch):
+    with pytest.raises(PixgradError, match="нет остаточных блоков"):
+        gradient_by_path_length(build("plain-8", 5), *batch, 2, generator())
