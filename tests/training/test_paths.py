@@ -14,7 +14,7 @@ from pixgrad.errors import PixgradError
 from pixgrad.nets import build, residual_blocks
 from pixgrad.nets.blocks import Block
 from pixgrad.training import paths
-from pixgrad.training.paths import gradient_by_path_length
+from pixgrad.training.paths import gradient_by_path_length, gradient_sums_by_length
 
 
 def generator(seed=0):
@@ -66,7 +66,9 @@ def test_equal_linear_blocks_give_the_binomial_law(scale):
     np.testing.assert_allclose(table["norm"] / table["norm"][0], scale**k, rtol=1e-4)
     np.testing.assert_allclose(table["share"], ways * scale**k / (1 + scale) ** 12, rtol=1e-4)
     # All paths of one length are parallel here: nothing cancels.
-    np.testing.assert_allclose(table["sum_norm"], table["paths"] * table["norm"], rtol=1e-4)
+    sums = gradient_sums_by_length(net, images, labels)
+    np.testing.assert_array_equal(sums["blocks"], k)
+    np.testing.assert_allclose(sums["norm"], table["paths"] * table["norm"], rtol=1e-4)
 
 
 def test_linear_blocks_multiply_their_matrices():
@@ -134,11 +136,11 @@ def test_table_measures_the_paths_and_leaves_the_network_alone(batch):
     assert table["norm"][0] == pytest.approx(network.along([]).norm().item(), rel=1e-5)
     assert table["norm"][9] == pytest.approx(network.along(range(9)).norm().item(), rel=1e-5)
     assert table["share"].sum() == pytest.approx(1)
+    sums = gradient_sums_by_length(net, images, labels)
     # One path alone: its norm and that of the sum are the same.
-    assert table["sum_norm"][0] == pytest.approx(table["norm"][0], rel=1e-5)
+    assert sums["norm"][0] == pytest.approx(table["norm"][0], rel=1e-5)
     # A sum is never longer than its parts together.
-    one = [network.along([number]).norm().item() for number in range(9)]
-    assert table["sum_norm"][1] < sum(one)
+    assert sums["norm"][1] < sum(network.along([number]).norm().item() for number in range(9))
     assert not net.training and not images.requires_grad
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -147,5 +149,8 @@ def test_table_measures_the_paths_and_leaves_the_network_alone(batch):
 
 
 def test_a_plain_network_has_no_such_paths(batch):
+    plain = build("plain-8", 5)
     with pytest.raises(PixgradError, match="нет остаточных блоков"):
-        gradient_by_path_length(build("plain-8", 5), *batch, 2, generator())
+        gradient_by_path_length(plain, *batch, 2, generator())
+    with pytest.raises(PixgradError, match="нет остаточных блоков"):
+        gradient_sums_by_length(plain, *batch)

@@ -48,9 +48,7 @@ def gradient_by_path_length(
     * ``blocks`` — k, and ``paths`` — C(n, k);
     * ``norm`` — Frobenius norm of dL/d(images) along one path, mean over the drawn paths;
     * ``share`` — ``paths`` · ``norm``, divided by its sum over k. It is the measure of the paper;
-      the gradients of different paths partly cancel, which it does not see;
-    * ``sum_norm`` — norm of the sum over all paths of k blocks, with nothing drawn. These sums add
-      up to the gradient of the network.
+      that the gradients of different paths partly cancel it does not see.
 
     Raises
     ------
@@ -58,19 +56,39 @@ def gradient_by_path_length(
     """
     network = _Unravelled(net, images, labels)
     count = len(network.blocks)
-    sums = [norm(gradient) for gradient in network.sums_by_length()]
     rows = []
-    for length, sum_norm in enumerate(sums):
+    for length in range(count + 1):
         paths = math.comb(count, length)
         drawn = [
             torch.randperm(count, generator=generator)[:length].tolist()
             for _ in range(min(samples, paths))
         ]
         norms = [norm(network.along(chosen)) for chosen in drawn]
-        rows.append((length, paths, sum(norms) / len(norms), sum_norm))
-    table = pd.DataFrame(rows, columns=["blocks", "paths", "norm", "sum_norm"])
+        rows.append((length, paths, sum(norms) / len(norms)))
+    table = pd.DataFrame(rows, columns=["blocks", "paths", "norm"])
     total = table["paths"] * table["norm"]
     return table.assign(share=total / total.sum())
+
+
+def gradient_sums_by_length(net: nn.Module, images: Tensor, labels: Tensor) -> pd.DataFrame:
+    """Norms of the sums of the gradient over all paths of each length, with nothing drawn.
+
+    The sums themselves add up to the gradient of the network, dL/d(images).
+
+    Parameters
+    ----------
+    net, images, labels : as for :func:`gradient_by_path_length`.
+
+    Returns
+    -------
+    A row for each k = 0 … n: ``blocks`` — k — and ``norm``, Frobenius.
+
+    Raises
+    ------
+    PixgradError : there are no residual blocks.
+    """
+    norms = [norm(gradient) for gradient in _Unravelled(net, images, labels).sums_by_length()]
+    return pd.DataFrame({"blocks": range(len(norms)), "norm": norms})
 
 
 class _Unravelled:

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-ANGLES = np.geomspace(1e-5, math.pi / 2, 27)
+ANGLES = np.geomspace(1e-4, math.pi / 2, 25)
 """Radians: from all but the same image to an unrelated one."""
 GRID = np.stack([np.linspace(-2, 2, 256), np.ones(256)], axis=1)
 """Numbers x from -2 to 2, each with a 1 beside it whose weight is the bias: (256, 2)."""
