@@ -6,6 +6,7 @@ Augmentation works on whole batches: no worker processes, no stalls (``benchmark
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pixgrad.data import load
+from pixgrad.data import SOURCES, load
 from pixgrad.errors import PixgradError
 
 PARTS = ("train", "validation", "test")
@@ -77,24 +78,19 @@ def load_images(source: str) -> Images:
 
     Raises
     ------
-    PixgradError : a class has no image in some part, or a label is out of range.
+    PixgradError : the source has no labels, a class has no image in some part, or a label is out of
+        range.
     """
+    if source in SOURCES and "split" not in inspect.signature(SOURCES[source].load).parameters:
+        raise PixgradError(f"в источнике «{source}» нет меток: по нему не научить различать классы")
     parts = {part: load(source, split=part) for part in PARTS}
     names = parts["train"].names
     for part, of in parts.items():
         _check_labels(source, part, of.labels, names)
     images = {part: _channels_first(torch.from_numpy(of.images)) for part, of in parts.items()}
     labels = {part: torch.from_numpy(of.labels) for part, of in parts.items()}
-    pixels = images["train"].double()
-    return Images(
-        source,
-        images,
-        labels,
-        names,
-        pixels.mean((0, 2, 3)).float(),
-        pixels.std((0, 2, 3)).float(),
-        {part: of.fingerprint for part, of in parts.items()},
-    )
+    fingerprints = {part: of.fingerprint for part, of in parts.items()}
+    return Images(source, images, labels, names, *_mean_and_std(images["train"]), fingerprints)
 
 
 def random_batches(
@@ -147,6 +143,17 @@ def _shifted_windows(images: Tensor, shift: int, fill: Tensor) -> Tensor:
     )
     padded[:, :, shift : shift + height, shift : shift + width] = images
     return padded.unfold(2, height, 1).unfold(3, width, 1)
+
+
+def _mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each channel, float32 (C,): from counts of the 256 values, without pixels as floats."""
+    values = torch.arange(256, dtype=torch.float64)
+    channels = (channel.flatten() for channel in images.unbind(1))
+    counts = torch.stack([channel.bincount(minlength=256) for channel in channels]).double()
+    total = counts.sum(1)
+    mean = counts @ values / total
+    variance = (counts * (values - mean[:, None]).square()).sum(1) / (total - 1)
+    return mean.float(), variance.sqrt().float()
 
 
 def _channels_first(images: Tensor) -> Tensor:

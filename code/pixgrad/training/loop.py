@@ -286,10 +286,12 @@ class _Run:
 
         The file's name is the process's own: a worker whose run was given up may still be writing.
         """
+        if not self.fabric.is_global_zero:
+            return
         state = {
             "config": asdict(self.outcome.config),
-            "net": self.wrapped,
-            "optimiser": self.optimiser,
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
             "best": self.best,
             "waited": self.waited,
@@ -297,13 +299,15 @@ class _Run:
         }
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            self.fabric.save(temporary, state)
-            if self.fabric.is_global_zero:
-                temporary.replace(path)
-        except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as the latter
-            temporary.unlink(missing_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:  # by its name torch hides what the system said
+                torch.save(state, file)
+            temporary.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise PixgradError(
-                f"не записать контрольную точку {path} ({_first_line(error)}); "
+                f"не записать контрольную точку {path} ({error.strerror}); "
                 "прежняя цела — освободите место и запустите снова"
             ) from None
 
@@ -315,7 +319,7 @@ class _Run:
                 raise PixgradError(
                     f"{path}: начатый прогон имеет другие настройки; начните заново с --fresh"
                 )
-            self.wrapped.load_state_dict(state["net"])
+            self.net.load_state_dict(state["net"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.generator.set_state(state["generator"])
         except PixgradError:
@@ -392,10 +396,6 @@ def _tensorboard(folder: Path | None) -> list:
         return [TensorBoardLogger(folder.parent, name=folder.name, version="")]
     except ModuleNotFoundError:
         raise PixgradError("журналу TensorBoard нужен пакет: pip install tensorboard") from None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _last_accuracy(outcome: Outcome) -> float:
