@@ -7,6 +7,8 @@ References
 ----------
 He, Zhang, Ren, Sun, "Deep residual learning for image recognition" (2015): figures 2 and 5;
 section 3.3 for the options of the skip connection.
+Veit, Wilber, Belongie, "Residual networks behave like ensembles of relatively shallow networks"
+(2016): gradients of single paths.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ class Block(nn.Module):
     gradient_path : where the backward signal may go; the forward values are the same in all three.
         "both" — everywhere; "residual" — through F alone (the skip's output is detached);
         "skip" — through the skip alone (F's output is detached: its weights get no gradient).
+        A choice in every block leaves the gradient of one path through the network.
     """
 
     downsample: nn.Module | None
