@@ -227,14 +227,18 @@ def test_scikit_image_finds_a_blob_where_it_is():
 def test_same_change_of_another_photo():
     """Of its own photo a pair's change is the pair but for noise; sizes scale the geometry."""
     known = data.load("synthetic")[2]
-    again = matching.same_change(known, known.first, np.random.default_rng(0))
+    photo = data.Photo("a", "астронавт", known.first, "", "")
+    again = matching.same_change(known, photo, np.random.default_rng(0))
+    assert again.sequence == "a" and again.number == known.number
     np.testing.assert_allclose(again.homography, known.homography, atol=1e-9)
     gap = again.second.astype(float) - known.second
     assert np.abs(gap).mean() < 4 and np.abs(gap.mean()) < 0.1
-    small = matching.same_change(known, known.first[::2, ::4], np.random.default_rng(0))
-    xy = np.array([[100.0, 60], [20, 200]])
-    there = known.transfer((xy + 0.5) * [4, 2] - 0.5)
-    np.testing.assert_allclose(small.transfer(xy), (there + 0.5) / [4, 2] - 0.5)
+    wide = replace(photo, image=np.repeat(known.first[::2, ::2], 2, axis=1))  # 256 x 512
+    small = matching.same_change(known, wide, np.random.default_rng(0))
+    middle, centre = np.array([255.5, 255.5]), np.array([255.5, 127.5])
+    offset = np.array([[30.0, -50], [0, 0], [-70, 20]])
+    there = known.transfer(middle + 2 * offset) - middle
+    np.testing.assert_allclose(small.transfer(centre + offset), centre + there / 2)
 
 
 def test_drift_of_bias_is_what_biased_points_show():

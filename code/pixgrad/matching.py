@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from pixgrad import opencv
-from pixgrad.data import Pair
+from pixgrad.data import Pair, Photo
 from pixgrad.data.photos import warp
 from pixgrad.data.resize import shrink
 from pixgrad.data.types import apply_homography
@@ -65,19 +65,29 @@ def shrink_pair(pair: Pair, longest: int = 400) -> Pair:
     return replace(pair, first=first, second=second, homography=homography / homography[2, 2])
 
 
-def same_change(pair: Pair, photo: np.ndarray, rng: np.random.Generator) -> Pair:
+def same_change(pair: Pair, photo: Photo, rng: np.random.Generator) -> Pair:
     """A photo and its view through the homography of a planar pair, with noise of 3 grey levels.
 
-    Parameters
-    ----------
-    photo : uint8, (H, W, 3); the homography is scaled to its size.
+    The homography is scaled about the middle to the photo's shorter side; the photo gives its
+    name to the sequence.
     """
-    scale = _scaling(pair.first, photo)
+    (height, width), (high, wide) = pair.first.shape[:2], photo.image.shape[:2]
+    s = min(high, wide) / min(height, width)
+    x, y = (wide - 1 - s * (width - 1)) / 2, (high - 1 - s * (height - 1)) / 2
+    scale = np.array([[s, 0, x], [0, s, y], [0, 0, 1]])
     homography = scale @ pair.homography @ np.linalg.inv(scale)
     homography /= homography[2, 2]
-    noisy = warp(photo, homography) + rng.normal(0, 3, photo.shape)
-    second = np.clip(noisy, 0, 255).round().astype(np.uint8)
-    return replace(pair, first=photo, second=second, homography=homography)
+    noisy = warp(photo.image, homography) + rng.normal(0, 3, photo.image.shape)
+    return Pair(
+        photo.name,
+        pair.number,
+        f"{photo.title}, синтетический вид\N{NO-BREAK SPACE}{pair.number}",
+        photo.image,
+        np.clip(noisy, 0, 255).round().astype(np.uint8),
+        photo.source,
+        photo.licence,
+        homography,
+    )
 
 
 def detect_all(pairs: list[Pair], detect: Callable[[np.ndarray], Features]):

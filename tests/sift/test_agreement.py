@@ -76,6 +76,25 @@ def test_order_and_differences_are_seen():
     assert a.equal_descriptors == pytest.approx(1 - 1 / len(one))
 
 
+def test_pooled_agreement_is_that_of_all_points_together():
+    """Two images whose points lie far apart, compared one by one and as one."""
+    here, there = features(GRID), features([(x + 1000, y) for x, y in GRID[:5]])
+    moved = dataclasses.replace(there, response=there.response * np.float32(1.01))
+    pooled = agreement.pool([agreement.compare(here[:-1], here), agreement.compare(moved, there)])
+    names = [field.name for field in dataclasses.fields(Features)]
+
+    def join(a, b):
+        return Features(*(np.concatenate([getattr(a, n), getattr(b, n)]) for n in names))
+
+    whole = agreement.compare(join(here[:-1], moved), join(here, there))
+    for name in ("missed", "extra", "swapped", "response_error"):
+        assert getattr(pooled, name) == getattr(whole, name)
+    for name in ("same_response", "same_octave", "equal_descriptors"):
+        assert getattr(pooled, name) == pytest.approx(getattr(whole, name))
+    assert pooled.same_response == pytest.approx(19 / 24)
+    assert len(pooled.distance) == 24
+
+
 @pytest.fixture(scope="module")
 def blobs():
     """Symmetric blobs of known centres and scales on grey."""

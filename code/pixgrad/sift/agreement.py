@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,21 @@ def compare(found: Features, reference: Features) -> Agreement:
         same_octave=float((one.octave == two.octave).mean()),
         equal_descriptors=float((gap == 0).mean()),
         distance=gap / np.linalg.norm(two.descriptors, axis=1),
+    )
+
+
+def pool(parts: Sequence[Agreement]) -> Agreement:
+    """The agreement over several images together."""
+    weights = [len(part.distance) for part in parts]
+    shares = ("same_response", "same_octave", "equal_descriptors")
+    return Agreement(
+        **{name: sum(getattr(p, name) for p in parts) for name in ("missed", "extra", "swapped")},
+        **{
+            name: float(np.average([getattr(p, name) for p in parts], weights=weights))
+            for name in shares
+        },
+        response_error=max(part.response_error for part in parts),
+        distance=np.concatenate([part.distance for part in parts]),
     )
 
 
