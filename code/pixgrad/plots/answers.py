@@ -116,4 +116,4 @@ def forest(
             label=kind,
         )
     ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
+    ax.set_ylim(len(names) - 0.5, -0.5)

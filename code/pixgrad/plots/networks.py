@@ -33,7 +33,7 @@ def confusion(ax: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
     ----------
     matrix : int (K, K), rows are true classes, columns the network's answers.
     """
-    ax.imshow(np.log1p(matrix), cmap="Blues")
+    ax.imshow(np.log1p(matrix), cmap="Blues", vmin=0)
     for row, column in np.ndindex(*matrix.shape):
         if matrix[row, column]:
             shade = np.log1p(matrix[row, column]) / np.log1p(matrix.max())
