@@ -96,13 +96,25 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh/--resume", help="Начать заново или продолжить начатое.")
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Сколько прогонов сразу.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Сколько прогонов сразу (loky).")] = 1,
+    backend: Annotated[
+        str, typer.Option(help="Где идут прогоны: loky — здесь, dask — на кластере.")
+    ] = "loky",
+    address: Annotated[
+        str | None, typer.Option(help="Планировщик Dask, например tcp://узел:8786.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Писать журнал TensorBoard рядом с прогонами.")
+    ] = False,
 ) -> None:
     """Провести опыт: обучить, измерить, записать результаты."""
     from pixgrad import experiments
 
+    options = {"fresh": fresh, "jobs": jobs, "backend": backend, "address": address}
     for one in experiments.names() if name == "all" else [name]:
-        finished = experiments.run(one, preset, data, seeds, fresh=fresh, jobs=jobs)
+        finished = experiments.run(one, preset, data, seeds, tensorboard=tensorboard, **options)
+        if finished is None:
+            continue
         for trained in finished.record.runs:
             typer.echo(f"{trained.name}: {_in_words(trained)}")
         typer.echo(f"Результаты: {finished.folder}\nКартинка: {finished.picture}")
@@ -123,11 +135,17 @@ def status() -> None:
 
 
 @app.command()
-def verify(name: Annotated[str, typer.Argument(help="Опыт.")]) -> None:
-    """Повторить первые шаги каждого прогона и сравнить потери с записью бит в бит."""
+def verify(
+    name: Annotated[str, typer.Argument(help="Опыт.")],
+    every: Annotated[
+        bool, typer.Option("--all", help="Все прогоны, а не по одному из отличных лишь зерном.")
+    ] = False,
+) -> None:
+    """Повторить первые шаги прогонов и сравнить потери с записью бит в бит."""
     from pixgrad import experiments
+    from pixgrad.results import FOLDER, load_record
 
-    replays = experiments.verify(name)
+    replays = experiments.verify(name, every=every)
     for one in replays:
         step = one.first_difference
         if step is None:
@@ -135,6 +153,12 @@ def verify(name: Annotated[str, typer.Argument(help="Опыт.")]) -> None:
         else:
             was, now = one.run.first_losses[step], one.losses[step]
             typer.echo(f"{one.run.name}: шаг {step + 1}: записано {was!r}, получено {now!r}")
+    recorded = load_record(Path(FOLDER) / name).runs
+    if len(replays) < len(recorded):
+        typer.echo(
+            f"Повторено прогонов: {len(replays)} из {len(recorded)}, по одному из отличных лишь "
+            "зерном (все — с --all)"
+        )
     if any(one.first_difference is not None for one in replays):
         raise PixgradError(
             f"результаты «{name}» не повторились (код, версии библиотек или процессор другие)"

@@ -273,7 +273,7 @@ def test_workers_end_with_their_main_process(tmp_path):
         "t.experiments._train_all(t.mnist, configs, t.digits(), Path(sys.argv[1]), 2)\n"
     )
     main = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.DEVNULL)
-    paths = [tmp_path / f"relu-{seed}.npz" for seed in (1, 2)]
+    paths = [tmp_path / f"relu-{seed}.checkpoint" for seed in (1, 2)]
     deadline = time.monotonic() + 120
     while not all(path.exists() for path in paths):
         assert time.monotonic() < deadline

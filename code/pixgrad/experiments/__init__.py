@@ -8,15 +8,22 @@ An experiment is a module here with
 * optionally ``follow_up(preset, seeds, outcomes)`` -> runs that depend on how those went, such as
   the main runs at the learning rates that did best on validation;
 * ``load_data(source)`` -> data with ``fingerprints``;
-* ``train(config, data, checkpoint, on_epoch)`` -> an outcome with ``wall_s``, resumable;
+* ``train(config, data, checkpoint, on_epoch)`` -> an outcome with ``wall_s``, resumable; one that
+  takes ``log_dir`` as well can write logs for TensorBoard;
 * ``finish(outcomes, data, folder)`` -> (runs of the record, picture), writing tables and arrays;
 * ``first_losses(config, data, steps)`` for ``verify``.
+
+The runs are independent: one after another, several at a time in processes of this machine (loky),
+or on a Dask cluster. Under ``torchrun`` all its processes work on one run at a time instead.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import inspect
+import json
+import math
 import os
 import pkgutil
 import shutil
@@ -27,6 +34,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 from pixgrad.errors import PixgradError
 from pixgrad.results import FOLDER, RECORD, load_record
@@ -35,6 +43,8 @@ from pixgrad.training import records
 RUNS = Path("runs")
 THREADS = 1
 """Threads of the numerical libraries: with one, sums have one order and runs repeat bit for bit."""
+CONNECT_S = 10
+"""Seconds to wait for a Dask scheduler to answer."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,10 @@ def run(
     seeds: int | None = None,
     fresh: bool = False,
     jobs: int = 1,
-) -> Finished:
+    backend: Literal["loky", "dask"] = "loky",
+    address: str | None = None,
+    tensorboard: bool = False,
+) -> Finished | None:
     """Make or continue the runs of an experiment and publish their results.
 
     Parameters
@@ -99,40 +112,43 @@ def run(
     data : source; the module's own by default.
     seeds : how many, instead of the preset's number.
     fresh : forget unfinished runs.
-    jobs : independent runs at a time.
+    jobs : independent runs at a time with "loky"; on a cluster, one a worker.
+    backend, address : "dask" sends the runs to the workers of the scheduler at ``address``, such as
+        ``tcp://host:8786``. They start in a folder that this process sees at the same path, since
+        checkpoints are files, with one thread each: ``dask worker tcp://… --nthreads 1``.
+    tensorboard : log every run into the folder ``tensorboard`` beside the checkpoints.
+
+    Returns
+    -------
+    Where the results are. Under torchrun the first process publishes, and the others get None.
     """
     module = experiment(name)
     if preset not in module.PRESETS:
         raise PixgradError(f"нет набора «{preset}»; есть: {', '.join(module.PRESETS)}")
+    if tensorboard and "log_dir" not in inspect.signature(module.train).parameters:
+        raise PixgradError(f"опыт {name} не пишет журнал TensorBoard; уберите --tensorboard")
+    _check_workers(fresh, jobs, backend, address)
     source = data or (module.DATA if isinstance(module.DATA, str) else module.DATA[preset])
     configs = module.plan(preset, seeds)
     digest = records.code_digest(module.__name__)
     work = RUNS / name / f"{preset}-{source.replace(':', '_').replace('/', '_')}"
-    _prepare(work, digest, fresh)
-    images = module.load_data(source)
-    outcomes = _train_all(module, configs, images, work, jobs)
-    if hasattr(module, "follow_up"):
-        later = module.follow_up(preset, seeds, outcomes)
-        outcomes += _train_all(module, later, images, work, jobs)
-    with _replacing(work / FOLDER if preset == "smoke" else Path(FOLDER) / name) as folder:
-        runs, picture = module.finish(outcomes, images, folder)
-        record = records.Record(
-            experiment=name,
-            preset=preset,
-            seeds=sorted({outcome.config.seed for outcome in outcomes}),
-            data=source,
-            data_fingerprint=images.fingerprints,
-            git_commit=records.git_commit(),
-            code_digest=digest,
-            versions=records.versions(*module.LIBRARIES),
-            device=records.device(),
-            threads=THREADS,
-            wall_s=round(sum(outcome.wall_s for outcome in outcomes), 1),
-            runs=runs,
-        )
-        records.write_text(folder / RECORD, record.model_dump_json(indent=1) + "\n")
-    final = work / FOLDER if preset == "smoke" else Path(FOLDER) / name
-    return Finished(final, final / picture.name, record)
+    try:
+        _prepare(work, digest, fresh)
+        images = module.load_data(source)
+        workers = (jobs, address, tensorboard)
+        outcomes = _train_all(module, configs, images, work, *workers)
+        if hasattr(module, "follow_up"):
+            later = module.follow_up(preset, seeds, outcomes)
+            outcomes += _train_all(module, later, images, work, *workers)
+        if _process() > 0:
+            return None
+        final = work / FOLDER if preset == "smoke" else Path(FOLDER) / name
+        origin = {"experiment": name, "preset": preset, "data": source, "code_digest": digest}
+        return _publish(module, outcomes, images, final, origin)
+    except OSError as error:
+        raise PixgradError(
+            f"опыт {name}: {error}; законченные эпохи и прежние результаты целы"
+        ) from error
 
 
 def status(root: Path = Path(FOLDER)) -> list[Status]:
@@ -140,8 +156,12 @@ def status(root: Path = Path(FOLDER)) -> list[Status]:
     return [_status(load_record(path.parent)) for path in sorted(root.glob(f"*/{RECORD}"))]
 
 
-def verify(name: str, root: Path = Path(FOLDER)) -> list[Replay]:
-    """Replay the first steps of every run of the recorded results.
+def verify(name: str, root: Path = Path(FOLDER), every: bool = False) -> list[Replay]:
+    """Replay the first steps of the runs of the recorded results.
+
+    Parameters
+    ----------
+    every : all runs; otherwise the first one of those that differ in nothing but the seed.
 
     Raises
     ------
@@ -154,42 +174,138 @@ def verify(name: str, root: Path = Path(FOLDER)) -> list[Replay]:
             f"данные «{record.data}» не те, на которых получены результаты «{name}»: "
             "другой отпечаток"
         )
+    runs = [run for run in record.runs if run.first_losses]
     with _one_thread():
         return [
             Replay(run, module.first_losses(module.Config(**run.config), data, len(losses)))
-            for run in record.runs
+            for run in (runs if every else _one_of_each(runs))
             if (losses := run.first_losses)
         ]
 
 
-def _train_all(module: ModuleType, configs: list, data, work: Path, jobs: int) -> list:
+def _one_of_each(runs: list[records.Run]) -> list[records.Run]:
+    """The first of the runs whose settings agree but for the seed."""
+    first: dict[str, records.Run] = {}
+    for run in runs:
+        first.setdefault(json.dumps(run.config | {"seed": None}, sort_keys=True), run)
+    return list(first.values())
+
+
+def _check_workers(fresh: bool, jobs: int, backend: str, address: str | None) -> None:
+    """Refuse what does not go together."""
+    if backend not in ("loky", "dask"):
+        raise PixgradError(f"нет способа «{backend}» раздать прогоны; есть: loky, dask")
+    if (backend == "dask") != (address is not None):
+        raise PixgradError("кластеру Dask нужны оба: --backend dask --address tcp://узел:8786")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and (fresh or jobs > 1 or address):
+        raise PixgradError(
+            "под torchrun все процессы заняты одним прогоном: --jobs и --backend dask ни к чему, а "
+            "начатое удаляют заранее, без --fresh"
+        )
+
+
+def _publish(module: ModuleType, outcomes: list, data, final: Path, origin: dict) -> Finished:
+    """Replace the folder of the results by new ones, all or nothing."""
+    with _replacing(final) as folder:
+        runs, picture = module.finish(outcomes, data, folder)
+        record = records.Record(
+            **origin,
+            seeds=sorted({outcome.config.seed for outcome in outcomes}),
+            data_fingerprint=data.fingerprints,
+            git_commit=records.git_commit(),
+            versions=records.versions(*module.LIBRARIES),
+            device=records.device(),
+            threads=THREADS,
+            wall_s=round(sum(outcome.wall_s for outcome in outcomes), 1),
+            runs=runs,
+        )
+        records.write_text(folder / RECORD, record.model_dump_json(indent=1) + "\n")
+    return Finished(final, final / picture.name, record)
+
+
+def _train_all(
+    module: ModuleType,
+    configs: list,
+    data,
+    work: Path,
+    jobs: int,
+    address: str | None = None,
+    tensorboard: bool = False,
+) -> list:
     """Train every run under one progress bar; several at a time go through joblib."""
     from joblib import Parallel, delayed
 
+    outcomes, fixed = [], (module.__name__, data, work.absolute(), tensorboard)
     with _progress(sum(config.epochs for config in configs)) as bar:
-        if jobs == 1:
-            return [
-                _train_one(module.__name__, config, data, work, bar(config)) for config in configs
-            ]
-        watch = functools.partial(stop_if_orphaned, os.getpid())
-        tasks = [delayed(_train_one)(module.__name__, one, data, work, watch) for one in configs]
-        outcomes = []
-        for outcome in Parallel(n_jobs=jobs, return_as="generator")(tasks):
-            bar(outcome.config)(outcome.config.epochs, float("nan"))
-            outcomes.append(outcome)
-        return outcomes
+        if jobs == 1 and address is None:
+            for config in configs:
+                report = bar(config)
+                outcomes.append(_train_one(*fixed, config, report))
+                report(config.epochs, math.nan)  # a run may end early
+            return outcomes
+        with _workers(jobs, address, data) as watch:
+            tasks = [delayed(_train_one)(*fixed, config, watch) for config in configs]
+            for outcome in Parallel(return_as="generator")(tasks):
+                bar(outcome.config)(outcome.config.epochs, math.nan)
+                outcomes.append(outcome)
+    return outcomes
 
 
-def _train_one(name: str, config, data, work: Path, on_epoch: Callable[[int, float], None]):
+def _train_one(name: str, data, work: Path, tensorboard: bool, config, on_epoch: Callable):
     module = importlib.import_module(name)  # before the threads: it may bring torch
+    log = {"log_dir": work / "tensorboard" / config.name} if tensorboard else {}
     with _one_thread():
-        return module.train(config, data, work / f"{config.name}.checkpoint", on_epoch)
+        return module.train(config, data, work / f"{config.name}.checkpoint", on_epoch, **log)
+
+
+@contextmanager
+def _workers(jobs: int, address: str | None, data) -> Iterator[Callable[[int, float], None]]:
+    """Where joblib sends its tasks; gives what stops them when this process is gone."""
+    from joblib import parallel_config
+
+    if address is None:
+        with parallel_config("loky", n_jobs=jobs):
+            yield functools.partial(stop_if_orphaned, os.getpid())
+        return
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise PixgradError("кластеру Dask нужен пакет: pip install distributed") from None
+    try:
+        client = Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise PixgradError(f"нет планировщика Dask по адресу {address}: {error}") from None
+    with client:
+        if set(client.nthreads().values()) != {1}:  # threads of torch are set for the process
+            raise PixgradError(
+                f"{address}: нужны исполнители, у каждого один поток: "
+                f"dask worker {address} --nthreads 1"
+            )
+        with parallel_config("dask", client=client, scatter=[data]):
+            yield stop_if_cancelled
 
 
 def stop_if_orphaned(parent: int, epochs: int, accuracy: float) -> None:
     """End a worker whose main process was killed: else it would write beside a resumed run."""
     if os.getppid() != parent:
-        raise SystemExit(f"главный процесс {parent} завершён")
+        os._exit(1)  # an exception would end this run alone: the worker has the next one waiting
+
+
+def stop_if_cancelled(epochs: int, accuracy: float) -> None:
+    """The same on a Dask worker, which outlives its clients.
+
+    The scheduler cancels the tasks of a client that is gone, but does not interrupt them.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    if worker.state.tasks[worker.get_current_task()].state == "cancelled":
+        raise PixgradError("прогона больше никто не ждёт")
+
+
+def _process() -> int:
+    """Number of this process among those of torchrun, from 0."""
+    return int(os.environ.get("RANK", "0"))
 
 
 @contextmanager
@@ -213,7 +329,7 @@ def _progress(total: int) -> Iterator[Callable]:
         TextColumn("осталось"),
         TimeRemainingColumn(elapsed_when_finished=False),
     )
-    with Progress(*columns) as progress:
+    with Progress(*columns, disable=_process() > 0) as progress:
         task = progress.add_task("обучение", total=total)
 
         def reporter(config) -> Callable[[int, float], None]:
