@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-HISTOGRAM_EDGES = np.linspace(-8, 1, 37)
+HISTOGRAM_EDGES = np.linspace(-4, 1, 41)
 """Edges of the bins of ``log_histogram``: powers of ten."""
 
 
@@ -40,7 +40,7 @@ def last_step(optimiser: torch.optim.Adam | torch.optim.Adamax, parameter: Tenso
 
 
 def log_histogram(values: Tensor) -> np.ndarray:
-    """Shares of the values by lg |value|, float64 (36,); the outer bins take what lies beyond."""
+    """Shares of the values by lg |value|, float64 (40,); the outer bins take what lies beyond."""
     edges = torch.from_numpy(HISTOGRAM_EDGES[1:-1]).float()
     bins = torch.bucketize(values.abs().log10().flatten(), edges, right=True)
     return torch.bincount(bins, minlength=len(edges) + 1).double().numpy() / values.numel()
