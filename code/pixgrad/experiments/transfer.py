@@ -118,7 +118,7 @@ REFERENCE = Kind(30, 10, HEAD_RATES, 5, HEAD | {"photos": "reference"})
 PRESETS = {
     "smoke": (
         Kind(5, 2, HEAD_RATES, 1, HEAD | FEW),
-        Kind(2, 1, RATES, 1, {"network": "resnet-8", "batch_size": 32, "flip": False, **FEW}),
+        Kind(12, 4, RATES, 1, {"network": "resnet-8", "batch_size": 32, "flip": False, **FEW}),
     ),
     "report": (
         Kind(30, 10, HEAD_RATES, 5, HEAD),
@@ -188,7 +188,11 @@ def load_data(source: str) -> Photos:
 
 
 def train(
-    config: Config, data: Photos, checkpoint: Path, on_epoch: Callable[[int, float], None]
+    config: Config,
+    data: Photos,
+    checkpoint: Path,
+    on_epoch: Callable[[int, float], None],
+    log_dir: Path | None = None,
 ) -> loop.Outcome:
     """Train a network, or a head on features that are kept beside the checkpoint for all heads."""
     mine = data.of(config.photos, config.limits)
@@ -201,7 +205,7 @@ def train(
     else:
         mine = mine.resized(config.side)
     build = partial(_build, config, mine)
-    return loop.fit(config, build, mine, checkpoint, on_epoch, in_sweep=True)
+    return loop.fit(config, build, mine, checkpoint, on_epoch, log_dir, in_sweep=True)
 
 
 def first_losses(config: Config, data: Photos, steps: int) -> list[float]:
@@ -411,7 +415,8 @@ def _arrays(
 def _first_runs(done: list[loop.Outcome]) -> dict[str, loop.Outcome]:
     """Of each network its first run on photos of the task."""
     task = [one for one in done if one.config.photos == "task"]
-    return {one.config.network: one for one in reversed(task)}
+    networks = dict.fromkeys(one.config.network for one in task)
+    return {name: next(one for one in task if one.config.network == name) for name in networks}
 
 
 def _draw(epochs: pd.DataFrame, summary: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
@@ -442,6 +447,7 @@ def _draw(epochs: pd.DataFrame, summary: pd.DataFrame, arrays: dict[str, np.ndar
 def _draw_examples(figure, arrays: dict[str, np.ndarray]) -> None:
     """A row a network: photos it tells right, then photos it tells wrong."""
     networks = [name.partition(".")[2] for name in arrays if name.startswith("right.")]
+    figure.suptitle("Верно и неверно: " + "; ".join(networks), fontsize=9)
     axes = figure.subplots(len(networks), 2 * EXAMPLES, squeeze=False)
     images = dict(zip(arrays["example_index"].tolist(), arrays["example_images"], strict=True))
     names, labels = arrays["names.task"], arrays["labels.task"]
