@@ -134,8 +134,8 @@ PRESETS = {
     # A core learns from 36 photos a second at 32 pixels and from 25 at 48: smaller photos buy
     # almost half as many steps again.
     "report": Preset(RATES, 5, 16, 4, 40, 10, SMALL | {"network": "resnet-50", "side": 32}),
-    "paper": Preset(RATES, 5, 90, 20, 40, 10, FULL),
-    "pretrained": Preset(RATES, 5, 30, 10, 40, 10, FULL | {"pretrained": True}),
+    "paper": Preset(RATES, 5, 90, 20, 20, 3, FULL),
+    "pretrained": Preset(RATES, 5, 30, 10, 20, 3, FULL | {"pretrained": True}),
 }
 
 
