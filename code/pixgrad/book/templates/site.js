@@ -86,7 +86,7 @@ function startCopyButtons() {
 // What scrolls sideways must be reachable from the keyboard.
 function startScrollables() {
   for (const box of $$("pre, .table-wrapper, .equation, p:has(> math[display=block])")) {
-    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   }
 }
 
