@@ -137,15 +137,15 @@ def status() -> None:
 @app.command()
 def verify(
     name: Annotated[str, typer.Argument(help="Опыт.")],
-    every: Annotated[
-        bool, typer.Option("--all", help="Все прогоны, а не по одному из отличных лишь зерном.")
-    ] = False,
+    runs: Annotated[
+        int, typer.Option(min=0, help="Сколько прогонов, через равные промежутки; 0 — все.")
+    ] = 12,
 ) -> None:
     """Повторить первые шаги прогонов и сравнить потери с записью бит в бит."""
     from pixgrad import experiments
     from pixgrad.results import FOLDER, load_record
 
-    replays = experiments.verify(name, every=every)
+    replays = experiments.verify(name, count=runs)
     for one in replays:
         step = one.first_difference
         if step is None:
@@ -155,10 +155,7 @@ def verify(
             typer.echo(f"{one.run.name}: шаг {step + 1}: записано {was!r}, получено {now!r}")
     recorded = load_record(Path(FOLDER) / name).runs
     if len(replays) < len(recorded):
-        typer.echo(
-            f"Повторено прогонов: {len(replays)} из {len(recorded)}, по одному из отличных лишь "
-            "зерном (все — с --all)"
-        )
+        typer.echo(f"Повторено прогонов: {len(replays)} из {len(recorded)} (все — с --runs 0)")
     if any(one.first_difference is not None for one in replays):
         raise PixgradError(
             f"результаты «{name}» не повторились (код, версии библиотек или процессор другие)"

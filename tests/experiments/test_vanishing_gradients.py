@@ -226,9 +226,9 @@ def test_finished_runs_are_read_and_not_made_again(project, monkeypatch):
     assert {path.name: path.read_bytes() for path in folder.glob("*.parquet")} == before
 
 
-def test_verify_repeats_every_kind(project):
+def test_verify_repeats_every_run(project):
     replays = experiments.verify("vanishing_gradients")
-    assert [one.first_difference for one in replays] == [None] * (12 + 8 + 4)
+    assert [one.first_difference for one in replays] == [None] * (12 + 8 + 6)
     done = [one for one in replays if one.run.status == "done"]
     lengths = {one.run.config["stage"]: len(one.losses) for one in done}
     assert lengths == {"start": 1, "sweep": 6, "training": 6}

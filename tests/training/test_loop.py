@@ -292,7 +292,7 @@ def test_unreadable_checkpoints_are_one_clear_line(tmp_path):
     whole = path.read_bytes()
     state = torch.load(path, weights_only=True)
     broken = [whole[: len(whole) * part // 8] for part in range(8)]
-    broken += [b"not a checkpoint", pickle.dumps({"config": 1}), whole[:2000] + whole[2001:]]
+    broken += [b"not a checkpoint", pickle.dumps({"config": 1}, 2), whole[:2000] + whole[2001:]]
     for changes in ({"net": {}}, {"optimiser": {}}, {"generator": torch.zeros(3)}):
         torch.save(state | changes, path)
         broken.append(path.read_bytes())

@@ -12,7 +12,7 @@ from tiny_training import build, differences, images, settings
 
 from pixgrad.training.loop import fit
 
-CONFIG = settings(epochs=12, optimiser="adam", lr=1e-3, patience=11, probe_every=2)
+CONFIG = settings(epochs=8, optimiser="adam", lr=1e-3, patience=7, probe_every=2)
 
 KILLER = """
 import os, random, signal, sys, time
@@ -64,4 +64,4 @@ def test_killed_runs_end_with_the_same_bits(tmp_path, kills):
     assert any(0 < number < CONFIG.epochs for number in epochs)
     whole, killed = (fit(CONFIG, build, images(), tmp_path / name) for name in ("whole", "killed"))
     assert not differences(whole, killed)
-    assert (len(whole.history), whole.steps, len(whole.probed)) == (12, 72, 36 * 8)
+    assert (len(whole.history), whole.steps, len(whole.probed)) == (8, 48, 24 * 8)

@@ -22,7 +22,6 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-import json
 import math
 import os
 import pkgutil
@@ -156,12 +155,12 @@ def status(root: Path = Path(FOLDER)) -> list[Status]:
     return [_status(load_record(path.parent)) for path in sorted(root.glob(f"*/{RECORD}"))]
 
 
-def verify(name: str, root: Path = Path(FOLDER), every: bool = False) -> list[Replay]:
+def verify(name: str, root: Path = Path(FOLDER), count: int = 0) -> list[Replay]:
     """Replay the first steps of the runs of the recorded results.
 
     Parameters
     ----------
-    every : all runs; otherwise the first one of those that differ in nothing but the seed.
+    count : how many runs at most, evenly spread over the record; 0 — all.
 
     Raises
     ------
@@ -175,20 +174,14 @@ def verify(name: str, root: Path = Path(FOLDER), every: bool = False) -> list[Re
             "другой отпечаток"
         )
     runs = [run for run in record.runs if run.first_losses]
+    chosen = runs[:: math.ceil(len(runs) / count) or 1] if count else runs
     with _one_thread():
         return [
-            Replay(run, module.first_losses(module.Config(**run.config), data, len(losses)))
-            for run in (runs if every else _one_of_each(runs))
-            if (losses := run.first_losses)
+            Replay(
+                run, module.first_losses(module.Config(**run.config), data, len(run.first_losses))
+            )
+            for run in chosen
         ]
-
-
-def _one_of_each(runs: list[records.Run]) -> list[records.Run]:
-    """The first of the runs whose settings agree but for the seed."""
-    first: dict[str, records.Run] = {}
-    for run in runs:
-        first.setdefault(json.dumps(run.config | {"seed": None}, sort_keys=True), run)
-    return list(first.values())
 
 
 def _check_workers(fresh: bool, jobs: int, backend: str, address: str | None) -> None:
