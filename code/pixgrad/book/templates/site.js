@@ -85,6 +85,11 @@ function startCopyButtons() {
 
 // What scrolls sideways must be reachable from the keyboard.
 function startScrollables() {
+  markScrollables();
+  document.fonts.ready.then(markScrollables); // formulas grow when their font arrives
+}
+
+function markScrollables() {
   for (const box of $$("pre, .table-wrapper, .equation, p:has(> math[display=block])")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   }
