@@ -136,7 +136,7 @@ def status() -> None:
 
 @app.command()
 def verify(
-    name: Annotated[str, typer.Argument(help="Опыт.")],
+    name: Annotated[str, typer.Argument(help="Папка в results/: опыт или опыт-набор.")],
     runs: Annotated[
         int, typer.Option(min=0, help="Сколько прогонов, через равные промежутки; 0 — все.")
     ] = 12,

@@ -55,11 +55,14 @@ def published() -> dict[str, object]:
     return files | {"record.json": record}
 
 
-def test_each_preset_has_its_source_and_the_user_the_last_word(place):
+def test_each_preset_has_its_source_and_the_user_the_last_word(place, monkeypatch, capsys):
     assert experiments.run("tiny", "smoke").record.data == "tiny0"
     assert experiments.run("tiny").record.data == "tiny1"
     finished = experiments.run("tiny", data="tiny2")
-    assert (finished.record.data, finished.folder) == ("tiny2", Path("results/tiny"))
+    assert (finished.record.data, finished.folder) == ("tiny2", Path("results/tiny-tiny2"))
+    assert results.load("tiny").record.data == "tiny1"  # other data did not replace it
+    assert [status.name for status in experiments.status()] == ["tiny", "tiny-tiny2"]
+    assert not pixgrad(monkeypatch, "verify", "tiny-tiny2", "--runs", "1")
     fingerprints = {part: f"{part}2" for part in ("train", "validation", "test")}
     assert finished.record.data_fingerprint == fingerprints
     names = {path.name for path in Path("runs/tiny").iterdir()}

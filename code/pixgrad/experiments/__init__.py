@@ -107,7 +107,7 @@ def run(
     Parameters
     ----------
     preset : a key of the module's ``PRESETS``; "smoke" publishes into ``runs/``, the others into
-        ``results/NAME``.
+        ``results/`` (see :func:`results_name`).
     data : source; the module's own by default.
     seeds : how many, instead of the preset's number.
     fresh : forget unfinished runs.
@@ -127,10 +127,10 @@ def run(
     if tensorboard and "log_dir" not in inspect.signature(module.train).parameters:
         raise PixgradError(f"опыт {name} не пишет журнал TensorBoard; уберите --tensorboard")
     _check_workers(fresh, jobs, backend, address)
-    source = data or (module.DATA if isinstance(module.DATA, str) else module.DATA[preset])
+    source = data or _usual_source(module, preset)
     configs = module.plan(preset, seeds)
     digest = records.code_digest(module.__name__)
-    work = RUNS / name / f"{preset}-{source.replace(':', '_').replace('/', '_')}"
+    work = RUNS / name / f"{preset}-{_in_file_name(source)}"
     try:
         _prepare(work, digest, fresh)
         images = module.load_data(source)
@@ -141,7 +141,8 @@ def run(
             outcomes += _train_all(module, later, images, work, *workers)
         if _process() > 0:
             return None
-        final = work / FOLDER if preset == "smoke" else Path(FOLDER) / name
+        published = Path(FOLDER) / results_name(name, preset, source)
+        final = work / FOLDER if preset == "smoke" else published
         origin = {"experiment": name, "preset": preset, "data": source, "code_digest": digest}
         return _publish(module, outcomes, images, final, origin)
     except OSError as error:
@@ -150,9 +151,28 @@ def run(
         ) from error
 
 
+def results_name(name: str, preset: str, source: str) -> str:
+    """The folder in ``results/``: so named that no preset or source replaces another's results.
+
+    The experiment's name alone stands for the preset "report" on its usual data.
+    """
+    parts = [name] if preset == "report" else [name, preset]
+    if source != _usual_source(experiment(name), preset):
+        parts.append(_in_file_name(source))
+    return "-".join(parts)
+
+
+def _usual_source(module: ModuleType, preset: str) -> str:
+    return module.DATA if isinstance(module.DATA, str) else module.DATA[preset]
+
+
+def _in_file_name(source: str) -> str:
+    return source.replace(":", "_").replace("/", "_")
+
+
 def status(root: Path = Path(FOLDER)) -> list[Status]:
     """Every experiment that has results, compared with the present code and data."""
-    return [_status(load_record(path.parent)) for path in sorted(root.glob(f"*/{RECORD}"))]
+    return [_status(path.parent) for path in sorted(root.glob(f"*/{RECORD}"))]
 
 
 def verify(name: str, root: Path = Path(FOLDER), count: int = 0) -> list[Replay]:
@@ -160,13 +180,15 @@ def verify(name: str, root: Path = Path(FOLDER), count: int = 0) -> list[Replay]
 
     Parameters
     ----------
+    name : the folder of the results, see :func:`results_name`.
     count : how many runs at most, evenly spread over the record; 0 — all.
 
     Raises
     ------
     PixgradError : the data are not those of the record.
     """
-    module, record = experiment(name), load_record(root / name)
+    record = load_record(root / name)
+    module = experiment(record.experiment)
     data = module.load_data(record.data)
     if data.fingerprints != record.data_fingerprint:
         raise PixgradError(
@@ -380,11 +402,12 @@ def _replacing(folder: Path) -> Iterator[Path]:
         new.replace(folder)
 
 
-def _status(record: records.Record) -> Status:
+def _status(folder: Path) -> Status:
+    record = load_record(folder)
     module = experiment(record.experiment)
     try:
         same_data = module.load_data(record.data).fingerprints == record.data_fingerprint
     except PixgradError:
         same_data = None
     same_code = records.code_digest(module.__name__) == record.code_digest
-    return Status(record.experiment, record, same_code, same_data)
+    return Status(folder.name, record, same_code, same_data)
