@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pixgrad.book.project import Chapter, cell_options
 from pixgrad.book.qmd import Cell, Prose
 from pixgrad.errors import SourceError
 
-_CELL_DIV = re.compile(r"^:{3,} \{[^}\n]*\.cell[ }].*$", re.M)
-_CELL_CODE = re.compile(r"^`{3,} ?\{[^}\n]*\.cell-code[ }].*$", re.M)
+_SHOWN_CELL = re.compile(
+    r"^(?:(?P<div>:{3,}) \{[^}\n]*\.cell[ }]|`{3,} ?\{[^}\n]*\.cell-code[ }]).*$", re.M
+)
+_EXECUTION_COUNT = re.compile(r"execution_count=(\d+)\}$")
 _FENCE = re.compile(r"^[ ]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^`\n]*)$")
 _DIV = re.compile(r"^[ ]{0,3}:{3,}(?P<attributes>.*)$")
-_BLANK = re.compile(r"\n*")
 
 
 @dataclass(frozen=True)
@@ -28,78 +29,72 @@ class Piece:
 def split(chapter: Chapter, markdown: str) -> list[Piece]:
     """Cut the executed markdown; the pieces' texts put together give it back.
 
-    Every cell has exactly one piece, an empty one if it shows nothing.
+    Every cell has exactly one piece, an empty one if it shows nothing. What cells print as it is
+    (``output: asis``) has no marks: of neighbours the last has the text of all.
 
     Raises
     ------
     SourceError : the prose of the chapter is not in the markdown.
     """
     pieces: list[Piece] = []
-    waiting: list[int] = []
     position = count = 0
+    owner: int | None = None  # the piece that has the text without marks
     for block in chapter.document.blocks:
         if isinstance(block, Cell):
-            waiting.append(count)
+            start, end = _shown_cell(markdown, position, block, count)
+            _free_text(markdown[position:start], pieces, owner)
+            pieces.append(Piece(markdown[start:end], count))
+            as_is = cell_options(block, chapter.path)[0].get("output") == "asis"
+            if start < end or as_is or owner is None:
+                owner = len(pieces) - 1
             count += 1
         elif block.text.strip():
-            end = _after_cells(chapter, markdown, position, waiting, pieces)
-            start = _find_prose(chapter, markdown, end, block)
-            _free_text(markdown[end:start], pieces, bool(waiting))
-            position = start + len(block.text.strip("\n"))
-            pieces.append(Piece(markdown[start:position]))
-            waiting = []
-    end = _after_cells(chapter, markdown, position, waiting, pieces)
-    _free_text(markdown[end:], pieces, bool(waiting))
+            start, end = _prose(chapter, markdown, position, block)
+            _free_text(markdown[position:start], pieces, owner)
+            pieces.append(Piece(markdown[start:end]))
+            owner = None
+        else:
+            continue
+        position = end
+    _free_text(markdown[position:], pieces, owner)
     return pieces
 
 
-def _after_cells(
-    chapter: Chapter, markdown: str, position: int, waiting: Sequence[int], pieces: list[Piece]
-) -> int:
-    """Take the pieces of the waiting cells; where their text ends, as far as its form tells."""
-    for index in waiting:
-        cell = chapter.document.cells[index]
-        start = _BLANK.match(markdown, position).end()
-        if cell_options(cell, chapter.path)[0].get("include") is False:
-            end = position
-        elif _CELL_DIV.match(markdown, start):
-            end = _div_end(markdown, start)
-        elif _CELL_CODE.match(markdown, start):
-            end = _fence_end(markdown, start)
-            end = end if index == waiting[-1] else _next_cell(markdown, end)
-        else:
-            end = position if index == waiting[-1] else _next_cell(markdown, position)
-        pieces.append(Piece(markdown[position:end], index))
-        position = end
-    return position
+def _shown_cell(markdown: str, position: int, cell: Cell, index: int) -> tuple[int, int]:
+    """Where the div of the cell, or its code without a div, stands; (position, position) if not."""
+    found = _SHOWN_CELL.search(markdown, position)
+    if not found:
+        return position, position
+    start = found.start()
+    if found["div"]:
+        count = _EXECUTION_COUNT.search(found[0])
+        end = _div_end(markdown, start)
+        own = count and int(count[1]) == index + 1
+    else:
+        end = _fence_end(markdown, start)
+        own = markdown[start:end].rstrip("` \n").endswith("\n" + cell.source.strip().rstrip("` \n"))
+    return (start, end) if own else (position, position)
 
 
-def _free_text(text: str, pieces: list[Piece], after_cell: bool) -> None:
-    """Text before the next prose: ``output: asis`` of the last cell, or blank lines."""
-    if after_cell:
-        pieces[-1] = Piece(pieces[-1].text + text, pieces[-1].cell)
+def _free_text(text: str, pieces: list[Piece], owner: int | None) -> None:
+    """Text that is neither prose nor marked as a cell's: of the piece ``owner``, if any."""
+    if owner is not None:
+        pieces[owner] = Piece(pieces[owner].text + text, pieces[owner].cell)
     elif text:
         pieces.append(Piece(text))
 
 
-def _find_prose(chapter: Chapter, markdown: str, position: int, block: Prose) -> int:
+def _prose(chapter: Chapter, markdown: str, position: int, block: Prose) -> tuple[int, int]:
     """Where the block stands as whole lines."""
     text = block.text.strip("\n")
     while (start := markdown.find(text, position)) >= 0:
         end = start + len(text)
         if markdown[start - 1 : start] in ("", "\n") and markdown[end : end + 1] in ("", "\n"):
-            return start
+            return start, end
         position = start + 1
     raise SourceError(
         "в _freeze нет этого места главы; выполните pixgrad freeze", chapter.path, block.line
     )
-
-
-def _next_cell(markdown: str, position: int) -> int:
-    starts = [
-        found.start() for p in (_CELL_DIV, _CELL_CODE) if (found := p.search(markdown, position))
-    ]
-    return min(starts, default=len(markdown))
 
 
 def _div_end(markdown: str, start: int) -> int:
