@@ -474,6 +474,24 @@ def test_environment_and_defaults_of_the_book_reach_the_cells(tmp_path, surround
     )
 
 
+@pytest.mark.parametrize(
+    ("of_book", "of_shell", "threads"), [("", None, 1), ("2", None, 2), ("2", "3", 3)]
+)
+def test_cells_compute_in_one_thread_unless_asked_otherwise(
+    tmp_path, surroundings, monkeypatch, of_book, of_shell, threads
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if of_shell:
+        monkeypatch.setenv("OMP_NUM_THREADS", of_shell)
+    code = cell("import os\nprint('потоков:', os.environ['OMP_NUM_THREADS'])")
+    root = write_book(tmp_path / "book", {"a.qmd": chapter("А", code)})
+    if of_book:
+        write(root / "_environment", f"OMP_NUM_THREADS={of_book}\n")
+    freeze.freeze_book(root)
+    frozen = (root / "_freeze/a/execute-results/html.json").read_text("utf-8")
+    assert f"потоков: {threads}\\n" in frozen
+
+
 def test_cells_that_are_not_evaluated_and_errors_that_are_wanted(tmp_path, surroundings):
     root = write_book(
         tmp_path / "book",
