@@ -1,0 +1,538 @@
+"""How fast the same training step is in NumPy and in PyTorch, eager and compiled.
+
+Implementations start from the same weights and get the same batch. They take turns in every round,
+and each part of a step is timed in seconds of the processor, on one thread: what other programs do
+meanwhile counts for none of them. The optimisers are timed alone too, on the weights and gradients
+of the large network. ``torch.compile`` needs a C++ compiler; where it does not work, its rows say
+so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from pixgrad import backprop as bp
+from pixgrad import nets
+from pixgrad.backprop.speed import NETWORKS, torch_lenet
+from pixgrad.training import records, tables
+from pixgrad.training.batches import Images, load_images
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+TITLE = "Быстродействие: NumPy против PyTorch"
+DATA = "mnist5k"
+"""It is there on every machine, and the time of a step does not depend on what is drawn."""
+LIBRARIES = ("numpy", "torch")
+PEER = "torch"
+"""The implementation that all others are compared with, in time and in losses."""
+PARTS = ("forward", "backward", "step")
+OPTIMISERS = {
+    "adam": {
+        "torch": torch.optim.Adam,
+        "torch-foreach": partial(torch.optim.Adam, foreach=True),
+        "torch-fused": partial(torch.optim.Adam, fused=True),
+        "numpy": bp.Adam,
+    },
+    "adamax": {
+        "torch": torch.optim.Adamax,
+        "torch-foreach": partial(torch.optim.Adamax, foreach=True),
+        "numpy": partial(bp.AdaMax, form="torch"),
+    },
+}
+"""What moves the weights; torch's own choice on a processor is a loop over the tensors."""
+OPTIMISERS_PEER = f"adam-{PEER}"
+WARM_UP = 3
+"""First rounds, not timed; their losses are compared."""
+LENET = NETWORKS["1-6-16-120-10"]
+SGD = {"lr": 0.01, "momentum": 0.9}
+MEMORY_FORMATS = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+}
+MESSAGE = 200
+"""Characters of a message, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of one run.
+
+    Attributes
+    ----------
+    stage : "training" — whole steps; "optimisers" — optimiser steps alone.
+    network : "lenet", the book's network in NumPy, or a name of :func:`pixgrad.nets.build`.
+    side : of the images, pixels.
+    classes : only images of so many first ones are used.
+    rounds : timed ones; each implementation makes one step in each.
+    compiled : with ``torch.compile`` too.
+    seed : of the initial weights and of the batch.
+    epochs : 1; it counts in the progress bar.
+    """
+
+    stage: Literal["training", "optimisers"]
+    network: str
+    batch_size: int
+    side: int
+    classes: int
+    rounds: int
+    compiled: bool = True
+    seed: int = 0
+    epochs: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.network if self.stage == "training" else f"{self.network}-optimisers"
+
+
+SMALL = {"network": "lenet", "batch_size": 64, "side": 28, "classes": 10}
+LARGE = {"network": "resnet-50", "batch_size": 32, "side": 32, "classes": 5}
+"""Sizes as in the experiments mnist and adam_vs_adamax."""
+TINY = {"network": "resnet-8", "batch_size": 8, "side": 16, "classes": 5, "compiled": False}
+PRESETS = {
+    "smoke": ((SMALL | {"rounds": 5}, TINY | {"rounds": 5}), TINY | {"rounds": 5}),
+    "report": ((SMALL | {"rounds": 200}, LARGE | {"rounds": 15}), LARGE | {"rounds": 20}),
+    "paper": ((SMALL | {"rounds": 1000}, LARGE | {"rounds": 60}), LARGE | {"rounds": 60}),
+}
+"""Settings of the networks and of the optimisers."""
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to compute a step."""
+
+    name: str
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    compiled: bool = False
+
+
+NUMPY = Implementation("numpy")
+TORCH = (
+    Implementation(PEER),
+    Implementation("torch-channels-last", "channels_last"),
+    Implementation("torch-compile", compiled=True),
+    Implementation("torch-compile-channels-last", "channels_last", compiled=True),
+)
+
+
+@dataclass
+class Outcome:
+    """What was measured in a run.
+
+    Attributes
+    ----------
+    seconds : by implementation, a row a timed round, of ``PARTS`` or of the optimiser's step.
+    differences : by implementation, from ``PEER``: the largest relative difference of the losses of
+        the first rounds; of an optimiser, see :func:`_measure_optimisers`.
+    compile_s : seconds of the processor that compiling took, by compiled implementation.
+    messages : why an implementation does not work, by its name.
+    first_losses : of ``PEER``.
+    """
+
+    config: Config
+    seconds: dict[str, list[list[float]]]
+    differences: dict[str, float] = field(default_factory=dict)
+    compile_s: dict[str, float] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    first_losses: list[float] = field(default_factory=list)
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    status: str = "done"
+    message: str = ""
+
+    @property
+    def steps(self) -> int:
+        return WARM_UP + self.config.rounds
+
+
+def plan(preset: str, seeds: int | None) -> list[Config]:
+    """Both networks, then the optimisers; one run of each, whatever ``seeds`` is."""
+    networks, optimisers = PRESETS[preset]
+    training = [Config(stage="training", **settings) for settings in networks]
+    return [*training, Config(stage="optimisers", **optimisers)]
+
+
+def load_data(source: str) -> Images:
+    """Any labelled source; see :func:`_batch` for what is made of it."""
+    return load_images(source)
+
+
+def train(
+    config: Config, data: Images, checkpoint: Path, on_epoch: Callable[[int, float], None]
+) -> Outcome:
+    """Measure one network or the optimisers; a finished measurement is kept as JSON."""
+    if checkpoint.is_file():
+        stored = json.loads(checkpoint.read_text(encoding="utf-8"))
+        return Outcome(**stored | {"config": config})
+    wall, cpu = time.perf_counter(), _processor_seconds()
+    measure = _measure_training if config.stage == "training" else _measure_optimisers
+    measured = measure(config, data)
+    measured.wall_s = time.perf_counter() - wall
+    measured.cpu_s = _processor_seconds() - cpu
+    records.write_text(checkpoint, json.dumps(asdict(measured)))
+    on_epoch(1, math.nan)
+    return measured
+
+
+def first_losses(config: Config, data: Images, steps: int) -> list[float]:
+    """The losses of ``PEER``, made anew."""
+    net, x, y = _network(config), *_batch(config, data)
+    peer = _TorchStep(config, TORCH[0], net, x, y)
+    return [_timed_step(peer)[0] for _ in range(steps)]
+
+
+def finish(outcomes: list[Outcome], data: Images, folder: Path) -> tuple[list[dict], Path]:
+    """Write tables and a picture."""
+    training = [one for one in outcomes if one.config.stage == "training"]
+    (optimisers,) = (one for one in outcomes if one.config.stage == "optimisers")
+    written = {
+        "summary": _summary_table(training),
+        "implementations": _implementations_table(training),
+        "optimisers": _optimisers_table(optimisers),
+    }
+    for name, table in written.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    picture = folder / "summary.png"
+    _draw(written["summary"], written["optimisers"]).savefig(picture, dpi=110)
+    return [tables.record_fields(one, _metrics(one)) for one in outcomes], picture
+
+
+def _measure_training(config: Config, data: Images) -> Outcome:
+    """All parts of a step, by all implementations in turns."""
+    bp.keep_freed_memory()
+    outcome, batch = Outcome(config, {}), _batch(config, data)
+    steps: dict[str, _NumPyStep | _TorchStep] = {}
+    if config.network == "lenet":
+        steps[NUMPY.name] = _NumPyStep(_network(config), *batch)
+    for one in TORCH:
+        if not one.compiled:
+            steps[one.name] = _TorchStep(config, one, _network(config), *batch)
+        elif config.compiled:
+            made = _TorchStep(config, one, _network(config), *batch)
+            try:
+                outcome.compile_s[one.name] = _compile(made)
+            except Exception as error:  # torch names neither what it may raise nor the cause
+                outcome.messages[one.name] = _first_line(error)
+            else:
+                steps[one.name] = made
+    losses: dict[str, list[float]] = {name: [] for name in steps}
+    outcome.seconds = {name: [] for name in steps}
+    for number in range(outcome.steps):
+        for name, step in steps.items():
+            loss, seconds = _timed_step(step)
+            if number < WARM_UP:
+                losses[name].append(loss)
+            else:
+                outcome.seconds[name].append(seconds)
+    torch._dynamo.reset()  # frees the compiled networks
+    outcome.first_losses = losses[PEER]
+    expected = np.array(losses[PEER])
+    outcome.differences = {
+        name: float(np.max(np.abs(found / expected - 1))) for name, found in losses.items()
+    }
+    return outcome
+
+
+def _measure_optimisers(config: Config, data: Images) -> Outcome:
+    """The optimiser's step alone, by all implementations in turns, always by the same gradients.
+
+    The difference is the distance between the weights at the end, in units of the way that they
+    went by torch's loop.
+    """
+    net, (x, y) = _network(config), _batch(config, data)
+    loss = cross_entropy(net(x), y)
+    loss.backward()
+    start = [of.detach().clone() for of in net.parameters()]
+    gradients = [of.grad for of in net.parameters()]
+    weights: dict[str, list[Tensor]] = {}
+    steps: dict[str, Callable[[], object]] = {}
+    for method, implementations in OPTIMISERS.items():
+        for kind, optimiser in implementations.items():
+            mine = [of.clone().requires_grad_() for of in start]
+            weights[f"{method}-{kind}"] = mine
+            steps[f"{method}-{kind}"] = _optimiser_step(kind, optimiser, mine, gradients)
+    outcome = Outcome(config, {name: [] for name in steps}, first_losses=[loss.item()])
+    for number in range(outcome.steps):
+        for name, step in steps.items():
+            started = time.process_time()
+            step()
+            if number >= WARM_UP:
+                outcome.seconds[name].append([time.process_time() - started])
+    for name, mine in weights.items():
+        peer = weights[f"{name.partition('-')[0]}-{PEER}"]
+        outcome.differences[name] = _distance(mine, peer) / _distance(peer, start)
+    return outcome
+
+
+class _NumPyStep:
+    """A step of the book's own LeNet by its parts, with the weights of ``net``, its torch twin.
+
+    ``value`` is the loss before the step.
+    """
+
+    def __init__(self, net: nn.Module, x: Tensor, y: Tensor) -> None:
+        self.model, self.loss = bp.lenet(LENET), bp.CrossEntropy()
+        self.model.layers[0].needs_input_grad = False  # PyTorch does not compute it either
+        for name, of in net.named_parameters():
+            self.model.parameters()[name][...] = of.detach().numpy()
+        self.optimiser = bp.SGD(self.model.parameters(), **SGD)
+        self.x, self.y = x.numpy(), y.numpy()
+
+    def forward(self) -> None:
+        self.value = self.loss.forward(self.model.forward(self.x), self.y)
+
+    def backward(self) -> None:
+        self.model.backward(self.loss.backward())
+
+    def step(self) -> None:
+        self.optimiser.step(self.model.gradients())
+
+
+class _TorchStep:
+    """The same of a torch network; SGD moves LeNet, Adam the others."""
+
+    def __init__(
+        self, config: Config, kind: Implementation, net: nn.Module, x: Tensor, y: Tensor
+    ) -> None:
+        layout = MEMORY_FORMATS[kind.memory_format]
+        self.net, self.y = net.to(memory_format=layout), y
+        self.x = x.contiguous(memory_format=layout)
+        # There is one size of a batch: nothing is to be compiled for others.
+        self.call = torch.compile(net, dynamic=False) if kind.compiled else net
+        if config.network == "lenet":
+            self.optimiser = torch.optim.SGD(net.parameters(), **SGD)
+        else:
+            self.optimiser = torch.optim.Adam(net.parameters())
+
+    def forward(self) -> None:
+        self.loss = cross_entropy(self.call(self.x), self.y)
+        self.value = self.loss.item()
+
+    def backward(self) -> None:
+        self.net.zero_grad()
+        self.loss.backward()
+
+    def step(self) -> None:
+        self.optimiser.step()
+
+
+def _timed_step(step: _NumPyStep | _TorchStep) -> tuple[float, list[float]]:
+    """Make a step: the loss before it, and seconds of the processor of each part."""
+    clock = [time.process_time()]
+    for part in PARTS:
+        getattr(step, part)()
+        clock.append(time.process_time())
+    return step.value, np.diff(clock).tolist()
+
+
+def _compile(made: _TorchStep) -> float:
+    """Compile both passes, which torch does when they are first made, from nothing.
+
+    Returns
+    -------
+    Seconds of the processor, with those of the C++ compiler.
+    """
+    from torch._inductor import config, utils
+
+    before = _processor_seconds()
+    # In this process, so that the compiler's time is seen; without what earlier runs compiled.
+    with config.patch(compile_threads=1), utils.fresh_cache():
+        made.forward()
+        made.backward()
+    return _processor_seconds() - before
+
+
+def _processor_seconds() -> float:
+    """Of this process and of its finished children."""
+    return sum(os.times()[:4])
+
+
+def _first_line(error: Exception) -> str:
+    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {text}"[:MESSAGE]
+
+
+def _network(config: Config) -> nn.Module:
+    """The network in torch with its initial weights; those of LeNet are drawn by NumPy."""
+    if config.network != "lenet":
+        generator = torch.Generator().manual_seed(config.seed)
+        return nets.build(config.network, config.classes, init="he", generator=generator)
+    with torch.device("meta"):  # nothing random is drawn
+        net = torch_lenet(LENET)
+    weights = bp.lenet(LENET, rng=config.seed).parameters()
+    state = {name: torch.from_numpy(array) for name, array in weights.items()}
+    net.to_empty(device="cpu").load_state_dict(state)
+    return net
+
+
+def _batch(config: Config, data: Images) -> tuple[Tensor, Tensor]:
+    """A random batch at the size of the network: grey images for LeNet, of three channels for
+    others.
+
+    Returns
+    -------
+    Normalised float32 (B, C, side, side) and labels int64 (B,).
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    known = torch.nonzero(data.labels["train"] < config.classes).squeeze(1)
+    chosen = known[torch.randperm(len(known), generator=generator)[: config.batch_size]]
+    few = replace(data, images={"train": data.images["train"][chosen]}).resized(config.side)
+    x = data.normalised(few.images["train"])
+    x = x.mean(1, keepdim=True) if config.network == "lenet" else x.expand(-1, 3, -1, -1)
+    return x.contiguous(memory_format=torch.contiguous_format), data.labels["train"][chosen]
+
+
+def _optimiser_step(
+    kind: str, optimiser: Callable, weights: list[Tensor], gradients: list[Tensor]
+) -> Callable[[], object]:
+    """What moves ``weights`` in place by ``gradients``, one step a call."""
+    if kind == NUMPY.name:
+        arrays = {str(place): of.detach().numpy() for place, of in enumerate(weights)}
+        own = {str(place): of.numpy() for place, of in enumerate(gradients)}
+        return partial(optimiser(arrays).step, own)
+    for of, gradient in zip(weights, gradients, strict=True):
+        of.grad = gradient
+    return optimiser(weights).step
+
+
+def _distance(a: list[Tensor], b: list[Tensor]) -> float:
+    """Euclidean, over all tensors."""
+    return math.hypot(*((x.detach() - y.detach()).norm().item() for x, y in zip(a, b, strict=True)))
+
+
+def _summary_table(training: Sequence[Outcome]) -> pd.DataFrame:
+    """A row a network, implementation and part of the step ("total" is all of it).
+
+    Columns of :func:`_timing`; an implementation that does not work has no numbers.
+    """
+    import pandas as pd
+
+    rows = []
+    for one in training:
+        seconds = {name: _with_total(rounds) for name, rounds in one.seconds.items()}
+        for name in _names(one):
+            for column, part in enumerate((*PARTS, "total")):
+                row = {"network": one.config.network, "implementation": name, "part": part}
+                if name in seconds:
+                    row |= _timing(seconds[name][:, column], seconds[PEER][:, column], PEER)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _implementations_table(training: Sequence[Outcome]) -> pd.DataFrame:
+    """A row a network and implementation: what it is, whether it works, and whether it is right.
+
+    ``images_s`` is of whole steps at their median time; the other columns as in :class:`Outcome`.
+    """
+    import pandas as pd
+
+    kinds = {kind.name: kind for kind in (NUMPY, *TORCH)}
+    rows = []
+    for one in training:
+        for name in _names(one):
+            row = {
+                "network": one.config.network,
+                "implementation": name,
+                "memory_format": kinds[name].memory_format,
+                "batch_size": one.config.batch_size,
+                "status": "failed" if name in one.messages else "done",
+                "message": one.messages.get(name, ""),
+                "images_s": _images_s(one).get(name, math.nan),
+                "compile_s": round(one.compile_s.get(name, math.nan), 2),
+                "loss_difference": one.differences.get(name, math.nan),
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _optimisers_table(measured: Outcome) -> pd.DataFrame:
+    """A row a method and implementation: columns of :func:`_timing` and ``weights_difference``."""
+    import pandas as pd
+
+    peer = np.array(measured.seconds[OPTIMISERS_PEER])[:, 0]
+    rows = []
+    for name, seconds in measured.seconds.items():
+        method, _, implementation = name.partition("-")
+        row = {"network": measured.config.network, "optimiser": method}
+        row |= {"implementation": implementation}
+        row |= _timing(np.array(seconds)[:, 0], peer, OPTIMISERS_PEER)
+        rows.append(row | {"weights_difference": measured.differences[name]})
+    return pd.DataFrame(rows)
+
+
+def _timing(seconds: np.ndarray, of_peer: np.ndarray, peer: str) -> dict[str, object]:
+    """Median and quartiles over the rounds, of the time and of its ratio to that of ``peer``."""
+    columns: dict[str, object] = {}
+    for name, values in (("ms", 1000 * seconds), ("ratio", seconds / of_peer)):
+        middle, low, high = np.percentile(values, [50, 25, 75]).round(4).tolist()
+        columns |= {name: middle, f"{name}_low": low, f"{name}_high": high}
+    return columns | {"peer": peer}
+
+
+def _with_total(rounds: list[list[float]]) -> np.ndarray:
+    """(rounds, parts) -> (rounds, parts + 1)."""
+    seconds = np.array(rounds)
+    return np.column_stack([seconds, seconds.sum(axis=1)])
+
+
+def _names(measured: Outcome) -> list[str]:
+    """Implementations in the order of ``TORCH``, NumPy first, those that do not work too."""
+    order = [kind.name for kind in (NUMPY, *TORCH)]
+    return sorted({*measured.seconds, *measured.messages}, key=order.index)
+
+
+def _images_s(measured: Outcome) -> dict[str, float]:
+    return {
+        name: round(measured.config.batch_size / float(np.median(_with_total(rounds)[:, -1])), 1)
+        for name, rounds in measured.seconds.items()
+    }
+
+
+def _metrics(measured: Outcome) -> dict[str, float]:
+    """Images a second, or milliseconds of an optimiser's step, by implementation."""
+    if measured.config.stage == "training":
+        return {f"{name}_images_s": value for name, value in _images_s(measured).items()}
+    return {
+        f"{name}_ms": round(1000 * float(np.median(seconds)), 3)
+        for name, seconds in measured.seconds.items()
+    }
+
+
+def _draw(summary: pd.DataFrame, optimisers: pd.DataFrame) -> Figure:
+    """Bars of every network's implementations, part after part, and of the optimisers."""
+    from matplotlib.figure import Figure
+
+    networks = list(summary["network"].unique())
+    figure = Figure(figsize=(12, 3.2 * (len(networks) + 1)), layout="constrained")
+    axes = figure.subplots(len(networks) + 1)
+    for axis, network in zip(axes, networks, strict=False):
+        table = summary[summary["network"] == network].pivot(
+            index="implementation", columns="part", values="ms"
+        )
+        left = np.zeros(len(table))
+        for part, name in zip(PARTS, ("прямой проход", "обратный", "оптимизатор"), strict=True):
+            axis.barh(table.index, table[part].fillna(0), left=left, label=name)
+            left += table[part].fillna(0).to_numpy()
+        axis.set_title(f"{network}: шаг обучения")
+        axis.legend()
+    names = optimisers["optimiser"] + ", " + optimisers["implementation"]
+    axes[-1].barh(names, optimisers["ms"])
+    axes[-1].set_title(f"{optimisers['network'][0]}: шаг оптимизатора")
+    for axis in axes:
+        axis.invert_yaxis()
+        axis.set_xlabel("мс процессора, один поток")
+    return figure
