@@ -257,6 +257,29 @@ def test_formula_that_typst_refuses_is_named(tmp_path: Path) -> None:
     assert (caught.value.file, caught.value.line) == ("chapter.qmd", 5)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Знаки 漢字, ☃ и 漢.", "chapter.qmd:5: в шрифтах PDF нет знаков: 漢, 字; замените их"),
+        ("Формула $x + ꙮ$.", "chapter.qmd:5: в шрифтах PDF нет знаков: ꙮ; замените их"),
+        ("```\n→ █ ✓ 漢\n```", "chapter.qmd:6: в шрифтах PDF нет знаков: 漢; замените их"),
+    ],
+)
+def test_character_without_a_glyph_is_named(tmp_path: Path, text: str, told: str) -> None:
+    root = one_chapter(tmp_path, "Текст.", text)
+    with pytest.raises(SourceError) as caught:
+        build(root)
+    assert str(caught.value) == told
+
+
+def test_character_of_the_title_without_a_glyph_is_named(tmp_path: Path) -> None:
+    root = one_chapter(tmp_path, "Текст.")
+    config = root / "_quarto.yml"
+    write(config, config.read_text("utf-8").replace('title: "Проба"', 'title: "漢"'))
+    with pytest.raises(SourceError, match=r"^_quarto\.yml: в шрифтах PDF нет знаков: 漢;"):
+        build(root)
+
+
 # Pictures, tables, code ----------------------------------------------------------------------
 
 FRAME = (

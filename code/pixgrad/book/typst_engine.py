@@ -15,13 +15,14 @@ from typing import Any
 
 from pixgrad.book import crossref, pandoc, supported
 from pixgrad.book.crossref import Label
-from pixgrad.book.project import Chapter, Project
+from pixgrad.book.project import CONFIG, Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
 
 _REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
 _UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
 _PICTURE = re.compile(r'\bpicture\("/(?P<path>[^"]*)"')
 _TEX = re.compile(r"/\*(?P<tex>.*?)\*/", re.S)
+_NO_GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed.*\n.*\.typ:(\d+):')
 
 
 def build_pdf(project: Project, out_path: Path) -> None:
@@ -207,9 +208,32 @@ def _compile(project: Project, pieces: list[_Piece]) -> bytes:
     source = "".join(piece.text.rstrip("\n") + "\n\n" for piece in pieces)
     compiler = typst.Compiler(root=project.root, ignore_system_fonts=True)
     try:
-        return compiler.compile(source.encode("utf-8"), format="pdf")
+        pdf = compiler.compile(source.encode("utf-8"), format="pdf")
     except typst.TypstError as error:
         raise _located(error, source, pieces) from None
+    try:  # a character without a glyph is a box in a PDF and no warning, but an error in PDF/A
+        compiler.compile(source.encode("utf-8"), format="pdf", pdf_standards=["a-2b"])
+    except typst.TypstError as error:
+        _refuse_missing_glyphs(error.diagnostic, pieces)
+    return pdf
+
+
+def _refuse_missing_glyphs(complaints: str, pieces: list[_Piece]) -> None:
+    """Name the characters of the first chapter that has such; PDF/A's other demands are no faults.
+
+    Raises
+    ------
+    SourceError : no font has a glyph for a character.
+    """
+    found = [(text, _chapter_at(int(line), pieces)) for text, line in _NO_GLYPH.findall(complaints)]
+    if not found:
+        return
+    first, chapter = found[0]
+    texts = dict.fromkeys(text for text, its_chapter in found if its_chapter is chapter)
+    words = f"в шрифтах PDF нет знаков: {', '.join(texts)}; замените их"
+    if chapter is None:  # titles and authors
+        raise SourceError(words, CONFIG)
+    raise SourceError(words, chapter.path, _line_of(chapter, first))
 
 
 def _located(error: Any, source: str, pieces: list[_Piece]) -> PixgradError:
