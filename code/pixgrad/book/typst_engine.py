@@ -22,7 +22,7 @@ _REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
 _UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
 _PICTURE = re.compile(r'\bpicture\("/(?P<path>[^"]*)"')
 _TEX = re.compile(r"/\*(?P<tex>.*?)\*/", re.S)
-_NO_GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed.*\n.*\.typ:(\d+):')
+_NO_GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed.*(?:\n.*\.typ:(\d+):)?')
 
 
 def build_pdf(project: Project, out_path: Path) -> None:
@@ -225,7 +225,10 @@ def _refuse_missing_glyphs(complaints: str, pieces: list[_Piece]) -> None:
     ------
     SourceError : no font has a glyph for a character.
     """
-    found = [(text, _chapter_at(int(line), pieces)) for text, line in _NO_GLYPH.findall(complaints)]
+    found = [
+        (text, _chapter_at(int(line), pieces) if line else None)
+        for text, line in _NO_GLYPH.findall(complaints)
+    ]
     if not found:
         return
     first, chapter = found[0]
