@@ -43,7 +43,7 @@ span = time.monotonic() - began
 epochs = []
 while len(epochs) < kills:
     child = start("killed")
-    time.sleep(moments.uniform(0, 2 * span / kills))
+    time.sleep(moments.uniform(0, span / 2))
     os.kill(child, signal.SIGKILL)
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGKILL:
         (folder / "killed").unlink()  # it was faster: once more from the beginning
