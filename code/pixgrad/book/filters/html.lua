@@ -5,6 +5,7 @@
 local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
 local stringify = pandoc.utils.stringify
 local NBSP = '\u{a0}'
+local layout = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'layout.lua' })
 
 local function raw(html) return pandoc.RawBlock('html', html) end
 
@@ -24,36 +25,11 @@ end
 
 -- Rows of pictures ----------------------------------------------------------------------------
 
-local function row_widths(attributes, count) -- list of rows, each a list of relative widths
-  local layout = take(attributes, 'layout')
-  local columns, rows = take(attributes, 'layout-ncol'), take(attributes, 'layout-nrow')
-  if layout then
-    local given = pandoc.json.decode(layout, false)
-    return type(given[1]) == 'table' and given or { given }
-  end
-  columns = tonumber(columns) or rows and math.ceil(count / tonumber(rows))
-  if not columns then return end
-  local widths = {}
-  for row = 1, math.ceil(count / columns) do
-    widths[row] = {}
-    for column = 1, columns do widths[row][column] = 1 end
-  end
-  return widths
-end
-
 local function lay_out(element)
-  local code, cells = pandoc.Blocks {}, pandoc.List {}
-  for _, block in ipairs(element.content) do
-    local is_code = block.t == 'CodeBlock' and block.classes:includes 'cell-code'
-    if is_code then code:insert(block) else cells:insert(block) end
-  end
-  if #cells == 1 and cells[1].t == 'Para' then -- pictures of one paragraph are cells, too
-    cells = cells[1].content:filter(function(inline) return inline.t == 'Image' end)
-    cells = cells:map(function(image) return pandoc.Plain { image } end)
-  end
-  local widths, next_cell = row_widths(element.attributes, #cells), 1
-  if not widths then return end
-  for _, row in ipairs(widths) do
+  local code, cells, rows = layout(element)
+  if not rows then return end
+  local next_cell = 1
+  for _, row in ipairs(rows) do
     local columns, total = pandoc.Blocks {}, 0
     for _, width in ipairs(row) do total = total + math.abs(width) end
     for _, width in ipairs(row) do -- a negative width is empty space
@@ -207,7 +183,7 @@ local function tabset(element)
       head.content[1],
       raw '</a></li>',
     }
-    local role = { role = 'tabpanel', ['aria-labelledby'] = id .. '-tab' }
+    local role = { { 'role', 'tabpanel' }, { 'aria-labelledby', id .. '-tab' } } -- in this order
     panes:insert(pandoc.Div(tab.content, pandoc.Attr(id, { 'tab-pane' }, role)))
   end
   names:insert(raw '</ul>')

@@ -6,6 +6,7 @@
 
 local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
 local stringify = pandoc.utils.stringify
+local layout = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'layout.lua' })
 
 local NAMES = { fig = 'figure', tbl = 'table', lst = 'listing' }
 local SLANTED = { thm = true, lem = true, cor = true, prp = true, cnj = true }
@@ -209,40 +210,11 @@ end
 
 -- Rows of pictures: the code stays above, the rest goes into a Div of class `panels`. -----------
 
-local function row_widths(attributes, count) -- list of rows, each a list of relative widths
-  if attributes.layout then
-    local given = pandoc.json.decode(attributes.layout, false)
-    return type(given[1]) == 'table' and given or { given }
-  end
-  local columns, rows = attributes['layout-ncol'], attributes['layout-nrow']
-  columns = tonumber(columns) or rows and math.ceil(count / tonumber(rows))
-  if not columns then return end
-  local widths = {}
-  for row = 1, math.ceil(count / columns) do
-    widths[row] = {}
-    for column = 1, columns do widths[row][column] = 1 end
-  end
-  return widths
-end
-
-local function separate(content) -- code, cells
-  local code, cells = pandoc.Blocks {}, pandoc.Blocks {}
-  for _, inner in ipairs(content) do
-    local is_code = inner.t == 'CodeBlock' and inner.classes:includes 'cell-code'
-    if is_code then code:insert(inner) else cells:insert(inner) end
-  end
-  if #cells == 1 and cells[1].t == 'Para' then -- pictures of one paragraph are cells, too
-    local images = cells[1].content:filter(function(only) return only.t == 'Image' end)
-    cells = images:map(function(image) return pandoc.Plain { image } end)
-  end
-  return code, cells
-end
-
 local function lay_out(element)
-  local code, cells = separate(element.content)
-  local widths, position = row_widths(element.attributes, #cells), 1
-  if not widths then return end
-  for _, row in ipairs(widths) do
+  local code, cells, rows = layout(element)
+  if not rows then return end
+  local position = 1
+  for _, row in ipairs(rows) do
     local columns = pandoc.List(row):map(function(width) return math.abs(width) .. 'fr' end)
     local line = pandoc.Div({}, pandoc.Attr('', { 'panels' }, { columns = table.concat(columns, ', ') }))
     for _, width in ipairs(row) do
