@@ -344,6 +344,8 @@ def test_tabs_and_their_panes_know_each_other(render):
     assert [tab.get_text().strip() for tab in tabs] == ["А", "Б"]
     assert [pane.get_text().strip() for pane in panes] == ["один", "два"]
     assert [pane["aria-labelledby"] for pane in panes] == [tab["id"] for tab in tabs]
+    for pane in panes:  # always in this order: the same book gives the same bytes
+        assert list(pane.attrs) == ["id", "class", "role", "aria-labelledby"]
     assert main.h2.get_text() == "1.1 Раздел", "tabs are not numbered"
 
 
