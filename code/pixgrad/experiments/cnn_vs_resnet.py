@@ -99,8 +99,8 @@ PRESETS = {
     "report": Preset(
         {"plain-20": 5, "resnet-20": 5, "resnet-18": 3, "simple-cnn": 5},
         (0.01, 0.03, 0.1),
-        15,
-        4,
+        6,
+        2,
         {"side": 48, "batch_size": 32},
     ),
     # He et al. (2015), section 4.2, on photos of full size.
