@@ -12,6 +12,7 @@ import pypandoc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_books import write_files
 from typer.testing import CliRunner
 
 from pixgrad.book import check, project
@@ -117,14 +118,6 @@ FILES = {
 }
 
 
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    return root
-
-
 def found(root: Path) -> list[tuple[str, int, str]]:
     book = Book(project.load(root))
     return [(f.file, f.line, f.message) for f in check.findings(book)]
@@ -135,7 +128,7 @@ def line_of(text: str, needle: str) -> int:
 
 
 def test_clean_book_gives_nothing(tmp_path):
-    assert found(write(tmp_path, FILES)) == []
+    assert found(write_files(tmp_path, FILES)) == []
 
 
 ONE, TWO, CONF = "chapters/01-first.qmd", "chapters/02-second.qmd", "_quarto.yml"
@@ -265,7 +258,7 @@ def test_fault_is_found_at_its_line(tmp_path, name):
     text = FILES[file]
     assert text.count(old) >= 1, "the mutation must change the book"
     mutated = text.replace(old, new, 1)
-    findings = found(write(tmp_path, {**FILES, file: mutated}))
+    findings = found(write_files(tmp_path, {**FILES, file: mutated}))
     needle = ELSEWHERE.get(name)
     line = line_of(mutated, needle) if needle else _first_changed_line(text, mutated)
     assert len(findings) == SEVERAL.get(name, 1), findings
@@ -281,9 +274,9 @@ def test_book_that_names_its_readers_refuses_plain_open(tmp_path):
     """``open`` is recorded, so it is refused only where ``_quarto.yml`` names other readers."""
     code = 'open("a.txt")\nfrom pathlib import Path\nPath("a").read_text()'
     second = FILES[TWO].replace('print("ok")', code)
-    assert found(write(tmp_path, {**FILES, TWO: second})) == []
+    assert found(write_files(tmp_path, {**FILES, TWO: second})) == []
     config = CONFIG + "pixgrad:\n  readers: [book.data]\n"
-    findings = found(write(tmp_path, {**FILES, TWO: second, CONF: config}))
+    findings = found(write_files(tmp_path, {**FILES, TWO: second, CONF: config}))
     assert [line for _, line, _ in findings] == [line_of(second, "open("), line_of(second, "Path(")]
     assert all("читайте через book.data" in message for _, _, message in findings)
 
@@ -311,7 +304,7 @@ def test_seen_readers_are_those_that_raise_the_open_event(tmp_path, call, seen):
 
 def test_figure_of_an_unlabelled_cell_needs_alt(tmp_path):
     """Only the executed markdown tells that a cell draws."""
-    root = write(tmp_path, FILES)
+    root = write_files(tmp_path, FILES)
     page = Book(project.load(root)).pages[2]
     before, cell, after = page.chapter.document.blocks
     picture = "![](02-second_files/figure-html/cell-1-output-1.svg)"
@@ -340,7 +333,7 @@ def test_command_exits_with_1_and_prints_file_line_message(tmp_path):
     result = CliRunner().invoke(app, ["check", "--project", str(REFERENCE)])
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1].startswith("index.qmd:3: после @sec-nets")
-    clean = CliRunner().invoke(app, ["check", "--project", str(write(tmp_path, FILES))])
+    clean = CliRunner().invoke(app, ["check", "--project", str(write_files(tmp_path, FILES))])
     assert clean.exit_code == 0
     assert clean.stdout == "всё в порядке: страниц 3, ячеек 2, формул 4, ссылок 12\n"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import tiny_books
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,28 +23,15 @@ from pixgrad.errors import SourceError
 bs4 = pytest.importorskip("bs4")
 
 REFERENCE = Path(__file__).parent.parent / "quarto-reference"
-CONFIG = """\
-project:
-  type: book
-lang: ru
-book:
-  title: "Книга"
-  author: "Автор"
-  chapters: [{chapters}]
-"""
 BIB = "@book{knuth, title={Art}, author={Knuth, Donald}, year={1968}, publisher={AW}}\n"
 
 
 def write_book(folder: Path, config: str = "", **chapters: str) -> Path:
     """A book of the given chapters (index by default), with a bibliography and a picture."""
-    chapters = {"index": "# Начало {.unnumbered}\n", **chapters}
-    names = ", ".join(f"{name}.qmd" for name in chapters)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "_quarto.yml").write_text(CONFIG.format(chapters=names) + config)
-    (folder / "refs.bib").write_text(BIB)
+    index = chapters.pop("index", "# Начало {.unnumbered}\n")
+    texts = {f"{name}.qmd": text for name, text in chapters.items()}
+    tiny_books.write_book(folder, texts, {"index.qmd": index, "refs.bib": BIB}, config)
     Image.new("L", (3, 2)).save(folder / "p.png")
-    for name, text in chapters.items():
-        (folder / f"{name}.qmd").write_text(text)
     return folder
 
 
@@ -366,7 +354,7 @@ def test_a_chapter_may_have_its_title_in_the_front_matter(tmp_path):
     front = "---\ntitle: Имя & дело\n---\n\nТекст.\n\n![x](p.png){#fig-x}\n"
     soup = page(build(write_book(tmp_path, a=front)))
     assert soup.h1.get_text().split() == ["1", "Имя", "&", "дело"]
-    assert soup.title.get_text().replace("\u00a0", "") == "1 Имя & дело – Книга"
+    assert soup.title.get_text().replace("\u00a0", "") == "1 Имя & дело – Проба"
     assert "1.1" in soup.figcaption.get_text()
 
 
@@ -434,10 +422,10 @@ def test_a_mistake_is_told_with_its_line(tmp_path, case):
 @pytest.mark.parametrize(
     ("config", "place", "words"),
     [
-        ("bibliography: none.bib\n", "_quarto.yml:8", "none.bib"),
-        ("csl: none.csl\n", "_quarto.yml:8", "none.csl"),
-        ("format: {html: [}\n", "_quarto.yml:8", "YAML"),
-        ("filters: [x.lua]\n", "_quarto.yml:8", "filters"),
+        ("bibliography: none.bib\n", "_quarto.yml:17", "none.bib"),
+        ("csl: none.csl\n", "_quarto.yml:17", "none.csl"),
+        ("format: {html: [}\n", "_quarto.yml:17", "YAML"),
+        ("filters: [x.lua]\n", "_quarto.yml:17", "filters"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_told_with_its_line(tmp_path, config, place, words):

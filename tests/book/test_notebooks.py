@@ -15,6 +15,7 @@ import nbformat
 import pypandoc
 import pytest
 from PIL import Image
+from tiny_books import write_files
 
 from pixgrad.book import notebooks, pieces, project, qmd
 from pixgrad.errors import SourceError
@@ -394,7 +395,7 @@ def freeze(root: Path, document: qmd.Document, parts: list[str]) -> str:
 
 @pytest.fixture
 def book(tmp_path) -> Path:
-    for name, text in {
+    files = {
         "_quarto.yml": CONFIG,
         "_variables.yml": "acc: '0,9'\n",
         "refs.bib": BIB,
@@ -402,10 +403,8 @@ def book(tmp_path) -> Path:
         "chapters/01-all.qmd": CHAPTER,
         "chapters/photo.svg": SVG,
         "_freeze/chapters/01-all/figure-html/fig-1.svg": SVG,
-    }.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+    }
+    write_files(tmp_path, files)
     freeze(tmp_path, qmd.parse(CHAPTER), EXECUTED)
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""Small Quarto books for the tests of ``pixgrad freeze``."""
+"""Small Quarto books for the tests and the benchmark of ``pixgrad.book``."""
 
 from __future__ import annotations
 
@@ -29,16 +29,24 @@ fig-format: svg
 
 
 def write_book(
-    root: Path, chapters: Mapping[str, str], files: Mapping[str, str] | None = None
+    root: Path,
+    chapters: Mapping[str, str],
+    files: Mapping[str, str] | None = None,
+    config: str = "",
 ) -> Path:
-    """A book with these chapters and other files (path -> text)."""
+    """A book with these chapters and other files (path -> text), ``config`` added to its own."""
     listed = "\n".join(f"    - {name}" for name in chapters)
     fixed = {
-        "_quarto.yml": CONFIG.format(chapters=listed),
+        "_quarto.yml": CONFIG.format(chapters=listed) + config,
         "_environment": "PYTHONPATH=code\n",
         "index.qmd": "# Предисловие\n\nБез ячеек.\n",
     }
-    for name, text in {**fixed, **chapters, **(files or {})}.items():
+    return write_files(root, {**fixed, **chapters, **(files or {})})
+
+
+def write_files(root: Path, files: Mapping[str, str]) -> Path:
+    """Write the files (path -> text) below a folder, which is returned."""
+    for name, text in files.items():
         write(root / name, text)
     return root
 
