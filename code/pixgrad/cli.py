@@ -71,6 +71,21 @@ def check(project: ProjectDir = Path()) -> None:
 
 
 @app.command()
+def lab_report(
+    project: Annotated[Path, typer.Option("--project", help="Папка с results/.")] = Path(),
+) -> None:
+    """Записать отчёт лабораторной работы для GitHub в reports/lab1 по папке results."""
+    try:
+        from pixgrad import lab_report as command
+    except ModuleNotFoundError as error:
+        raise PixgradError(
+            f"отчёту нужен пакет {error.name}; поставьте полный набор: make test"
+        ) from None
+
+    typer.echo(f"Отчёт: {command.write(project)}")
+
+
+@app.command()
 def doctor(project: ProjectDir = Path()) -> None:
     """Сказать, что установлено и что с этим можно сделать."""
     from pixgrad.book import doctor as command
