@@ -218,17 +218,15 @@ def _measure_training(config: Config, data: Images) -> Outcome:
     steps: dict[str, _NumPyStep | _TorchStep] = {}
     if config.network == "lenet":
         steps[NUMPY.name] = _NumPyStep(_network(config), *batch)
-    for one in TORCH:
-        if not one.compiled:
-            steps[one.name] = _TorchStep(config, one, _network(config), *batch)
-        elif config.compiled:
-            made = _TorchStep(config, one, _network(config), *batch)
+    for one in _torch_kinds(config):
+        made = _TorchStep(config, one, _network(config), *batch)
+        if one.compiled:
             try:
                 outcome.compile_s[one.name] = _compile(made)
             except Exception as error:  # torch names neither what it may raise nor the cause
                 outcome.messages[one.name] = _first_line(error)
-            else:
-                steps[one.name] = made
+                continue
+        steps[one.name] = made
     losses: dict[str, list[float]] = {name: [] for name in steps}
     outcome.seconds = {name: [] for name in steps}
     for number in range(outcome.steps):
@@ -245,6 +243,18 @@ def _measure_training(config: Config, data: Images) -> Outcome:
         name: float(np.max(np.abs(found / expected - 1))) for name, found in losses.items()
     }
     return outcome
+
+
+def _torch_kinds(config: Config) -> list[Implementation]:
+    """Of ``TORCH`` those to measure.
+
+    Compiling a deep network takes minutes, and for a processor ``torch.compile`` lays convolutions
+    out channels last whatever it is given (``decide_layout_opt`` in ``torch/_inductor/graph.py``):
+    there one memory format is enough.
+    """
+    if not config.compiled:
+        return [kind for kind in TORCH if not kind.compiled]
+    return [kind for kind in TORCH if config.network == "lenet" or kind.name != "torch-compile"]
 
 
 def _measure_optimisers(config: Config, data: Images) -> Outcome:
@@ -528,11 +538,12 @@ def _draw(summary: pd.DataFrame, optimisers: pd.DataFrame) -> Figure:
             axis.barh(table.index, table[part].fillna(0), left=left, label=name)
             left += table[part].fillna(0).to_numpy()
         axis.set_title(f"{network}: шаг обучения")
-        axis.legend()
     names = optimisers["optimiser"] + ", " + optimisers["implementation"]
     axes[-1].barh(names, optimisers["ms"])
     axes[-1].set_title(f"{optimisers['network'][0]}: шаг оптимизатора")
     for axis in axes:
         axis.invert_yaxis()
         axis.set_xlabel("мс процессора, один поток")
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(PARTS))
     return figure
