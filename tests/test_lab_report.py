@@ -156,7 +156,6 @@ def speed() -> results.Results:
                 "images_s": 64_000 / whole,
                 "compile_s": np.nan,
                 "loss_difference": 2e-7,
-                "gradient_difference": 3e-6,
             }
         )
     optimisers = [
@@ -246,7 +245,6 @@ def test_speed_in_words_and_numbers(readme):
     assert "| PyTorch | 0,25 | 0,50 | 0,25 | 1,00 | 64\xa0000 | 1 |" in readme
     assert "AdaMax в PyTorch занимает столько же времени, сколько шаг Adam" in readme
     failed = "ResNet-50, PyTorch, torch.compile, channels last"
-    assert "LeNet — $2{,}0 \\cdot 10^{-7}$ у потерь и $3{,}0 \\cdot 10^{-6}$ у градиента" in readme
     assert f"Не измерено: {failed}: `no C++ compiler`" in readme
 
 

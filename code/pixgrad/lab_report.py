@@ -177,12 +177,11 @@ def _about_speed(found: results.Results) -> dict[str, object]:
     table = found.tables["optimisers"]
     return {
         "device": found.record.device,
+        "difference": text.power(made["loss_difference"].max()),
         "networks": [
             {
                 "name": _network(name),
                 "batch": rows["batch_size"].iloc[0],
-                "loss_difference": text.power(rows["loss_difference"].max()),
-                "gradient_difference": text.power(rows["gradient_difference"].max()),
                 "table": _speed_table(found, name),
             }
             for name, rows in made.groupby("network", sort=False)

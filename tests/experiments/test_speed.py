@@ -70,39 +70,29 @@ def test_global_generator_is_left_alone():
 
 @pytest.mark.parametrize("config", [LENET, RESNET])
 def test_every_implementation_makes_the_same_steps(config):
-    """The same loss, gradients and losses after steps; only the order of sums differs."""
+    """Losses before the first step and after two more; only the order of sums differs."""
     measured = speed._measure_training(config, tiny_training.images())
     names = EAGER if config is LENET else EAGER[1:]
-    assert list(measured.seconds) == names
-    for found in measured.differences.values():
-        assert list(found) == names
-        assert found["torch"] == 0
-        assert max(found.values()) < 1e-3
-    assert max(measured.differences["loss"].values()) < 1e-5
+    assert list(measured.differences) == list(measured.seconds) == names
+    assert measured.differences["torch"] == 0
+    assert max(measured.differences.values()) < 1e-3
     assert measured.first_losses[0] != measured.first_losses[1]
     again = speed.first_losses(config, tiny_training.images(), speed.WARM_UP)
     assert again == measured.first_losses
 
 
-def test_a_wrong_implementation_is_seen(monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(bp.SGD, "step", lambda self, gradients: None)
-        stands = speed._measure_training(LENET, tiny_training.images()).differences
-    assert stands["gradient"]["numpy"] < 1e-3 < stands["later_loss"]["numpy"]
-    right = bp.CrossEntropy.backward
-    monkeypatch.setattr(bp.CrossEntropy, "backward", lambda self: 1.5 * right(self))
-    longer = speed._measure_training(LENET, tiny_training.images()).differences
-    assert longer["loss"]["numpy"] < 1e-5
-    assert longer["gradient"]["numpy"] == pytest.approx(0.5, abs=1e-3)
+def test_losses_of_a_wrong_implementation_are_seen(monkeypatch):
+    monkeypatch.setattr(bp.SGD, "step", lambda self, gradients: None)
+    measured = speed._measure_training(LENET, tiny_training.images())
+    assert measured.differences["numpy"] > 1e-3
 
 
 def test_own_optimisers_make_torchs_steps():
     measured = speed._measure_optimisers(OPTIMISERS, tiny_training.images())
-    differences = measured.differences["weights"]
-    assert set(differences) == set(measured.seconds)
-    assert differences["adam-torch"] == differences["adamax-torch"] == 0
+    assert set(measured.differences) == set(measured.seconds)
+    assert measured.differences["adam-torch"] == measured.differences["adamax-torch"] == 0
     # A weight moves by about the rate each step, its rounding is 1e-7 of the weight itself.
-    assert max(differences.values()) < 1e-4
+    assert max(measured.differences.values()) < 1e-4
 
 
 def test_implementations_take_turns(monkeypatch):
@@ -207,6 +197,6 @@ def test_compiled_networks_make_the_same_steps():
     if measured.messages:
         pytest.skip(f"torch.compile does not work here: {measured.messages}")
     assert list(measured.seconds) == EAGER + COMPILED
-    assert max(max(found.values()) for found in measured.differences.values()) < 1e-3
+    assert max(measured.differences.values()) < 1e-3
     for name in COMPILED:
         assert np.sum(measured.seconds[name]) < measured.compile_s[name] / 5
