@@ -143,7 +143,7 @@ def test_summary_has_every_implementation_and_part(found):
     rates = found.tables["implementations"].set_index(["network", "implementation"])["images_s"]
     for row in total.itertuples():
         rate = rates[row.network, row.implementation]
-        assert rate == pytest.approx(1000 * LENET.batch_size / row.ms, abs=0.1)
+        assert rate == pytest.approx(1000 * LENET.batch_size / row.ms, rel=1e-3)
 
 
 def test_without_a_compiler_there_is_a_row_with_its_message(found):
