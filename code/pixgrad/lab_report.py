@@ -177,7 +177,10 @@ def _about_speed(found: results.Results) -> dict[str, object]:
     table = found.tables["optimisers"]
     return {
         "device": found.record.device,
-        "difference": text.power(made["loss_difference"].max()),
+        "differences": ", ".join(
+            f"{_network(name)} — {text.power(of.max())}"
+            for name, of in made.groupby("network", sort=False)["loss_difference"]
+        ),
         "networks": [
             {
                 "name": _network(name),
