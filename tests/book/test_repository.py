@@ -96,8 +96,11 @@ def test_commands_of_the_readme_exist() -> None:
     )
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
     assert {"report", "test"} <= made <= targets
-    used = set(re.findall(r"\bpixgrad ([a-z]+)\b", readme))
-    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    used = set(re.findall(r"\bpixgrad ([a-z-]+)\b", readme))
+    known = {
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+    }
     assert used <= known
 
 
