@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pixgrad.backprop import speed
-from pixgrad.training.records import device, versions
+from pixgrad.results.records import device, versions
 
 
 def main(

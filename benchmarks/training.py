@@ -26,9 +26,9 @@ from rich.table import Table
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
+from pixgrad.results.records import device, versions
 from pixgrad.training.batches import PARTS, Images
 from pixgrad.training.loop import Settings, _Run
-from pixgrad.training.records import device, versions
 
 CLASSES, BATCH, EVERY = 10, 64, 10
 

@@ -18,7 +18,7 @@ from PIL import Image  # noqa: E402
 
 from pixgrad import cli, lab_report, results  # noqa: E402
 from pixgrad.errors import PixgradError  # noqa: E402
-from pixgrad.training.records import Record, Run  # noqa: E402
+from pixgrad.results.records import Record, Run  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 SEEDS, EPOCHS = (1, 2, 3), 8

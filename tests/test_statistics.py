@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pixgrad import statistics as ours
-from pixgrad.statistics import student_interval
+from pixgrad.results import statistics as ours
+from pixgrad.results.statistics import student_interval
 
 
 def test_student_interval_of_five_runs():

@@ -20,9 +20,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from pixgrad import results, statistics
+from pixgrad import results
 from pixgrad.errors import PixgradError
 from pixgrad.plots import networks, optimisers, style, text
+from pixgrad.results import statistics
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,9 +18,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 SCIENCE = {"sift", "backprop", "nets", "matching", "opencv"}
 USERS = {"training", "experiments", "book", "results", "plots"}
 FORBIDDEN = {
-    "book": {*SCIENCE, "training", "experiments", "plots", "results", "statistics"},
+    "book": {*SCIENCE, "training", "experiments", "plots", "results"},
     **{name: {"training", "experiments", "book"} for name in ("sift", "backprop", "nets")},
     "data": {*SCIENCE, "training", "experiments", "book"},
+    "results": {*SCIENCE, "training", "experiments", "plots", "book"},
     "training": {"experiments", "book"},
     "experiments": {"book"},
     "plots": {"training", "experiments", "book"},

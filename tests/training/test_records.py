@@ -12,7 +12,7 @@ import pytest
 
 from pixgrad import results
 from pixgrad.errors import PixgradError, SourceError
-from pixgrad.training import records
+from pixgrad.results import records
 
 RECORD = {
     "experiment": "demo",
@@ -89,9 +89,8 @@ def test_imports_found_in_the_sources_are_those_that_python_makes():
     # The package of experiments runs them; it does not take part in their numbers.
     runner = {
         "experiments/__init__.py",
-        "results.py",
-        "training/__init__.py",
-        "training/records.py",
+        "results/__init__.py",
+        "results/records.py",
     }
     found = {
         path.relative_to(records.PACKAGE).as_posix()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_training import build, images, settings
 
-from pixgrad.training import records
+from pixgrad.results import records
 from pixgrad.training.loop import HISTORY, Outcome, fit
 from pixgrad.training.probe import COLUMNS
 from pixgrad.training.tables import epochs_table, gradients_table, record_fields

@@ -36,8 +36,7 @@ from types import ModuleType
 from typing import Literal
 
 from pixgrad.errors import PixgradError
-from pixgrad.results import FOLDER, RECORD, load_record
-from pixgrad.training import records
+from pixgrad.results import FOLDER, RECORD, load_record, records
 
 RUNS = Path("runs")
 THREADS = 1

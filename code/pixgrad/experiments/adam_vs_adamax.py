@@ -24,10 +24,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
-from pixgrad import nets, statistics
+from pixgrad import nets
 from pixgrad.backprop.containers import write_npz
 from pixgrad.errors import PixgradError
-from pixgrad.training import loop, moments, records, tables
+from pixgrad.results import records, statistics
+from pixgrad.training import loop, moments, tables
 from pixgrad.training.batches import Images, load_images, random_batches
 from pixgrad.training.probe import norm
 from pixgrad.training.sweep import best_rate

@@ -27,7 +27,8 @@ from torch.nn.functional import cross_entropy
 from pixgrad import backprop as bp
 from pixgrad import nets
 from pixgrad.backprop.speed import NETWORKS, torch_lenet
-from pixgrad.training import records, tables
+from pixgrad.results import records
+from pixgrad.training import tables
 from pixgrad.training.batches import Images, load_images
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from pixgrad.data.resize import squash_square
 from pixgrad.errors import PixgradError
 from pixgrad.nets import transfer
 from pixgrad.nets.initialisation import initialise
-from pixgrad.statistics import f1_scores
+from pixgrad.results.statistics import f1_scores
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import PARTS, Images, load_images
 from pixgrad.training.sweep import best_rate

@@ -24,7 +24,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
-from pixgrad.training import loop, records, tables
+from pixgrad.results import records
+from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images, load_images
 from pixgrad.training.paths import gradient_by_path_length
 from pixgrad.training.probe import COLUMNS, GradientProbe

@@ -22,7 +22,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pixgrad.plots import text
 from pixgrad.plots.style import BLUE, VERMILION, decimal_commas, percent_ticks
-from pixgrad.statistics import student_interval
+from pixgrad.results.statistics import student_interval
 
 RUN = ("depth", "skip", "batch_norm", "init", "activation", "seed")
 LINES = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from IPython.display import Markdown
 
-from pixgrad.statistics import student_interval
+from pixgrad.results.statistics import student_interval
 
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"

@@ -1,1 +1,1 @@
-"""Training: the loop, gradient probes, records of runs."""
+"""Training: the loop and gradient probes."""

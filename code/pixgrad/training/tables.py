@@ -19,7 +19,7 @@ Keys = Callable[[Outcome], Mapping[str, object]]
 
 
 def record_fields(outcome: Outcome, metrics: Mapping[str, float]) -> dict:
-    """A run as fields of :class:`pixgrad.training.records.Run`."""
+    """A run as fields of :class:`pixgrad.results.records.Run`."""
     return {
         "name": outcome.config.name,
         "seed": outcome.config.seed,

@@ -11,7 +11,7 @@ import numpy as np
 
 from pixgrad.data.files import read_bytes
 from pixgrad.errors import PixgradError
-from pixgrad.training.records import Record, parse_record
+from pixgrad.results.records import Record, parse_record
 
 if TYPE_CHECKING:
     import pandas as pd
