@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from pixgrad import results
+from pixgrad import files, results
 from pixgrad.errors import PixgradError
 from pixgrad.plots import networks, optimisers, style, text
 from pixgrad.results import statistics
@@ -71,11 +70,11 @@ def write(project: Path = Path()) -> Path:
     ------
     PixgradError : results of an experiment are missing; the methods share fewer than two seeds.
     """
-    files = render(load(project))
+    contents = render(load(project))
     folder = project / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, raw in files.items():
-        _write(folder / name, raw)
+    files.clean(folder)
+    for name, raw in contents.items():
+        files.write(folder / name, raw)
     return folder / README
 
 
@@ -517,10 +516,3 @@ def _png(figure: Figure) -> bytes:
             packed, "PNG", optimize=True
         )
     return packed.getvalue()
-
-
-def _write(path: Path, raw: bytes) -> None:
-    """Through a temporary file beside ``path``: all or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(raw)
-    temporary.replace(path)

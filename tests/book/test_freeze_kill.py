@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tiny_books import cell, chapter, clean_environment, pixgrad, snapshot, write, write_book
 
-from pixgrad.book import publish, qmd, staleness, store
+from pixgrad import files
+from pixgrad.book import qmd, staleness, store
 from pixgrad.book.dependencies import Digests
 
 NAME = "chapters/a.qmd"
@@ -60,7 +61,7 @@ def test_killed_at_every_step_of_writing_a_chapter(
 ):
     """The process kills itself before its n-th change of the file system, for every n."""
     if not exchange:
-        monkeypatch.setattr(publish, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     start = write_book(tmp_path / "start", {NAME: before or after})
     old: dict[str, bytes] = {}
     if before:

@@ -318,7 +318,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(SETTINGS, build, DATA, path, stop)
     before = path.read_bytes()
-    (tmp_path / f".a.{os.getpid()}").symlink_to("/dev/full")
+    (tmp_path / f".a.{os.getpid()}.pixgrad-tmp").symlink_to("/dev/full")
     with pytest.raises(PixgradError) as caught:
         fit(SETTINGS, build, DATA, path)
     expected = f"не записать контрольную точку {path} (No space left on device); прежняя цела"

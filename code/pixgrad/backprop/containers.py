@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from pixgrad.backprop.layers import Layer, Sum
 from pixgrad.errors import PixgradError
+from pixgrad.files import writing
 
 
 class Sequential(Layer):
@@ -89,11 +89,9 @@ def restore(targets: dict[str, np.ndarray], stored: dict[str, np.ndarray], sourc
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """``np.savez_compressed`` through a temporary file beside ``path``: all or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
-    temporary.replace(path)
+    """``np.savez_compressed``, all or nothing."""
+    with writing(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _add_place_to_names(container: Layer) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pixgrad.dataroot import data_root
+from pixgrad.files import write
 
 CHANGED_WHILE_RUNNING = "changed while the chapter ran"
 """Stands for the digest of such a file: it never matches, so the chapter is stale at once."""
@@ -66,7 +67,7 @@ class Digests:
 
     def save(self) -> None:
         if self._grown:
-            write_atomically(self._memory_path, json.dumps(self._memory))
+            write(self._memory_path, json.dumps(self._memory))
 
 
 def listing_digest(path: Path) -> str | None:
@@ -151,23 +152,6 @@ def shown(name: str) -> str:
     """The name as the user knows it."""
     kind, _, relative = name.partition(":")
     return relative if kind in ("project", "file") else name
-
-
-def write_atomically(path: Path, text: str, workshop: Path | None = None) -> None:
-    """Write ``text`` as UTF-8, all or nothing.
-
-    A kill may leave a temporary file behind: in ``workshop`` (on the same disk), if given.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=workshop or path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _add_file(

@@ -29,6 +29,7 @@ from pixgrad.book import dependencies
 from pixgrad.book.dependencies import Digests
 from pixgrad.book.qmd import Cell
 from pixgrad.errors import PixgradError, SourceError
+from pixgrad.files import write
 
 _KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 _KEPT_TRACE = "_pixgrad_tracer"
@@ -221,7 +222,7 @@ def _kernel_environment(job: Job) -> dict[str, str]:
     )
     data = os.environ.get("PIXGRAD_DATA")
     style = work / f"matplotlibrc-{hashlib.sha256(style_text.encode()).hexdigest()[:8]}"
-    dependencies.write_atomically(style, style_text)
+    write(style, style_text)
     return {
         **environment,
         **({"PYTHONPATH": path} if path else {}),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 import string
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ import nbformat
 import typer
 from nbformat import NotebookNode, v4
 
+from pixgrad import files
 from pixgrad.book import crossref, frozen, pandoc, pieces
 from pixgrad.book import project as projects
 from pixgrad.book.crossref import Label
@@ -58,6 +58,7 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     """
     project = projects.load(root)
     folder = out or project.root / FOLDER
+    files.clean(folder, project.cache_dir)
     labels = crossref.index(project)
     made = pandoc.each(project, lambda chapter: _notebook(project, chapter, labels))
     texts = {folder / f"{path.stem}.ipynb": text for path, text in made.items() if text}
@@ -319,10 +320,7 @@ def _write(path: Path, text: str) -> bool:
     content = text.encode("utf-8")
     if path.is_file() and path.read_bytes() == content:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    files.write(path, content)
     return True
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pixgrad import files
 from pixgrad.book import frozen
 from pixgrad.book.project import Chapter, Project
 from pixgrad.errors import SourceError
@@ -181,7 +182,7 @@ def cached(project: Project, name: str, key: Any, make: Callable[[], T]) -> T:
     ----------
     name : of the file in ``.cache/render``.
     """
-    path = project.root / ".cache" / "render" / f"{name}.json"
+    path = project.cache_dir / f"{name}.json"
     digest = hashlib.sha256(json.dumps([_own_digest(), key]).encode()).hexdigest()
     try:
         stored = json.loads(path.read_text("utf-8"))
@@ -190,10 +191,7 @@ def cached(project: Project, name: str, key: Any, make: Callable[[], T]) -> T:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     value = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps({"key": digest, "value": value}, ensure_ascii=False), "utf-8")
-    temporary.replace(path)
+    files.write(path, json.dumps({"key": digest, "value": value}, ensure_ascii=False))
     return value
 
 

@@ -82,6 +82,10 @@ class Project:
         return self.root / str(self.get("project", "output-dir", default="_book"))
 
     @property
+    def cache_dir(self) -> Path:
+        return self.root / ".cache" / "render"
+
+    @property
     def freeze_dir(self) -> Path:
         return self.root / "_freeze"
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pixgrad.book import freeze, publish
+from pixgrad import files
+from pixgrad.book import freeze
 from pixgrad.book import project as books
 from pixgrad.book.project import Project
 from pixgrad.errors import PixgradError
@@ -23,7 +24,7 @@ FORMATS = {"html": "сайт", "pdf": "PDF", "ipynb": "блокноты"}
 ENGINES = ("auto", "quarto", "pandoc")
 OLDEST_QUARTO = (1, 9)  # the first with Typst books
 NOTEBOOKS = "notebooks"
-_STAMPS = Path(".cache", "render.json")
+_STAMPS = "stamps.json"
 
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -50,7 +51,8 @@ def render_book(
     project = books.load(root)
     version = quarto_version() if _uses_quarto(engine) else None
     freeze.freeze_book(project.root)
-    with publish.workshop(project.output_dir) as workshop:
+    with files.workshop(project.output_dir) as workshop:
+        files.clean(project.cache_dir)
         inputs = _input_digest(project, version)
         stale = [name for name in wanted if not _is_fresh(project, name, inputs)]
         for name in stale:
@@ -148,7 +150,7 @@ def _publish(project: Project, built: Sequence[str], workshop: Path) -> None:
     if "html" in built:
         if pdf.is_file():
             os.link(pdf, workshop / "html" / name)
-        publish.folder(workshop / "html", target)
+        files.replace_folder(workshop / "html", target)
     elif "pdf" in built:
         target.mkdir(exist_ok=True)
         pdf.replace(target / name)
@@ -186,7 +188,7 @@ def _is_fresh(project: Project, name: str, inputs: str) -> bool:
 
 def _read_stamps(project: Project) -> dict[str, list[str]]:
     try:
-        return json.loads((project.root / _STAMPS).read_text("utf-8"))
+        return json.loads((project.cache_dir / _STAMPS).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -196,11 +198,7 @@ def _write_stamps(project: Project, names: Sequence[str], inputs: str) -> None:
         return
     stamps = _read_stamps(project)
     stamps |= {name: [inputs, _output_digest(project, name)] for name in names}
-    path = project.root / _STAMPS
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(stamps), "utf-8")
-    temporary.replace(path)
+    files.write(project.cache_dir / _STAMPS, json.dumps(stamps))
 
 
 def _input_digest(project: Project, quarto: str | None) -> str:

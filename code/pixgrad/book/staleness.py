@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pixgrad import files
 from pixgrad.book import qmd
-from pixgrad.book.dependencies import Digests, changes, shown, write_atomically
+from pixgrad.book.dependencies import Digests, changes, shown
 from pixgrad.errors import PixgradError
 
 FIGURES = {"html": "figure-html", "typ": "figure-typst"}
@@ -75,11 +76,11 @@ def read_records(root: Path) -> dict[str, Any]:
     return content["chapters"] if content.get("version") == _VERSION else {}
 
 
-def write_records(root: Path, records: Mapping[str, Any], workshop: Path) -> None:
-    """Write the records by way of ``workshop``; the same records give the same bytes."""
+def write_records(root: Path, records: Mapping[str, Any]) -> None:
+    """Write the records; the same records give the same bytes."""
     content = {"version": _VERSION, "chapters": records}
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    write_atomically(_records_path(root), text, workshop)
+    files.write(_records_path(root), text)
 
 
 def settings(root: Path) -> dict[str, str | None]:

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixgrad.book import publish, qmd
-from pixgrad.book.dependencies import write_atomically
+from pixgrad import files
+from pixgrad.book import qmd
 from pixgrad.book.staleness import (
     FIGURES,
     chapter_folder,
@@ -39,8 +39,9 @@ def writing(root: Path) -> Iterator[None]:
     workshop.mkdir(parents=True, exist_ok=True)
     ignore = root / ".cache" / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("*\n", "utf-8")
-    with publish.lock(workshop.parent):
+        files.write(ignore, "*\n")
+    with files.lock(workshop.parent):
+        files.clean(root / "_freeze", workshop.parent)
         _recover(root)
         yield
 
@@ -64,7 +65,7 @@ def put(
     figures : ``figure-html/fig-x-output-1.png`` -> content.
     record : what the execution depended on; ``spans`` and ``results`` are added here.
     """
-    name = chapter.replace("/", "__")
+    name = _flat(chapter)
     new, pending = _workshop(root) / name, _workshop(root) / f"{name}.json"
     spans = {}
     for fmt in FIGURES:
@@ -79,11 +80,11 @@ def put(
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     record = {**record, "spans": spans, "results": results_digest(new, spans)}
-    write_atomically(pending, json.dumps({"chapter": chapter, "record": record}))
+    files.write(pending, json.dumps({"chapter": chapter, "record": record}))
     target = chapter_folder(root, chapter)
     target.parent.mkdir(parents=True, exist_ok=True)
-    publish.folder(new, target)
-    write_records(root, {**read_records(root), chapter: record}, _workshop(root))
+    files.replace_folder(new, target)
+    write_records(root, {**read_records(root), chapter: record})
     pending.unlink()
     shutil.rmtree(new, ignore_errors=True)
 
@@ -105,7 +106,7 @@ def remove(root: Path, chapter: str) -> None:
     """Remove the results of a chapter that has left the book or has no cells any more."""
     records = read_records(root)
     del records[chapter]
-    write_records(root, records, _workshop(root))
+    write_records(root, records)
     folder = chapter_folder(root, chapter)
     shutil.rmtree(folder, ignore_errors=True)
     for parent in folder.relative_to(root / "_freeze").parents[:-1]:
@@ -157,13 +158,17 @@ def _recover(root: Path) -> None:
     records = read_records(root)
     pending = [json.loads(path.read_text("utf-8")) for path in _workshop(root).glob("*.json")]
     for chapter in {*records, *(one["chapter"] for one in pending)}:
-        publish.recover(chapter_folder(root, chapter))
+        files.undo(_workshop(root) / _flat(chapter), chapter_folder(root, chapter))
     for chapter, record in ((one["chapter"], one["record"]) for one in pending):
         if record["results"] == results_digest(chapter_folder(root, chapter), record["spans"]):
             records[chapter] = record
-            write_records(root, records, _workshop(root))
+            write_records(root, records)
     shutil.rmtree(_workshop(root))
     _workshop(root).mkdir()
+
+
+def _flat(chapter: str) -> str:
+    return chapter.replace("/", "__")
 
 
 def _workshop(root: Path) -> Path:

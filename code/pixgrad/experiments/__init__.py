@@ -25,9 +25,7 @@ import inspect
 import math
 import os
 import pkgutil
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +33,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+from pixgrad import files
 from pixgrad.errors import PixgradError
 from pixgrad.results import FOLDER, RECORD, load_record, records
 
@@ -220,7 +219,7 @@ def _check_workers(fresh: bool, jobs: int, backend: str, address: str | None) ->
 
 def _publish(module: ModuleType, outcomes: list, data, final: Path, origin: dict) -> Finished:
     """Replace the folder of the results by new ones, all or nothing."""
-    with _replacing(final) as folder:
+    with files.replacing(final) as folder:
         runs, picture = module.finish(outcomes, data, folder)
         record = records.Record(
             **origin,
@@ -233,7 +232,7 @@ def _publish(module: ModuleType, outcomes: list, data, final: Path, origin: dict
             wall_s=round(sum(outcome.wall_s for outcome in outcomes), 1),
             runs=runs,
         )
-        records.write_text(folder / RECORD, record.model_dump_json(indent=1) + "\n")
+        files.write(folder / RECORD, record.model_dump_json(indent=1) + "\n")
     return Finished(final, final / picture.name, record)
 
 
@@ -379,26 +378,13 @@ def _prepare(work: Path, digest: str, fresh: bool) -> None:
     """Unfinished runs go on only with the code that began them."""
     marker = work / "code_digest"
     if fresh:
-        shutil.rmtree(work, ignore_errors=True)
+        files.remove_folder(work)
     elif marker.is_file() and marker.read_text(encoding="utf-8") != digest:
         raise PixgradError(
             f"{work}: прогоны начаты другим кодом и не продолжаются; начните заново с --fresh"
         )
-    work.mkdir(parents=True, exist_ok=True)
-    records.write_text(marker, digest)
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """A new folder that takes the place of ``folder`` if all went well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        new.mkdir()
-        yield new
-        if folder.exists():
-            folder.replace(old)
-        new.replace(folder)
+    files.clean(work, work.parent)
+    files.write(marker, digest)
 
 
 def _status(folder: Path) -> Status:

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
-from pixgrad import nets
+from pixgrad import files, nets
 from pixgrad.backprop.containers import write_npz
 from pixgrad.errors import PixgradError
-from pixgrad.results import records, statistics
+from pixgrad.results import statistics
 from pixgrad.training import loop, moments, tables
 from pixgrad.training.batches import Images, load_images, random_batches
 from pixgrad.training.probe import norm
@@ -278,7 +278,7 @@ def train(
         stored = json.loads(checkpoint.read_text(encoding="utf-8"))
         return FirstSteps(**stored | {"config": config})
     measured = _measure_steps(config, mine)
-    records.write_text(checkpoint, json.dumps(asdict(measured)))
+    files.write(checkpoint, json.dumps(asdict(measured)))
     on_epoch(1, math.nan)
     return measured
 
@@ -403,7 +403,7 @@ def _train_with_f1(
         # After a kill between two writings the checkpoint is an epoch ahead of the rows.
         if epochs > len(rows):
             rows.append([epochs, *_macro_f1(built[0], data)])
-            records.write_text(kept, json.dumps(rows))
+            files.write(kept, json.dumps(rows))
         on_epoch(epochs, accuracy)
 
     fitted = loop.fit(config, build, data, checkpoint, measure, log_dir, in_sweep=True)

@@ -25,9 +25,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
-from pixgrad import nets
+from pixgrad import files, nets
 from pixgrad.backprop.speed import NETWORKS, torch_lenet
-from pixgrad.results import records
 from pixgrad.training import tables
 from pixgrad.training.batches import Images, load_images
 
@@ -184,7 +183,7 @@ def train(
     measured = measure(config, data)
     measured.wall_s = time.perf_counter() - wall
     measured.cpu_s = _processor_seconds() - cpu
-    records.write_text(checkpoint, json.dumps(asdict(measured)))
+    files.write(checkpoint, json.dumps(asdict(measured)))
     on_epoch(1, math.nan)
     return measured
 

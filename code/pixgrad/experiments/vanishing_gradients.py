@@ -23,8 +23,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from pixgrad import nets
-from pixgrad.results import records
+from pixgrad import files, nets
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images, load_images
 from pixgrad.training.paths import gradient_by_path_length
@@ -220,7 +219,7 @@ def train(
         stored = json.loads(checkpoint.read_text(encoding="utf-8"))
         return Start(**stored | {"config": config})
     started = _measure_start(config, mine)
-    records.write_text(checkpoint, json.dumps(asdict(started)))
+    files.write(checkpoint, json.dumps(asdict(started)))
     on_epoch(1, math.nan)
     return started
 

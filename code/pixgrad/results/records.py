@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -156,13 +155,6 @@ def device() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write through a temporary file beside ``path``: all or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _module_file(name: str) -> Path | None:

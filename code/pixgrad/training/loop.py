@@ -23,6 +23,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from pixgrad import files
 from pixgrad.errors import PixgradError
 from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import GradientProbe
@@ -282,10 +283,7 @@ class _Run:
         return value
 
     def save(self, path: Path) -> None:
-        """Write the state through a temporary file: the old one stays whole if that fails.
-
-        The file's name is the process's own: a worker whose run was given up may still be writing.
-        """
+        """Write the state; the old one stays whole if that fails."""
         if not self.fabric.is_global_zero:
             return
         state = {
@@ -297,15 +295,10 @@ class _Run:
             "waited": self.waited,
             **{name: getattr(self.outcome, name) for name in _SAVED},
         }
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:  # by its name torch hides what the system said
+            with files.writing(path) as file:  # by its name torch hides what the system said
                 torch.save(state, file)
-            temporary.replace(path)
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise PixgradError(
                 f"не записать контрольную точку {path} ({error.strerror}); "
                 "прежняя цела — освободите место и запустите снова"
