@@ -1,7 +1,7 @@
 """The training loop: one network, one data set, one seed, on whatever Lightning Fabric finds.
 
-A run is saved after every epoch and goes on from there. On one processor with a fixed number of
-threads a run that was killed and resumed ends with the same bits as an unbroken one.
+On one processor with a fixed number of threads runs repeat bit for bit, killed and resumed ones
+too.
 
 Under ``torchrun --nproc-per-node P`` the P processes share every batch: the gradient, and without
 batch normalisation the run, is that of one process but for the order of sums.
@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,27 +21,26 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixgrad import files
 from pixgrad.errors import PixgradError
+from pixgrad.results.statistics import f1_scores
 from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import GradientProbe
+from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, other_settings
 
-HISTORY = (
-    "epoch",
-    "lr",
-    "running_loss",
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-)
-"""Columns of ``Outcome.history``. ``lr`` is that of the epoch's last step; ``running_loss`` is the
-mean over the steps, on augmented images and changing weights; the others are measured after the
-epoch without augmentation."""
-FIRST = 20
-"""Losses of the first epoch kept for ``pixgrad verify``, at most."""
 EVALUATION_BATCH = 250
+RECALIBRATION_SEED = 20240607
+Score = Callable[[Tensor, Tensor], float]
+SCORES: dict[str, Score] = {
+    "loss": lambda logits, labels: cross_entropy(logits, labels).item(),
+    "accuracy": lambda logits, labels: (logits.argmax(1) == labels).float().mean().item(),
+    "macro_f1": lambda logits, labels: float(
+        f1_scores(labels.numpy(), logits.argmax(1).numpy(), logits.shape[1]).mean()
+    ),
+}
+"""What can be measured of logits float32 (N, K) and labels int64 (N,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +61,8 @@ class Settings:
     shift, flip : augmentation, see :func:`pixgrad.training.batches.random_batches`.
     patience : stop after so many epochs without a better validation loss; None — never.
     probe_every : steps between two measurements of the gradients; None — no measurements.
+    recalibrate : before it is measured the network gets batch-norm statistics of so many training
+        images, see :func:`recalibrated`; 0 — it keeps the running ones.
     precision : as Fabric names it; for GPUs "bf16-mixed", or "16-mixed" without the probe: that one
         multiplies the loss, and so the gradients that the probe sees, by a changing number.
     """
@@ -81,47 +81,8 @@ class Settings:
     flip: bool = True
     patience: int | None = None
     probe_every: int | None = None
+    recalibrate: int = 0
     precision: str = "32-true"
-
-
-_SAVED = (
-    "status",
-    "message",
-    "steps",
-    "wall_s",
-    "cpu_s",
-    "history",
-    "first_losses",
-    "probed",
-)
-
-
-class DivergedError(PixgradError):
-    """The loss stopped being finite."""
-
-
-@dataclass
-class Outcome:
-    """Where a run is, and after its last epoch what it gave.
-
-    Attributes
-    ----------
-    net : the network, on the CPU, with its present weights.
-    status : "running", "done" or "diverged".
-    history : a row of ``HISTORY`` an epoch.
-    probed : rows of :class:`pixgrad.training.probe.GradientProbe`.
-    """
-
-    config: Settings
-    net: nn.Module
-    status: str = "running"
-    message: str = ""
-    steps: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    history: list[list[float]] = field(default_factory=list)
-    first_losses: list[float] = field(default_factory=list)
-    probed: list[list[float]] = field(default_factory=list)
 
 
 def fit(
@@ -129,9 +90,9 @@ def fit(
     build: Callable[[torch.Generator], nn.Module],
     data: Images,
     checkpoint: Path,
-    on_epoch: Callable[[int, float], None] = lambda epochs, accuracy: None,
+    on_epoch: OnEpoch = lambda epochs, accuracy: None,
     log_dir: Path | None = None,
-    in_sweep: bool = False,
+    scores: Sequence[str] = ("loss", "accuracy"),
 ) -> Outcome:
     """Train a network from its checkpoint, if there is one, to its last epoch.
 
@@ -139,34 +100,30 @@ def fit(
     ----------
     build : makes the network with weights drawn from the generator.
     checkpoint : replaced after every epoch; a failure to write leaves the previous one whole.
-    on_epoch : told the number of finished epochs and the validation accuracy.
-    log_dir : folder for TensorBoard, which gets the columns of ``HISTORY``; None — no log.
-    in_sweep : a run that diverges is a result: it comes back with the status "diverged".
+    log_dir : folder for TensorBoard, which gets the columns of the history; None — no log.
+    scores : of ``SCORES``, measured after every epoch.
+
+    Returns
+    -------
+    Its ``history`` has "lr" of the epoch's last step, "running_loss" — the mean over the steps, on
+    augmented images and changing weights — and "train_SCORE", "validation_SCORE", measured after
+    the epoch without augmentation. With ``recalibrate`` "raw_…" are the same with the running
+    statistics. The network is on the CPU.
 
     Raises
     ------
-    DivergedError : outside a sweep, a loss that is not finite; finished epochs stay saved.
     PixgradError : the checkpoint is of other settings, or cannot be read or written; the log needs
         a package that is not installed.
     """
-    run = _Run(config, build, data, log_dir)
-    outcome = run.outcome
-    if checkpoint.is_file():
-        run.restore(checkpoint)
-        on_epoch(len(outcome.history), _last_accuracy(outcome))
-    while outcome.status == "running":
-        run.timed_epoch()
-        run.save(checkpoint)
-        on_epoch(len(outcome.history), _last_accuracy(outcome))
+    run = _TorchRun(config, build, data, scores, log_dir)
+    outcome = run.to_the_end(checkpoint, on_epoch)
     run.close()
-    if outcome.status == "diverged" and not in_sweep:
-        raise DivergedError(outcome.message)
     return outcome
 
 
 def first_losses(config: Settings, build, data: Images, steps: int) -> list[float]:
     """Losses of the first steps (of the first epoch), made anew, for ``pixgrad verify``."""
-    run = _Run(config, build, data, None)
+    run = _TorchRun(config, build, data)
     with suppress(DivergedError):
         for _ in zip(range(steps), run.steps(), strict=False):
             pass
@@ -185,6 +142,46 @@ def predict(net: nn.Module, data: Images, images: Tensor) -> Tensor:
     return logits
 
 
+@contextmanager
+def recalibrated(net: nn.Module, data: Images, count: int) -> Iterator[None]:
+    """Inside, batch normalisations have statistics of the present weights; then the old ones again.
+
+    The running statistics remember weights of many steps ago, and where the weights move fast the
+    network that they give is not the one that was trained. So the mean and variance are taken anew,
+    as cumulative averages over batches of training images without augmentation (as "precise BN" of
+    Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3).
+
+    Parameters
+    ----------
+    count : training images, drawn once for all; 0 — nothing is changed.
+    """
+    layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)] if count else []
+    kept = [
+        ({name: of.clone() for name, of in one.named_buffers()}, one.momentum) for one in layers
+    ]
+    if layers:
+        was_training = net.training
+        net.eval()
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # torch's word for a cumulative average
+            layer.train()
+        images, device = data.images["train"], layers[0].running_mean.device
+        generator = torch.Generator().manual_seed(RECALIBRATION_SEED)
+        chosen = torch.randperm(len(images), generator=generator)[:count].to(images.device)
+        with torch.no_grad():
+            for index in chosen.split(EVALUATION_BATCH):
+                net(data.normalised(images[index].to(device)))
+        net.train(was_training)
+    try:
+        yield
+    finally:
+        for layer, (buffers, momentum) in zip(layers, kept, strict=True):
+            layer.momentum = momentum
+            for name, of in layer.named_buffers():
+                of.copy_(buffers[name])
+
+
 def learning_rate(config: Settings, progress: float) -> float:
     """The rate after ``progress`` epochs (not whole ones only)."""
     if progress < config.warmup_epochs:
@@ -197,10 +194,17 @@ def learning_rate(config: Settings, progress: float) -> float:
     return config.lr
 
 
-class _Run:
-    """A network under training, with all that must be saved to go on."""
+class _TorchRun(Run):
+    """A torch network under training."""
 
-    def __init__(self, config: Settings, build, data: Images, log_dir: Path | None) -> None:
+    def __init__(
+        self,
+        config: Settings,
+        build: Callable[[torch.Generator], nn.Module],
+        data: Images,
+        scores: Sequence[str] = (),
+        log_dir: Path | None = None,
+    ) -> None:
         if config.probe_every and config.precision.startswith("16"):
             raise PixgradError(
                 f"измерять градиенты при точности «{config.precision}» нельзя: она умножает их на "
@@ -227,21 +231,8 @@ class _Run:
         self.probe = GradientProbe(self.net, config.probe_every) if config.probe_every else None
         if self.probe:
             self.outcome.probed = self.probe.rows
+        self.scores = scores
         self.best, self.waited = math.inf, 0
-
-    def timed_epoch(self) -> None:
-        """One epoch with its line of history, or the step where the loss went wrong."""
-        outcome, config = self.outcome, self.outcome.config
-        wall, cpu = time.perf_counter(), time.process_time()
-        try:
-            outcome.history.append(self._epoch())
-        except DivergedError as error:
-            outcome.status, outcome.message = "diverged", str(error)
-        else:
-            finished = len(outcome.history) == config.epochs or self._is_time_to_stop()
-            outcome.status = "done" if finished else "running"
-        outcome.wall_s += time.perf_counter() - wall
-        outcome.cpu_s += time.process_time() - cpu
 
     def steps(self) -> Iterator[tuple[float, int]]:
         """The optimiser steps of the next epoch: loss and number of images of each."""
@@ -277,9 +268,7 @@ class _Run:
             )
         self.fabric.backward(loss)
         self.optimiser.step()
-        outcome.steps += 1
-        if not outcome.history and len(outcome.first_losses) < FIRST:
-            outcome.first_losses.append(value)
+        outcome.count_step(value)
         return value
 
     def save(self, path: Path) -> None:
@@ -293,7 +282,7 @@ class _Run:
             "generator": self.generator.get_state(),
             "best": self.best,
             "waited": self.waited,
-            **{name: getattr(self.outcome, name) for name in _SAVED},
+            **self.outcome.state(),
         }
         try:
             with files.writing(path) as file:  # by its name torch hides what the system said
@@ -309,9 +298,7 @@ class _Run:
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             if state["config"] != asdict(self.outcome.config):
-                raise PixgradError(
-                    f"{path}: начатый прогон имеет другие настройки; начните заново с --fresh"
-                )
+                raise other_settings(path)
             self.net.load_state_dict(state["net"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.generator.set_state(state["generator"])
@@ -323,7 +310,7 @@ class _Run:
                 "удалите её или начните заново с --fresh"
             ) from None
         self.best, self.waited = state["best"], state["waited"]
-        for name in _SAVED:
+        for name in self.outcome.state():
             setattr(self.outcome, name, state[name])
         if self.probe:
             self.probe.rows = self.outcome.probed
@@ -334,38 +321,50 @@ class _Run:
         for logger in self.fabric.loggers:
             logger.finalize(self.outcome.status)
 
-    def _epoch(self) -> list[float]:
-        """Train for one epoch and measure: a row of ``HISTORY``."""
-        outcome = self.outcome
+    def epoch(self) -> dict[str, float]:
+        """Train for one epoch and measure."""
         losses, counts = zip(*self.steps(), strict=True)
-        running_loss = sum(loss * n for loss, n in zip(losses, counts, strict=True)) / sum(counts)
-        count = len(self.data.labels["validation"])
-        # As many training images as validation ones: enough to see overfitting, and cheap.
-        measured = [v for part in ("train", "validation") for v in self._evaluate(part, count)]
+        row = {
+            "epoch": len(self.outcome.history) + 1,
+            "lr": self.optimiser.param_groups[0]["lr"],
+            "running_loss": sum(map(math.prod, zip(losses, counts, strict=True))) / sum(counts),
+        }
+        count = self.outcome.config.recalibrate
+        if count:
+            row |= {f"raw_{name}": value for name, value in self._measured().items()}
+        with recalibrated(self.net, self.data, count):
+            row |= self._measured()
         # Processes differ in the running statistics of batch normalisation; all must agree to stop.
-        measured = self.fabric.broadcast(measured)
-        epoch = len(outcome.history) + 1
-        row = [epoch, self.optimiser.param_groups[0]["lr"], running_loss, *measured]
-        self.fabric.log_dict(dict(zip(HISTORY[1:], row[1:], strict=True)), step=epoch)
+        row = self.fabric.broadcast(row)
+        self.fabric.log_dict({name: row[name] for name in list(row)[1:]}, step=row["epoch"])
         for logger in self.fabric.loggers:
             logger.save()  # a killed run has logged its finished epochs
         return row
 
-    def _evaluate(self, part: str, count: int) -> tuple[float, float]:
-        """Loss and accuracy on ``count`` images spread evenly over a part."""
-        total = len(self.data.labels[part])
-        chosen = torch.linspace(0, total - 1, min(count, total), device=self.fabric.device)
-        chosen = chosen.round().long()
-        y = self.data.labels[part][chosen].cpu()
-        logits = predict(self.net, self.data, self.data.images[part][chosen])
-        return cross_entropy(logits, y).item(), (logits.argmax(1) == y).float().mean().item()
+    def _measured(self) -> dict[str, float]:
+        """All scores on as many training images as there are for validation: enough to see
+        overfitting, and cheap."""
+        count, row = len(self.data.labels["validation"]), {}
+        for part in ("train", "validation"):
+            chosen = evenly(len(self.data.labels[part]), count).to(self.fabric.device)
+            labels = self.data.labels[part][chosen].cpu()
+            logits = predict(self.net, self.data, self.data.images[part][chosen])
+            row |= {f"{part}_{score}": SCORES[score](logits, labels) for score in self.scores}
+        return row
 
-    def _is_time_to_stop(self) -> bool:
-        loss = self.outcome.history[-1][HISTORY.index("validation_loss")]
+    def is_time_to_stop(self) -> bool:
+        patience = self.outcome.config.patience
+        if patience is None:
+            return False
+        loss = self.outcome.last["validation_loss"]
         self.waited = 0 if loss < self.best else self.waited + 1
         self.best = min(loss, self.best)
-        patience = self.outcome.config.patience
-        return patience is not None and self.waited >= patience
+        return self.waited >= patience
+
+
+def evenly(total: int, count: int) -> Tensor:
+    """Indices of at most ``count`` of ``total`` images, spread evenly: nobody picked them."""
+    return torch.linspace(0, total - 1, min(count, total)).round().long()
 
 
 def _optimiser(config: Settings, net: nn.Module) -> torch.optim.Optimizer:
@@ -389,7 +388,3 @@ def _tensorboard(folder: Path | None) -> list:
         return [TensorBoardLogger(folder.parent, name=folder.name, version="")]
     except ModuleNotFoundError:
         raise PixgradError("журналу TensorBoard нужен пакет: pip install tensorboard") from None
-
-
-def _last_accuracy(outcome: Outcome) -> float:
-    return outcome.history[-1][-1] if outcome.history else math.nan

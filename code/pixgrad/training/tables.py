@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pixgrad.training.loop import HISTORY, Outcome
+from pixgrad.training.run import Outcome
 from pixgrad.training.probe import COLUMNS
 
 if TYPE_CHECKING:

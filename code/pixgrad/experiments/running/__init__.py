@@ -1,0 +1,1 @@
+"""What runs experiments: their protocol, the runs in processes, publishing, checking."""

@@ -1,0 +1,105 @@
+"""``pixgrad status`` and ``pixgrad verify``: do results still belong to the present code?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixgrad import experiments
+from pixgrad.errors import PixgradError
+from pixgrad.experiments.running.workers import one_thread
+from pixgrad.results import FOLDER, RECORD, load_record, records
+
+CLOSE_STEPS, CLOSE = 5, 1e-3
+"""On another processor or with other libraries sums are rounded differently, and training spreads
+the difference: there the first steps are compared, with this relative tolerance."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether results are still those of the present code and data; None: cannot be told."""
+
+    name: str
+    record: records.Record
+    same_code: bool | None
+    same_data: bool | None
+
+
+@dataclass(frozen=True)
+class Replay:
+    """First losses of one run: recorded and made anew."""
+
+    run: records.Run
+    losses: list[float]
+    same_machine: bool
+
+    @property
+    def first_difference(self) -> int | None:
+        """0-based step where the losses part, None if every bit agrees."""
+        pairs = zip(self.run.first_losses, self.losses, strict=True)
+        return next((step for step, (old, new) in enumerate(pairs) if old != new), None)
+
+    @property
+    def difference(self) -> float:
+        """The largest relative difference of the first ``CLOSE_STEPS`` losses."""
+        pairs = zip(self.run.first_losses[:CLOSE_STEPS], self.losses, strict=False)
+        return max((abs(new - old) / abs(old) for old, new in pairs), default=0.0)
+
+    @property
+    def passed(self) -> bool:
+        """Equal to the bit where the machine and its libraries are the same, else close."""
+        return self.first_difference is None or (not self.same_machine and self.difference < CLOSE)
+
+
+def status(root: Path = Path(FOLDER)) -> list[Status]:
+    """Every experiment that has results, compared with the present code and data."""
+    return [_status(path.parent) for path in sorted(root.glob(f"*/{RECORD}"))]
+
+
+def verify(name: str, root: Path = Path(FOLDER), count: int = 0) -> list[Replay]:
+    """Replay the first steps of the runs of the recorded results.
+
+    Parameters
+    ----------
+    name : the folder of the results, see :func:`pixgrad.experiments.running.running.results_name`.
+    count : how many runs at most, evenly spread over the record; 0 — all.
+
+    Raises
+    ------
+    PixgradError : the data are not those of the record.
+    """
+    record = load_record(root / name)
+    chosen = experiments.experiment(record.experiment)
+    data = chosen.load(record.data)
+    if data.fingerprints != record.data_fingerprint:
+        raise PixgradError(
+            f"данные «{record.data}» не те, на которых получены результаты «{name}»: "
+            "другой отпечаток"
+        )
+    runs = [run for run in record.runs if run.first_losses]
+    spread = runs[:: math.ceil(len(runs) / count) or 1] if count else runs
+    here = records.device(), records.versions(*chosen.libraries)
+    same_machine = here == (record.device, record.versions)
+    with one_thread():
+        return [
+            Replay(
+                run,
+                chosen.first_losses(chosen.config(**run.config), data, len(run.first_losses)),
+                same_machine,
+            )
+            for run in spread
+        ]
+
+
+def _status(folder: Path) -> Status:
+    record = load_record(folder)
+    if record.experiment not in experiments.names():
+        return Status(folder.name, record, None, None)
+    chosen = experiments.experiment(record.experiment)
+    try:
+        same_data = chosen.load(record.data).fingerprints == record.data_fingerprint
+    except PixgradError:
+        same_data = None
+    same_code = records.code_digest(chosen.module) == record.code_digest
+    return Status(folder.name, record, same_code, same_data)

@@ -1,0 +1,163 @@
+"""The protocol of an experiment: which runs it needs, and which tables come out."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from pixgrad import files
+from pixgrad.training.run import OnEpoch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Config(Protocol):
+    """Settings of one run: a frozen dataclass of JSON values."""
+
+    @property
+    def name(self) -> str:
+        """Unique in the experiment, such as "relu-1"."""
+
+    seed: int
+    epochs: int
+
+
+class Outcome(Protocol):
+    """What a run gave; ``status`` is "done" or "diverged", and a run that diverged is a result."""
+
+    config: Config
+    status: str
+    message: str
+    steps: int
+    wall_s: float
+    cpu_s: float
+    first_losses: list[float]
+
+
+class Data(Protocol):
+    """What the runs learn from."""
+
+    fingerprints: dict[str, str]
+
+
+@dataclass
+class Findings:
+    """What an experiment makes of its outcomes.
+
+    Attributes
+    ----------
+    tables : by name.
+    arrays : contents of ``arrays.npz``; no file where there are none.
+    metrics : by the run's name, for the record.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+class Experiment(ABC):
+    """Runs of one question.
+
+    Attributes
+    ----------
+    sources : the usual data of each preset; "smoke" and "report" are always there.
+    libraries : whose versions count.
+    config : the dataclass of its settings.
+    writes_logs : ``train`` can write logs for TensorBoard.
+    """
+
+    sources: Mapping[str, str]
+    libraries: Sequence[str]
+    config: type
+    writes_logs = False
+
+    @property
+    def module(self) -> str:
+        """Where it is defined: its code digest begins there."""
+        return type(self).__module__
+
+    @property
+    def name(self) -> str:
+        return self.module.rpartition(".")[2]
+
+    @abstractmethod
+    def plan(self, preset: str, seeds: int | None) -> list[Config]:
+        """The runs to make; ``seeds`` instead of the preset's own number."""
+
+    def follow_up(
+        self, preset: str, seeds: int | None, outcomes: Sequence[Outcome]
+    ) -> list[Config]:
+        """Runs that depend on how those of the plan went."""
+        return []
+
+    @abstractmethod
+    def load(self, source: str) -> Data:
+        """The data of all runs."""
+
+    @abstractmethod
+    def train(
+        self,
+        config: Config,
+        data: Data,
+        checkpoint: Path,
+        on_epoch: OnEpoch,
+        log_dir: Path | None = None,
+    ) -> Outcome:
+        """Make or continue one run."""
+
+    @abstractmethod
+    def first_losses(self, config: Config, data: Data, steps: int) -> list[float]:
+        """Losses of the first steps of a run, made anew, for ``pixgrad verify``."""
+
+    @abstractmethod
+    def findings(self, outcomes: Sequence[Outcome], data: Data) -> Findings:
+        """Tables, arrays and metrics of the finished runs."""
+
+
+class Measurement(Experiment):
+    """An experiment whose runs are measured at one go and kept as JSON.
+
+    Its outcome is a dataclass whose fields are JSON values, with ``wall_s`` and ``cpu_s`` of 0.
+    """
+
+    outcome: type
+
+    @abstractmethod
+    def measure(self, config: Config, data: Data) -> Outcome:
+        """Make one run."""
+
+    def processor_seconds(self) -> float:
+        """Of this process."""
+        return time.process_time()
+
+    def train(
+        self,
+        config: Config,
+        data: Data,
+        checkpoint: Path,
+        on_epoch: OnEpoch,
+        log_dir: Path | None = None,
+    ) -> Outcome:
+        if checkpoint.is_file():
+            stored = json.loads(checkpoint.read_text(encoding="utf-8"))
+            return self.outcome(**stored | {"config": config})
+        wall, cpu = time.perf_counter(), self.processor_seconds()
+        measured = self.measure(config, data)
+        measured.wall_s = time.perf_counter() - wall
+        measured.cpu_s = self.processor_seconds() - cpu
+        files.write(checkpoint, json.dumps(asdict(measured)))
+        on_epoch(1, math.nan)
+        return measured
+
+    def first_losses(self, config: Config, data: Data, steps: int) -> list[float]:
+        return self.measure(config, data).first_losses[:steps]

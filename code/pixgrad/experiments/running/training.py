@@ -1,0 +1,282 @@
+"""Experiments that train torch networks: short runs choose each arm's rate, main runs follow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pixgrad import nets
+from pixgrad.errors import PixgradError
+from pixgrad.experiments.running.experiment import Experiment, Findings
+from pixgrad.training import loop, tables
+from pixgrad.training.batches import Images, load_images
+from pixgrad.training.run import OnEpoch, Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIRST_SWEEP_SEED = 101
+"""Short runs have seeds of their own: a main run does not take part in the choice of its rate."""
+TEST_SCORES = ("loss", "accuracy", "macro_f1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(loop.Settings):
+    """Settings of one run.
+
+    Attributes
+    ----------
+    stage : "sweep" — a short run that helps to choose the learning rate; "main".
+    network : see :func:`pixgrad.nets.build`; initial weights as in He et al. (2015).
+    side : of the images, pixels; None — as the source has them.
+    train_images, validation_images : how many to use; None — all.
+    """
+
+    stage: Literal["sweep", "main"]
+    network: str
+    side: int | None = None
+    train_images: int | None = None
+    validation_images: int | None = None
+
+    @property
+    def arm(self) -> str:
+        """Name of the runs that differ in stage, rate and seed alone."""
+        return self.network
+
+    @property
+    def name(self) -> str:
+        rate = f"-lr{self.lr:g}" if self.stage == "sweep" else ""
+        return f"{self.arm}{rate}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Runs that differ in their rate and seed alone.
+
+    Attributes
+    ----------
+    settings : of all its runs.
+    rates : to choose from.
+    epochs, sweep_epochs : of a main and of a short run.
+    seeds, sweep_seeds : how many main runs, and short runs at each rate.
+    main : settings of the main runs alone.
+    """
+
+    settings: Mapping[str, object]
+    rates: tuple[float, ...]
+    epochs: int
+    sweep_epochs: int
+    seeds: int
+    sweep_seeds: int = 1
+    main: Mapping[str, object] = field(default_factory=dict)
+
+
+class Training(Experiment):
+    """Each arm's rate is chosen on validation in short runs; the test part is used once.
+
+    Attributes
+    ----------
+    presets : the arms.
+    keys : settings that tell the arms apart: the first columns of every table.
+    scores : measured after every epoch, see :data:`pixgrad.training.loop.SCORES`.
+    """
+
+    config = Config
+    libraries = ("numpy", "torch", "lightning-fabric", "joblib")
+    writes_logs = True
+    presets: Mapping[str, Sequence[Arm]]
+    keys: Sequence[str] = ("network",)
+    scores: Sequence[str] = ("loss", "accuracy")
+
+    def plan(self, preset: str, seeds: int | None) -> list[Config]:
+        """Short runs: every arm with every rate."""
+        return [
+            self.config(stage="sweep", seed=seed, epochs=arm.sweep_epochs, lr=lr, **arm.settings)
+            for arm in self.presets[preset]
+            for lr in arm.rates
+            for seed in range(
+                FIRST_SWEEP_SEED, FIRST_SWEEP_SEED + min(arm.sweep_seeds, seeds or arm.sweep_seeds)
+            )
+        ]
+
+    def follow_up(
+        self, preset: str, seeds: int | None, outcomes: Sequence[Outcome]
+    ) -> list[Config]:
+        """Main runs, each arm at the rate that it chose; all arms with one seed, then the next."""
+        arms = self.presets[preset]
+        rates = []
+        for arm in arms:
+            name = self.config(stage="sweep", seed=0, epochs=1, lr=0.0, **arm.settings).arm
+            rates.append(best_rate([one for one in outcomes if one.config.arm == name]))
+        return [
+            self.config(
+                stage="main", seed=seed, epochs=arm.epochs, lr=lr, **arm.settings | arm.main
+            )
+            for seed in range(1, max(seeds or arm.seeds for arm in arms) + 1)
+            for arm, lr in zip(arms, rates, strict=True)
+            if seed <= (seeds or arm.seeds)
+        ]
+
+    def load(self, source: str) -> Images:
+        return load_images(source)
+
+    def images(self, config: Config, data: Images) -> Images:
+        """The images of a run, at its size."""
+        limits = {"train": config.train_images, "validation": config.validation_images}
+        return data.limited(**limits).resized(config.side)
+
+    def build(self, config: Config, data: Images, generator: torch.Generator) -> nn.Module:
+        """The network with its initial weights."""
+        return nets.build(
+            config.network,
+            len(data.names),
+            in_channels=data.channels,
+            init="he",
+            generator=generator,
+        )
+
+    def train(
+        self,
+        config: Config,
+        data: Images,
+        checkpoint: Path,
+        on_epoch: OnEpoch,
+        log_dir: Path | None = None,
+    ) -> Outcome:
+        mine = self.images(config, data)
+        build = partial(self.build, config, mine)
+        return loop.fit(config, build, mine, checkpoint, on_epoch, log_dir, self.scores)
+
+    def first_losses(self, config: Config, data: Images, steps: int) -> list[float]:
+        mine = self.images(config, data)
+        return loop.first_losses(config, partial(self.build, config, mine), mine, steps)
+
+    def tested_images(self, config: Config, data: Images) -> Images:
+        """Those of a run with the test part, asked for when all runs are over."""
+        return self.images(config, data)
+
+    def findings(self, outcomes: Sequence[Outcome], data: Images) -> Findings:
+        """What every training has; the test part is used here, for the final weights.
+
+        Tables: ``epochs``, ``gradients`` (see :mod:`pixgrad.training.tables`), ``sweep`` — a row a
+        short run: how it ended, whether its rate was ``chosen``; ``summary`` — a row a main run.
+        Arrays: ``labels`` (N,), ``names`` (K,), and of every run ``answer.RUN`` (N,) uint8.
+        Metrics: the scores after the last epoch and ``test_SCORE``; with recalibrated batch
+        normalisation, and "raw_…" without.
+        """
+        main = [one for one in outcomes if one.config.stage == "main"]
+        done = [one for one in main if one.status == "done"]
+        if not done:
+            raise PixgradError(
+                f"опыт {self.name}: разошлись все прогоны; первый: {main[0].message}"
+            )
+        logits, metrics, arrays = {}, {}, {}
+        ready: dict[str, Images] = {}
+        for one in done:
+            arm, name = one.config.arm, one.config.name
+            if arm not in ready:
+                ready[arm] = self.tested_images(one.config, data)
+            logits[name], tested = self._tested(one, ready[arm])
+            kept = ("epoch", "lr")
+            metrics[name] = {of: value for of, value in one.last.items() if of not in kept} | tested
+            arrays[f"answer.{name}"] = logits[name].argmax(1).numpy().astype(np.uint8)
+        images = ready[done[0].config.arm]
+        arrays |= {"labels": images.labels["test"].numpy(), "names": np.array(images.names)}
+        written = {
+            "epochs": tables.epochs_table(outcomes, self.row),
+            "sweep": self._sweep_table(outcomes),
+            "summary": self._summary_table(main, metrics),
+        }
+        if any(one.probed for one in main):
+            written["gradients"] = tables.gradients_table(main, self.row)
+        arrays |= self.arrays(done, logits, ready, data)
+        return Findings(written, arrays, metrics)
+
+    def arrays(
+        self,
+        done: Sequence[Outcome],
+        logits: Mapping[str, Tensor],
+        images: Mapping[str, Images],
+        data: Images,
+    ) -> dict[str, np.ndarray]:
+        """More arrays.
+
+        Parameters
+        ----------
+        logits : float32 (N, K) of the test images, by the run's name.
+        images : by arm.
+        """
+        return {}
+
+    def row(self, outcome: Outcome) -> dict[str, object]:
+        """The first columns of every table."""
+        config = outcome.config
+        keys = {key: getattr(config, key) for key in self.keys}
+        return {"stage": config.stage, **keys, "seed": config.seed, "rate": config.lr}
+
+    def _tested(self, one: Outcome, images: Images) -> tuple[Tensor, dict[str, float]]:
+        """Logits of the test images, and their scores."""
+        pixels, labels = images.images["test"], images.labels["test"]
+        raw = loop.predict(one.net, images, pixels)
+        with loop.recalibrated(one.net, images, one.config.recalibrate):
+            logits = loop.predict(one.net, images, pixels)
+        found = {f"test_{score}": loop.SCORES[score](logits, labels) for score in TEST_SCORES}
+        if one.config.recalibrate:
+            found |= {f"raw_test_{score}": loop.SCORES[score](raw, labels) for score in TEST_SCORES}
+        return logits, found
+
+    def _sweep_table(self, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+        import pandas as pd
+
+        chosen = {(one.config.arm, one.config.lr) for one in outcomes if one.config.stage == "main"}
+        rows = [
+            self.row(one)
+            | {"epochs": one.config.epochs, "status": one.status, **one.last}
+            | {"chosen": (one.config.arm, one.config.lr) in chosen}
+            for one in outcomes
+            if one.config.stage == "sweep"
+        ]
+        return pd.DataFrame(rows).drop(columns=["stage", "epoch", "lr"], errors="ignore")
+
+    def _summary_table(
+        self, main: Sequence[Outcome], metrics: Mapping[str, Mapping[str, float]]
+    ) -> pd.DataFrame:
+        import pandas as pd
+
+        rows = [
+            {
+                **self.row(one),
+                "status": one.status,
+                "steps": one.steps,
+                "parameters": sum(weight.numel() for weight in one.net.parameters()),
+                **metrics.get(one.config.name, {}),
+                "cpu_s": round(one.cpu_s, 1),
+            }
+            for one in main
+        ]
+        return pd.DataFrame(rows).drop(columns="stage")
+
+
+def best_rate(sweep: Sequence[Outcome]) -> float:
+    """The rate with the smallest mean validation loss after the last epoch of the short runs.
+
+    A rate at which some run diverged or ended without a finite loss is out; of equal ones the
+    smaller is taken, and the smallest of all where none is left.
+    """
+
+    def loss(lr: float) -> float:
+        mine = [one for one in sweep if one.config.lr == lr]
+        if any(one.status != "done" for one in mine):
+            return math.inf
+        mean = float(np.mean([one.last["validation_loss"] for one in mine]))
+        return mean if math.isfinite(mean) else math.inf
+
+    return min(sorted({one.config.lr for one in sweep}), key=loss)

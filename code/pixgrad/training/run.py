@@ -1,0 +1,116 @@
+"""What a resumable training of any kind is: epochs, each saved when it is over.
+
+A run that was killed goes on from its last epoch and ends with the same bits as an unbroken one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pixgrad.errors import PixgradError
+
+FIRST = 20
+"""Losses of the first epoch kept for ``pixgrad verify``, at most."""
+OnEpoch = Callable[[int, float], None]
+"""Is told the number of finished epochs and the last validation accuracy."""
+
+
+class DivergedError(PixgradError):
+    """The loss stopped being finite."""
+
+
+@dataclass
+class Outcome:
+    """Where a run is, and after its last epoch what it gave.
+
+    Attributes
+    ----------
+    config : settings with ``name``, ``seed`` and ``epochs``.
+    net : the network with its present weights.
+    status : "running", "done" or "diverged"; a run that diverges is a result.
+    history : by epoch, what was measured; "epoch" counts from 1.
+    probed : rows of :class:`pixgrad.training.probe.GradientProbe`.
+    """
+
+    config: Any
+    net: Any
+    status: str = "running"
+    message: str = ""
+    steps: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    first_losses: list[float] = field(default_factory=list)
+    probed: list[list[float]] = field(default_factory=list)
+
+    @property
+    def last(self) -> dict[str, float]:
+        """What was measured after the last epoch; empty before it."""
+        return self.history[-1] if self.history else {}
+
+    def count_step(self, loss: float) -> None:
+        """Note a step that was made and the loss before it."""
+        self.steps += 1
+        if not self.history and len(self.first_losses) < FIRST:
+            self.first_losses.append(loss)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it beside the network."""
+        return {name: value for name, value in vars(self).items() if name not in ("config", "net")}
+
+
+class Run(ABC):
+    """A network under training, with all that must be saved to go on."""
+
+    outcome: Outcome
+
+    @abstractmethod
+    def epoch(self) -> dict[str, float]:
+        """Train for one epoch and measure; raises :class:`DivergedError`."""
+
+    @abstractmethod
+    def save(self, checkpoint: Path) -> None:
+        """Replace the checkpoint; a failure to write leaves the previous one whole."""
+
+    @abstractmethod
+    def restore(self, checkpoint: Path) -> None:
+        """Go back to the state of ``save``."""
+
+    def is_time_to_stop(self) -> bool:
+        """Whether to end before the last epoch."""
+        return False
+
+    def to_the_end(self, checkpoint: Path, on_epoch: OnEpoch) -> Outcome:
+        """Train from the checkpoint, if there is one, to the last epoch."""
+        outcome = self.outcome
+        if checkpoint.is_file():
+            self.restore(checkpoint)
+            if outcome.history:
+                on_epoch(len(outcome.history), outcome.last.get("validation_accuracy", math.nan))
+        while outcome.status == "running":
+            wall, cpu = time.perf_counter(), time.process_time()
+            try:
+                outcome.history.append(self.epoch())
+            except DivergedError as error:
+                outcome.status, outcome.message = "diverged", str(error)
+            else:
+                if len(outcome.history) == outcome.config.epochs or self.is_time_to_stop():
+                    outcome.status = "done"
+            outcome.wall_s += time.perf_counter() - wall
+            outcome.cpu_s += time.process_time() - cpu
+            self.save(checkpoint)
+            on_epoch(len(outcome.history), outcome.last.get("validation_accuracy", math.nan))
+        return outcome
+
+
+def other_settings(checkpoint: Path) -> PixgradError:
+    """What to raise where a checkpoint is of another run."""
+    return PixgradError(
+        f"{checkpoint}: начатый прогон имеет другие настройки; начните заново с --fresh"
+    )
