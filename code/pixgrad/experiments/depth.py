@@ -69,61 +69,65 @@ INITS = (
 """Depths with what differs from batch normalisation, He's initialisation and ReLU."""
 
 
+SOURCES = {"smoke": "mnist5k", "report": "cifar10", "inits": "cifar10", "paper": "cifar10"}
+PRESETS = {
+    "smoke": tuple(
+        arm
+        for cell in ({}, BARE)
+        for arm in _twins(8, FEW | cell, rates=RATES[:2], epochs=2, sweep_epochs=1, seeds=1)
+    ),
+    # 188 steps an epoch. With 1,000 validation images and as many training ones measuring
+    # takes a tenth of the time.
+    "report": tuple(
+        arm
+        for depth in (20, 56)
+        for arm in _twins(
+            depth,
+            {"validation_images": 1000, "recalibrate": 2000},
+            rates=RATES,
+            epochs=15,
+            sweep_epochs=2,
+            seeds=5,
+            sweep_seeds=2,
+        )
+    ),
+    "inits": tuple(
+        arm
+        for depth, cell in INITS
+        for arm in _twins(
+            depth,
+            {"train_images": 2000, "validation_images": 300, "recalibrate": 2000} | cell,
+            rates=RATES,
+            epochs=5,
+            sweep_epochs=2,
+            seeds=3,
+            sweep_seeds=2,
+        )
+    ),
+    # He et al. (2015), section 4.2: 64,000 steps of 128 images.
+    "paper": tuple(
+        arm
+        for depth in (20, 32, 56, 110)
+        for arm in _twins(
+            depth,
+            {"batch_size": 128, "schedule": "step", "recalibrate": 5000},
+            rates=RATES,
+            epochs=182,
+            sweep_epochs=20,
+            seeds=5,
+            sweep_seeds=2,
+        )
+    ),
+}
+
+
 class Depth(Training):
     """Degradation: twins of two depths."""
 
-    sources = {"smoke": "mnist5k", "report": "cifar10", "inits": "cifar10", "paper": "cifar10"}
+    sources = SOURCES
+    presets = PRESETS
     config = Config
     keys = ("depth", "skip", "batch_norm", "init", "activation")
-    presets = {
-        "smoke": tuple(
-            arm
-            for cell in ({}, BARE)
-            for arm in _twins(8, FEW | cell, rates=RATES[:2], epochs=2, sweep_epochs=1, seeds=1)
-        ),
-        # 188 steps an epoch. With 1,000 validation images and as many training ones measuring
-        # takes a tenth of the time.
-        "report": tuple(
-            arm
-            for depth in (20, 56)
-            for arm in _twins(
-                depth,
-                {"validation_images": 1000, "recalibrate": 2000},
-                rates=RATES,
-                epochs=15,
-                sweep_epochs=2,
-                seeds=5,
-                sweep_seeds=2,
-            )
-        ),
-        "inits": tuple(
-            arm
-            for depth, cell in INITS
-            for arm in _twins(
-                depth,
-                {"train_images": 2000, "validation_images": 300, "recalibrate": 2000} | cell,
-                rates=RATES,
-                epochs=5,
-                sweep_epochs=2,
-                seeds=3,
-                sweep_seeds=2,
-            )
-        ),
-        # He et al. (2015), section 4.2: 64,000 steps of 128 images.
-        "paper": tuple(
-            arm
-            for depth in (20, 32, 56, 110)
-            for arm in _twins(
-                depth,
-                {"batch_size": 128, "schedule": "step", "recalibrate": 5000},
-                rates=RATES,
-                epochs=182,
-                sweep_epochs=20,
-                seeds=5,
-                sweep_seeds=2,
-            )
-        ),
-    }
 
     def build(self, config: Config, data: Images, generator: torch.Generator) -> nn.Module:
         return nets.build(

@@ -1,15 +1,14 @@
-"""Runs of the training loop as tables of an experiment's results."""
+"""Trainings as tables of an experiment's results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pixgrad.training.run import Outcome
 from pixgrad.training.probe import COLUMNS
+from pixgrad.training.run import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,32 +17,11 @@ Keys = Callable[[Outcome], Mapping[str, object]]
 """What tells a run from the others: the first columns of its rows."""
 
 
-def record_fields(outcome: Outcome, metrics: Mapping[str, float]) -> dict:
-    """A run as fields of :class:`pixgrad.results.records.Run`."""
-    return {
-        "name": outcome.config.name,
-        "seed": outcome.config.seed,
-        "config": asdict(outcome.config),
-        "status": outcome.status,
-        "steps": outcome.steps,
-        "message": outcome.message,
-        "wall_s": round(outcome.wall_s, 1),
-        "cpu_s": round(outcome.cpu_s, 1),
-        "first_losses": outcome.first_losses,
-        "metrics": dict(metrics),
-    }
-
-
 def epochs_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
-    """A row a run and epoch: ``keys`` and the columns of ``HISTORY``."""
+    """A row a run and epoch: ``keys`` and the history."""
     import pandas as pd
 
-    tables = []
-    for outcome in outcomes:
-        table = pd.DataFrame(outcome.history, columns=list(HISTORY), dtype=float)
-        table = table.astype({"epoch": int})
-        tables.append(table.assign(**keys(outcome)))
-    return _keys_first(pd.concat(tables, ignore_index=True), HISTORY)
+    return pd.DataFrame([{**keys(one), **epoch} for one in outcomes for epoch in one.history])
 
 
 def gradients_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
@@ -61,9 +39,7 @@ def gradients_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
         with np.errstate(divide="ignore", invalid="ignore"):
             table[measures] = np.log(table[measures]).replace([np.inf, -np.inf], np.nan)
         means = np.exp(table.groupby(["epoch", "layer"])[measures].mean()).reset_index()
-        tables.append(means.assign(**keys(outcome)))
-    return _keys_first(pd.concat(tables, ignore_index=True), ("epoch", "layer", *measures))
-
-
-def _keys_first(table: pd.DataFrame, rest: Sequence[str]) -> pd.DataFrame:
-    return table[[column for column in table.columns if column not in rest] + list(rest)]
+        for place, (key, value) in enumerate(keys(outcome).items()):
+            means.insert(place, key, value)
+        tables.append(means)
+    return pd.concat(tables, ignore_index=True)
