@@ -127,6 +127,7 @@ class Depth(Training):
     sources = SOURCES
     presets = PRESETS
     config = Config
+    keeps_probabilities = False
     keys = ("depth", "skip", "batch_norm", "init", "activation")
 
     def build(self, config: Config, data: Images, generator: torch.Generator) -> nn.Module:

@@ -9,14 +9,11 @@ so.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,22 +22,30 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
-from pixgrad import files, nets
-from pixgrad.backprop.speed import NETWORKS, torch_lenet
-from pixgrad.training import tables
+from pixgrad import nets
+from pixgrad.backprop.speed import torch_lenet
+from pixgrad.experiments.running.experiment import Findings, Measured, Measurement
 from pixgrad.training.batches import Images, load_images
+from pixgrad.training.implementations import (
+    LENET,
+    NUMPY,
+    PARTS,
+    PEER,
+    SGD,
+    TORCH,
+    Implementation,
+    NumPyStep,
+    TorchStep,
+    compiling_seconds,
+    distance,
+    optimiser_step,
+    processor_seconds,
+    timed,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
-TITLE = "Быстродействие: NumPy против PyTorch"
-DATA = "mnist5k"
-"""It is there on every machine, and the time of a step does not depend on what is drawn."""
-LIBRARIES = ("numpy", "torch")
-PEER = "torch"
-"""The implementation that all others are compared with, in time and in losses."""
-PARTS = ("forward", "backward", "step")
 OPTIMISERS = {
     "adam": {
         "torch": torch.optim.Adam,
@@ -58,12 +63,6 @@ OPTIMISERS = {
 OPTIMISERS_PEER = f"adam-{PEER}"
 WARM_UP = 3
 """First rounds, not timed; their losses are compared."""
-LENET = NETWORKS["1-6-16-120-10"]
-SGD = {"lr": 0.01, "momentum": 0.9}
-MEMORY_FORMATS = {
-    "contiguous": torch.contiguous_format,
-    "channels_last": torch.channels_last,
-}
 MESSAGE = 200
 """Characters of a message, at most."""
 
@@ -111,26 +110,8 @@ PRESETS = {
 """Settings of the networks and of the optimisers."""
 
 
-@dataclass(frozen=True)
-class Implementation:
-    """One way to compute a step."""
-
-    name: str
-    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    compiled: bool = False
-
-
-NUMPY = Implementation("numpy")
-TORCH = (
-    Implementation(PEER),
-    Implementation("torch-channels-last", "channels_last"),
-    Implementation("torch-compile", compiled=True),
-    Implementation("torch-compile-channels-last", "channels_last", compiled=True),
-)
-
-
-@dataclass
-class Outcome:
+@dataclass(kw_only=True)
+class Timed(Measured):
     """What was measured in a run.
 
     Attributes
@@ -140,89 +121,73 @@ class Outcome:
         the first rounds; of an optimiser, see :func:`_measure_optimisers`.
     compile_s : seconds of the processor that compiling took, by compiled implementation.
     messages : why an implementation does not work, by its name.
-    first_losses : of ``PEER``.
     """
 
-    config: Config
-    seconds: dict[str, list[list[float]]]
+    seconds: dict[str, list[list[float]]] = field(default_factory=dict)
     differences: dict[str, float] = field(default_factory=dict)
     compile_s: dict[str, float] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
-    first_losses: list[float] = field(default_factory=list)
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    status: str = "done"
-    message: str = ""
-
-    @property
-    def steps(self) -> int:
-        return WARM_UP + self.config.rounds
 
 
-def plan(preset: str, seeds: int | None) -> list[Config]:
-    """Both networks, then the optimisers; one run of each, whatever ``seeds`` is."""
-    networks, optimisers = PRESETS[preset]
-    training = [Config(stage="training", **settings) for settings in networks]
-    return [*training, Config(stage="optimisers", **optimisers)]
+SOURCES = dict.fromkeys(PRESETS, "mnist5k")
+"""It is there on every machine, and the time of a step does not depend on what is drawn."""
 
 
-def load_data(source: str) -> Images:
-    """Any labelled source; see :func:`_batch` for what is made of it."""
-    return load_images(source)
+class Speed(Measurement):
+    """Both networks, then the optimisers; one run of each, whatever the number of seeds."""
+
+    sources = SOURCES
+    libraries = ("numpy", "torch")
+    config = Config
+    outcome = Timed
+
+    def plan(self, preset: str, seeds: int | None) -> list[Config]:
+        networks, optimisers = PRESETS[preset]
+        training = [Config(stage="training", **settings) for settings in networks]
+        return [*training, Config(stage="optimisers", **optimisers)]
+
+    def load(self, source: str) -> Images:
+        """Any labelled source; see :func:`_batch` for what is made of it."""
+        return load_images(source)
+
+    def processor_seconds(self) -> float:
+        return processor_seconds()  # with the compiler's
+
+    def measure(self, config: Config, data: Images) -> Timed:
+        measure = _measure_training if config.stage == "training" else _measure_optimisers
+        return measure(config, data)
+
+    def first_losses(self, config: Config, data: Images, steps: int) -> list[float]:
+        """The losses of ``PEER``, made anew."""
+        net, x, y = _network(config), *_batch(config, data)
+        peer = TorchStep(TORCH[0], net, _optimiser(config, net), x, y)
+        return [timed(peer)[0] for _ in range(steps)]
+
+    def findings(self, outcomes: Sequence[Timed], data: Images) -> Findings:
+        training = [one for one in outcomes if one.config.stage == "training"]
+        (optimisers,) = (one for one in outcomes if one.config.stage == "optimisers")
+        found = {
+            "summary": _summary_table(training),
+            "implementations": _implementations_table(training),
+            "optimisers": _optimisers_table(optimisers),
+        }
+        return Findings(found, metrics={one.config.name: _metrics(one) for one in outcomes})
 
 
-def train(
-    config: Config, data: Images, checkpoint: Path, on_epoch: Callable[[int, float], None]
-) -> Outcome:
-    """Measure one network or the optimisers; a finished measurement is kept as JSON."""
-    if checkpoint.is_file():
-        stored = json.loads(checkpoint.read_text(encoding="utf-8"))
-        return Outcome(**stored | {"config": config})
-    wall, cpu = time.perf_counter(), _processor_seconds()
-    measure = _measure_training if config.stage == "training" else _measure_optimisers
-    measured = measure(config, data)
-    measured.wall_s = time.perf_counter() - wall
-    measured.cpu_s = _processor_seconds() - cpu
-    files.write(checkpoint, json.dumps(asdict(measured)))
-    on_epoch(1, math.nan)
-    return measured
-
-
-def first_losses(config: Config, data: Images, steps: int) -> list[float]:
-    """The losses of ``PEER``, made anew."""
-    net, x, y = _network(config), *_batch(config, data)
-    peer = _TorchStep(config, TORCH[0], net, x, y)
-    return [_timed_step(peer)[0] for _ in range(steps)]
-
-
-def finish(outcomes: list[Outcome], data: Images, folder: Path) -> tuple[list[dict], Path]:
-    """Write tables and a picture."""
-    training = [one for one in outcomes if one.config.stage == "training"]
-    (optimisers,) = (one for one in outcomes if one.config.stage == "optimisers")
-    written = {
-        "summary": _summary_table(training),
-        "implementations": _implementations_table(training),
-        "optimisers": _optimisers_table(optimisers),
-    }
-    for name, table in written.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
-    picture = folder / "summary.png"
-    _draw(written["summary"], written["optimisers"]).savefig(picture, dpi=110)
-    return [tables.record_fields(one, _metrics(one)) for one in outcomes], picture
-
-
-def _measure_training(config: Config, data: Images) -> Outcome:
+def _measure_training(config: Config, data: Images) -> Timed:
     """All parts of a step, by all implementations in turns."""
     bp.keep_freed_memory()
-    outcome, batch = Outcome(config, {}), _batch(config, data)
-    steps: dict[str, _NumPyStep | _TorchStep] = {}
+    outcome = Timed(config=config, steps=WARM_UP + config.rounds)
+    batch = _batch(config, data)
+    steps: dict[str, NumPyStep | TorchStep] = {}
     if config.network == "lenet":
-        steps[NUMPY.name] = _NumPyStep(_network(config), *batch)
+        steps[NUMPY.name] = NumPyStep(_network(config), *batch)
     for one in _torch_kinds(config):
-        made = _TorchStep(config, one, _network(config), *batch)
+        net = _network(config)
+        made = TorchStep(one, net, _optimiser(config, net), *batch)
         if one.compiled:
             try:
-                outcome.compile_s[one.name] = _compile(made)
+                outcome.compile_s[one.name] = compiling_seconds(made)
             except Exception as error:  # torch names neither what it may raise nor the cause
                 outcome.messages[one.name] = _first_line(error)
                 continue
@@ -231,7 +196,7 @@ def _measure_training(config: Config, data: Images) -> Outcome:
     outcome.seconds = {name: [] for name in steps}
     for number in range(outcome.steps):
         for name, step in steps.items():
-            loss, seconds = _timed_step(step)
+            loss, seconds = timed(step)
             if number < WARM_UP:
                 losses[name].append(loss)
             else:
@@ -257,7 +222,7 @@ def _torch_kinds(config: Config) -> list[Implementation]:
     return [kind for kind in TORCH if config.network == "lenet" or kind.name != "torch-compile"]
 
 
-def _measure_optimisers(config: Config, data: Images) -> Outcome:
+def _measure_optimisers(config: Config, data: Images) -> Timed:
     """The optimiser's step alone, by all implementations in turns, always by the same gradients.
 
     The difference is the distance between the weights at the end, in units of the way that they
@@ -274,8 +239,9 @@ def _measure_optimisers(config: Config, data: Images) -> Outcome:
         for kind, optimiser in implementations.items():
             mine = [of.clone().requires_grad_() for of in start]
             weights[f"{method}-{kind}"] = mine
-            steps[f"{method}-{kind}"] = _optimiser_step(kind, optimiser, mine, gradients)
-    outcome = Outcome(config, {name: [] for name in steps}, first_losses=[loss.item()])
+            steps[f"{method}-{kind}"] = optimiser_step(kind, optimiser, mine, gradients)
+    outcome = Timed(config=config, steps=WARM_UP + config.rounds, first_losses=[loss.item()])
+    outcome.seconds = {name: [] for name in steps}
     for number in range(outcome.steps):
         for name, step in steps.items():
             started = time.process_time()
@@ -284,91 +250,15 @@ def _measure_optimisers(config: Config, data: Images) -> Outcome:
                 outcome.seconds[name].append([time.process_time() - started])
     for name, mine in weights.items():
         peer = weights[f"{name.partition('-')[0]}-{PEER}"]
-        outcome.differences[name] = _distance(mine, peer) / _distance(peer, start)
+        outcome.differences[name] = distance(mine, peer) / distance(peer, start)
     return outcome
 
 
-class _NumPyStep:
-    """A step of the book's own LeNet by its parts, with the weights of ``net``, its torch twin.
-
-    ``value`` is the loss before the step.
-    """
-
-    def __init__(self, net: nn.Module, x: Tensor, y: Tensor) -> None:
-        self.model, self.loss = bp.lenet(LENET), bp.CrossEntropy()
-        self.model.layers[0].needs_input_grad = False  # PyTorch does not compute it either
-        for name, of in net.named_parameters():
-            self.model.parameters()[name][...] = of.detach().numpy()
-        self.optimiser = bp.SGD(self.model.parameters(), **SGD)
-        self.x, self.y = x.numpy(), y.numpy()
-
-    def forward(self) -> None:
-        self.value = self.loss.forward(self.model.forward(self.x), self.y)
-
-    def backward(self) -> None:
-        self.model.backward(self.loss.backward())
-
-    def step(self) -> None:
-        self.optimiser.step(self.model.gradients())
-
-
-class _TorchStep:
-    """The same of a torch network; SGD moves LeNet, Adam the others."""
-
-    def __init__(
-        self, config: Config, kind: Implementation, net: nn.Module, x: Tensor, y: Tensor
-    ) -> None:
-        layout = MEMORY_FORMATS[kind.memory_format]
-        self.net, self.y = net.to(memory_format=layout), y
-        self.x = x.contiguous(memory_format=layout)
-        # There is one size of a batch: nothing is to be compiled for others.
-        self.call = torch.compile(net, dynamic=False) if kind.compiled else net
-        if config.network == "lenet":
-            self.optimiser = torch.optim.SGD(net.parameters(), **SGD)
-        else:
-            self.optimiser = torch.optim.Adam(net.parameters())
-
-    def forward(self) -> None:
-        self.loss = cross_entropy(self.call(self.x), self.y)
-        self.value = self.loss.item()
-
-    def backward(self) -> None:
-        self.net.zero_grad()
-        self.loss.backward()
-
-    def step(self) -> None:
-        self.optimiser.step()
-
-
-def _timed_step(step: _NumPyStep | _TorchStep) -> tuple[float, list[float]]:
-    """Make a step: the loss before it, and seconds of the processor of each part."""
-    clock = [time.process_time()]
-    for part in PARTS:
-        getattr(step, part)()
-        clock.append(time.process_time())
-    return step.value, np.diff(clock).tolist()
-
-
-def _compile(made: _TorchStep) -> float:
-    """Compile both passes, which torch does when they are first made, from nothing.
-
-    Returns
-    -------
-    Seconds of the processor, with those of the C++ compiler.
-    """
-    from torch._inductor import config, utils
-
-    before = _processor_seconds()
-    # In this process, so that the compiler's time is seen; without what earlier runs compiled.
-    with config.patch(compile_threads=1), utils.fresh_cache():
-        made.forward()
-        made.backward()
-    return _processor_seconds() - before
-
-
-def _processor_seconds() -> float:
-    """Of this process and of its finished children."""
-    return sum(os.times()[:4])
+def _optimiser(config: Config, net: nn.Module) -> torch.optim.Optimizer:
+    """SGD moves LeNet, Adam the others."""
+    if config.network == "lenet":
+        return torch.optim.SGD(net.parameters(), **SGD)
+    return torch.optim.Adam(net.parameters())
 
 
 def _first_line(error: Exception) -> str:
@@ -406,25 +296,7 @@ def _batch(config: Config, data: Images) -> tuple[Tensor, Tensor]:
     return x.contiguous(memory_format=torch.contiguous_format), data.labels["train"][chosen]
 
 
-def _optimiser_step(
-    kind: str, optimiser: Callable, weights: list[Tensor], gradients: list[Tensor]
-) -> Callable[[], object]:
-    """What moves ``weights`` in place by ``gradients``, one step a call."""
-    if kind == NUMPY.name:
-        arrays = {str(place): of.detach().numpy() for place, of in enumerate(weights)}
-        own = {str(place): of.numpy() for place, of in enumerate(gradients)}
-        return partial(optimiser(arrays).step, own)
-    for of, gradient in zip(weights, gradients, strict=True):
-        of.grad = gradient
-    return optimiser(weights).step
-
-
-def _distance(a: list[Tensor], b: list[Tensor]) -> float:
-    """Euclidean, over all tensors."""
-    return math.hypot(*((x.detach() - y.detach()).norm().item() for x, y in zip(a, b, strict=True)))
-
-
-def _summary_table(training: Sequence[Outcome]) -> pd.DataFrame:
+def _summary_table(training: Sequence[Timed]) -> pd.DataFrame:
     """A row a network, implementation and part of the step ("total" is all of it).
 
     Columns of :func:`_timing`; an implementation that does not work has no numbers.
@@ -443,7 +315,7 @@ def _summary_table(training: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _implementations_table(training: Sequence[Outcome]) -> pd.DataFrame:
+def _implementations_table(training: Sequence[Timed]) -> pd.DataFrame:
     """A row a network and implementation: what it is, whether it works, and whether it is right.
 
     ``images_s`` is of whole steps at their median time; the other columns as in :class:`Outcome`.
@@ -469,7 +341,7 @@ def _implementations_table(training: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _optimisers_table(measured: Outcome) -> pd.DataFrame:
+def _optimisers_table(measured: Timed) -> pd.DataFrame:
     """A row a method and implementation: columns of :func:`_timing` and ``weights_difference``."""
     import pandas as pd
 
@@ -499,20 +371,20 @@ def _with_total(rounds: list[list[float]]) -> np.ndarray:
     return np.column_stack([seconds, seconds.sum(axis=1)])
 
 
-def _names(measured: Outcome) -> list[str]:
+def _names(measured: Timed) -> list[str]:
     """Implementations in the order of ``TORCH``, NumPy first, those that do not work too."""
     order = [kind.name for kind in (NUMPY, *TORCH)]
     return sorted({*measured.seconds, *measured.messages}, key=order.index)
 
 
-def _images_s(measured: Outcome) -> dict[str, float]:
+def _images_s(measured: Timed) -> dict[str, float]:
     return {
         name: round(measured.config.batch_size / float(np.median(_with_total(rounds)[:, -1])), 1)
         for name, rounds in measured.seconds.items()
     }
 
 
-def _metrics(measured: Outcome) -> dict[str, float]:
+def _metrics(measured: Timed) -> dict[str, float]:
     """Images a second, or milliseconds of an optimiser's step, by implementation."""
     if measured.config.stage == "training":
         return {f"{name}_images_s": value for name, value in _images_s(measured).items()}
@@ -522,28 +394,4 @@ def _metrics(measured: Outcome) -> dict[str, float]:
     }
 
 
-def _draw(summary: pd.DataFrame, optimisers: pd.DataFrame) -> Figure:
-    """Bars of every network's implementations, part after part, and of the optimisers."""
-    from matplotlib.figure import Figure
-
-    networks = list(summary["network"].unique())
-    figure = Figure(figsize=(12, 3.2 * (len(networks) + 1)), layout="constrained")
-    axes = figure.subplots(len(networks) + 1)
-    for axis, network in zip(axes, networks, strict=False):
-        table = summary[summary["network"] == network].pivot(
-            index="implementation", columns="part", values="ms"
-        )
-        left = np.zeros(len(table))
-        for part, name in zip(PARTS, ("прямой проход", "обратный", "оптимизатор"), strict=True):
-            axis.barh(table.index, table[part].fillna(0), left=left, label=name)
-            left += table[part].fillna(0).to_numpy()
-        axis.set_title(f"{network}: шаг обучения")
-    names = optimisers["optimiser"] + ", " + optimisers["implementation"]
-    axes[-1].barh(names, optimisers["ms"])
-    axes[-1].set_title(f"{optimisers['network'][0]}: шаг оптимизатора")
-    for axis in axes:
-        axis.invert_yaxis()
-        axis.set_xlabel("мс процессора, один поток")
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(PARTS))
-    return figure
+EXPERIMENT = Speed()

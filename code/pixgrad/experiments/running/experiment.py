@@ -124,16 +124,31 @@ class Experiment(ABC):
         """Tables, arrays and metrics of the finished runs."""
 
 
+@dataclass(kw_only=True)
+class Measured:
+    """Outcome of a run that is measured at one go; the fields of heirs are JSON values."""
+
+    config: Config
+    first_losses: list[float] = field(default_factory=list)
+    steps: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    status: str = "done"
+    message: str = ""
+
+
 class Measurement(Experiment):
     """An experiment whose runs are measured at one go and kept as JSON.
 
-    Its outcome is a dataclass whose fields are JSON values, with ``wall_s`` and ``cpu_s`` of 0.
+    Attributes
+    ----------
+    outcome : its kind of :class:`Measured`.
     """
 
-    outcome: type
+    outcome: type[Measured]
 
     @abstractmethod
-    def measure(self, config: Config, data: Data) -> Outcome:
+    def measure(self, config: Config, data: Data) -> Measured:
         """Make one run."""
 
     def processor_seconds(self) -> float:
@@ -147,7 +162,7 @@ class Measurement(Experiment):
         checkpoint: Path,
         on_epoch: OnEpoch,
         log_dir: Path | None = None,
-    ) -> Outcome:
+    ) -> Measured:
         if checkpoint.is_file():
             stored = json.loads(checkpoint.read_text(encoding="utf-8"))
             return self.outcome(**stored | {"config": config})

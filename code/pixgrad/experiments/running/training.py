@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -87,6 +87,7 @@ class Training(Experiment):
     presets : the arms.
     keys : settings that tell the arms apart: the first columns of every table.
     scores : measured after every epoch, see :data:`pixgrad.training.loop.SCORES`.
+    keeps_probabilities : of all test images, not the answers alone.
     """
 
     config = Config
@@ -95,6 +96,7 @@ class Training(Experiment):
     presets: Mapping[str, Sequence[Arm]]
     keys: Sequence[str] = ("network",)
     scores: Sequence[str] = ("loss", "accuracy")
+    keeps_probabilities = True
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         """Short runs: every arm with every rate."""
@@ -168,7 +170,8 @@ class Training(Experiment):
 
         Tables: ``epochs``, ``gradients`` (see :mod:`pixgrad.training.tables`), ``sweep`` — a row a
         short run: how it ended, whether its rate was ``chosen``; ``summary`` — a row a main run.
-        Arrays: ``labels`` (N,), ``names`` (K,), and of every run ``answer.RUN`` (N,) uint8.
+        Arrays: ``labels`` (N,) and ``names`` (K,) of the test images, and of every run
+        ``probability.RUN`` (N, K) float16 or ``answer.RUN`` (N,) uint8.
         Metrics: the scores after the last epoch and ``test_SCORE``; with recalibrated batch
         normalisation, and "raw_…" without.
         """
@@ -187,7 +190,10 @@ class Training(Experiment):
             logits[name], tested = self._tested(one, ready[arm])
             kept = ("epoch", "lr")
             metrics[name] = {of: value for of, value in one.last.items() if of not in kept} | tested
-            arrays[f"answer.{name}"] = logits[name].argmax(1).numpy().astype(np.uint8)
+            if self.keeps_probabilities:
+                arrays[f"probability.{name}"] = logits[name].softmax(1).numpy().astype(np.float16)
+            else:
+                arrays[f"answer.{name}"] = logits[name].argmax(1).numpy().astype(np.uint8)
         images = ready[done[0].config.arm]
         arrays |= {"labels": images.labels["test"].numpy(), "names": np.array(images.names)}
         written = {
@@ -263,6 +269,20 @@ class Training(Experiment):
             for one in main
         ]
         return pd.DataFrame(rows).drop(columns="stage")
+
+
+def examples(data: Images, count: int, side: int) -> dict[str, np.ndarray]:
+    """Test photos for pictures, spread evenly over the part: it is ordered by class.
+
+    Returns
+    -------
+    ``example_index`` int64 (E,), ``example_images`` uint8 (E, side, side[, 3]); not enlarged.
+    """
+    test = data.images["test"]
+    index = loop.evenly(len(test), count)
+    few = replace(data, images={"train": test[index]}).resized(min(side, test.shape[-1]))
+    shown = few.images["train"].permute(0, 2, 3, 1).squeeze(-1)
+    return {"example_index": index.numpy(), "example_images": shown.numpy()}
 
 
 def best_rate(sweep: Sequence[Outcome]) -> float:

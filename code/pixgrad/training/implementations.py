@@ -1,0 +1,155 @@
+"""One training step in NumPy and in PyTorch, eager and compiled, timed part by part."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from pixgrad import backprop as bp
+from pixgrad.backprop.speed import NETWORKS
+
+PARTS = ("forward", "backward", "step")
+PEER = "torch"
+"""The implementation that all others are compared with, in time and in losses."""
+LENET = NETWORKS["1-6-16-120-10"]
+SGD = {"lr": 0.01, "momentum": 0.9}
+MEMORY_FORMATS = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+}
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to compute a step."""
+
+    name: str
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    compiled: bool = False
+
+
+NUMPY = Implementation("numpy")
+TORCH = (
+    Implementation(PEER),
+    Implementation("torch-channels-last", "channels_last"),
+    Implementation("torch-compile", compiled=True),
+    Implementation("torch-compile-channels-last", "channels_last", compiled=True),
+)
+
+
+class NumPyStep:
+    """A step of the book's own LeNet by its parts, with the weights of ``net``, its torch twin.
+
+    ``value`` is the loss before the step.
+    """
+
+    def __init__(self, net: nn.Module, x: Tensor, y: Tensor) -> None:
+        self.model, self.loss = bp.lenet(LENET), bp.CrossEntropy()
+        self.model.layers[0].needs_input_grad = False  # PyTorch does not compute it either
+        for name, of in net.named_parameters():
+            self.model.parameters()[name][...] = of.detach().numpy()
+        self.optimiser = bp.SGD(self.model.parameters(), **SGD)
+        self.x, self.y = x.numpy(), y.numpy()
+
+    def forward(self) -> None:
+        self.value = self.loss.forward(self.model.forward(self.x), self.y)
+
+    def backward(self) -> None:
+        self.model.backward(self.loss.backward())
+
+    def step(self) -> None:
+        self.optimiser.step(self.model.gradients())
+
+
+class TorchStep:
+    """The same of a torch network.
+
+    Parameters
+    ----------
+    optimiser : made of the network's parameters.
+    """
+
+    def __init__(
+        self,
+        kind: Implementation,
+        net: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        x: Tensor,
+        y: Tensor,
+    ) -> None:
+        layout = MEMORY_FORMATS[kind.memory_format]
+        self.net, self.y = net.to(memory_format=layout), y
+        self.x = x.contiguous(memory_format=layout)
+        # There is one size of a batch: nothing is to be compiled for others.
+        self.call = torch.compile(net, dynamic=False) if kind.compiled else net
+        self.optimiser = optimiser
+
+    def forward(self) -> None:
+        self.loss = cross_entropy(self.call(self.x), self.y)
+        self.value = self.loss.item()
+
+    def backward(self) -> None:
+        self.net.zero_grad()
+        self.loss.backward()
+
+    def step(self) -> None:
+        self.optimiser.step()
+
+
+def timed(step: NumPyStep | TorchStep) -> tuple[float, list[float]]:
+    """Make a step: the loss before it, and seconds of the processor of each part."""
+    clock = [time.process_time()]
+    for part in PARTS:
+        getattr(step, part)()
+        clock.append(time.process_time())
+    return step.value, np.diff(clock).tolist()
+
+
+def compiling_seconds(made: TorchStep) -> float:
+    """Compile both passes, which torch does when they are first made, from nothing.
+
+    Returns
+    -------
+    Seconds of the processor, with those of the C++ compiler.
+    """
+    from torch._inductor import config, utils
+
+    before = processor_seconds()
+    # In this process, so that the compiler's time is seen; without what earlier runs compiled.
+    with config.patch(compile_threads=1), utils.fresh_cache():
+        made.forward()
+        made.backward()
+    return processor_seconds() - before
+
+
+def processor_seconds() -> float:
+    """Of this process and of its finished children."""
+    return sum(os.times()[:4])
+
+
+def optimiser_step(
+    kind: str, optimiser: Callable, weights: list[Tensor], gradients: list[Tensor]
+) -> Callable[[], object]:
+    """What moves ``weights`` in place by ``gradients``, one step a call."""
+    if kind == NUMPY.name:
+        arrays = {str(place): of.detach().numpy() for place, of in enumerate(weights)}
+        own = {str(place): of.numpy() for place, of in enumerate(gradients)}
+        return partial(optimiser(arrays).step, own)
+    for of, gradient in zip(weights, gradients, strict=True):
+        of.grad = gradient
+    return optimiser(weights).step
+
+
+def distance(a: list[Tensor], b: list[Tensor]) -> float:
+    """Euclidean, over all tensors."""
+    return math.hypot(*((x.detach() - y.detach()).norm().item() for x, y in zip(a, b, strict=True)))
