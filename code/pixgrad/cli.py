@@ -35,7 +35,7 @@ def freeze(
     ] = 600,
 ) -> None:
     """Исполнить изменившиеся главы и записать _freeze."""
-    from pixgrad.book import freeze as command
+    from pixgrad.book.executing import freeze as command
 
     command.freeze_book(
         project, check=check, accept_sources=accept_sources, jobs=jobs, timeout=timeout
@@ -49,7 +49,7 @@ def render(
     to: Annotated[str, typer.Option(help="Форматы через запятую: html, pdf, ipynb.")] = "html,pdf",
 ) -> None:
     """Собрать сайт, PDF и блокноты из _freeze в _book."""
-    from pixgrad.book import render as command
+    from pixgrad.book.rendering import render as command
 
     command.render_book(project, engine=engine, formats=to.split(","))
 
@@ -57,7 +57,7 @@ def render(
 @app.command()
 def notebooks(project: ProjectDir = Path()) -> None:
     """Записать главы как блокноты Colab в notebooks/."""
-    from pixgrad.book import notebooks as command
+    from pixgrad.book.rendering import notebooks as command
 
     command.write_notebooks(project)
 
@@ -65,7 +65,7 @@ def notebooks(project: ProjectDir = Path()) -> None:
 @app.command()
 def check(project: ProjectDir = Path()) -> None:
     """Найти в книге то, о чём Quarto молчит."""
-    from pixgrad.book import check as command
+    from pixgrad.book.checking import check as command
 
     command.check_book(project)
 

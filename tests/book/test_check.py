@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tiny_books import write_files
 from typer.testing import CliRunner
 
-from pixgrad.book import check, project
-from pixgrad.book.rules.pages import Book, heading_ids
+from pixgrad.book.checking import check
+from pixgrad.book.checking.pages import Book, heading_ids
+from pixgrad.book.source import project
 from pixgrad.cli import app
 
 REFERENCE = Path(__file__).parents[1] / "quarto-reference"

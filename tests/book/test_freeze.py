@@ -16,8 +16,9 @@ from tiny_books import cell, chapter, clean_environment, pixgrad, snapshot, writ
 
 pytest.importorskip("nbclient", reason="executing chapters needs pixgrad[compute]")
 
-from pixgrad.book import execute, freeze, staleness
-from pixgrad.book.dependencies import Digests
+from pixgrad.book.executing import execute, freeze
+from pixgrad.book.ledger import staleness
+from pixgrad.book.ledger.dependencies import Digests
 from pixgrad.errors import PixgradError
 
 REFERENCE = Path(__file__).parents[1] / "quarto-reference"

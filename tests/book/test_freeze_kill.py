@@ -15,8 +15,8 @@ import pytest
 from tiny_books import cell, chapter, clean_environment, pixgrad, snapshot, write, write_book
 
 from pixgrad import files
-from pixgrad.book import qmd, staleness, store
-from pixgrad.book.dependencies import Digests
+from pixgrad.book.ledger import qmd, staleness, store
+from pixgrad.book.ledger.dependencies import Digests
 
 NAME = "chapters/a.qmd"
 OLD = chapter("А", cell("1"), "Старый текст.\n")

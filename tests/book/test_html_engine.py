@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixgrad.book import crossref, pandoc, pandoc_engine
-from pixgrad.book import project as books
+from pixgrad.book.rendering import crossref, html_engine, pandoc
+from pixgrad.book.source import project as books
 from pixgrad.errors import SourceError
 
 bs4 = pytest.importorskip("bs4")
@@ -38,7 +38,7 @@ def write_book(folder: Path, config: str = "", **chapters: str) -> Path:
 def build(folder: Path, out: str = "_out") -> Path:
     target = folder / out
     target.mkdir()
-    pandoc_engine.build_html(books.load(folder), target)
+    html_engine.build_html(books.load(folder), target)
     return target
 
 

@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 from tiny_books import write_files
 
-from pixgrad.book import notebooks, pieces, project, qmd
+from pixgrad.book.ledger import qmd
+from pixgrad.book.rendering import notebooks
+from pixgrad.book.source import pieces, project
 from pixgrad.errors import SourceError
 
 REFERENCE = Path(__file__).parents[1] / "quarto-reference"

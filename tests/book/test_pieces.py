@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from tiny_books import cell
 
-from pixgrad.book import pieces, qmd
-from pixgrad.book.project import Chapter
+from pixgrad.book.ledger import qmd
+from pixgrad.book.source import pieces
+from pixgrad.book.source.project import Chapter
 
 
 def as_is(text: str) -> str:

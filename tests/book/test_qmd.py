@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pixgrad.book import qmd
-from pixgrad.book.qmd import Cell, Prose
+from pixgrad.book.ledger import qmd
+from pixgrad.book.ledger.qmd import Cell, Prose
 from pixgrad.errors import SourceError
 
 REFERENCE = Path(__file__).parents[1] / "quarto-reference"

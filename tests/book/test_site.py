@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pixgrad.book import pandoc_engine
-from pixgrad.book import project as books
+from pixgrad.book.rendering import html_engine
+from pixgrad.book.source import project as books
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -29,7 +29,7 @@ def site(tmp_path_factory) -> Path:
     frozen.write_text(text, "utf-8")
     out = root / "_book"
     out.mkdir()
-    pandoc_engine.build_html(books.load(root), out)
+    html_engine.build_html(books.load(root), out)
     return out
 
 
@@ -237,7 +237,7 @@ def test_this_book_passes_the_same_rules(browser, tmp_path, theme, width):
     """Every page of the book itself: console, other hosts, accessibility, a phone's width."""
     from axe_playwright_python.sync_playwright import Axe
 
-    pandoc_engine.build_html(books.load(REFERENCE.parent.parent), tmp_path)
+    html_engine.build_html(books.load(REFERENCE.parent.parent), tmp_path)
     context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 800})
     page, trouble = context.new_page(), []
     page.on("console", lambda m: m.type == "error" and trouble.append(m.text))

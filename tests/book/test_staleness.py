@@ -17,16 +17,18 @@ from test_freeze_kill import NAME, put
 from tiny_books import cell, chapter, clean_environment, snapshot, write, write_book
 
 import pixgrad
-from pixgrad.book import dependencies, prerender, qmd, staleness, store
-from pixgrad.book.dependencies import Digests, name_of
+from pixgrad.book import prerender
+from pixgrad.book.ledger import dependencies, qmd, staleness, store
+from pixgrad.book.ledger.dependencies import Digests, name_of
 from pixgrad.errors import PixgradError
 
 PACKAGE = Path(pixgrad.__file__).parent
 STANDARD_LIBRARY_ONLY = [
-    "__init__.py", "errors.py", "dataroot.py", "book/__init__.py", "book/qmd.py",
-    "book/dependencies.py", "book/staleness.py", "book/store.py", "book/prerender.py",
-    "files.py",
-]  # fmt: skip
+    *("__init__.py", "errors.py", "dataroot.py", "files.py", "book/__init__.py"),
+    "book/prerender.py",
+    *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "book/ledger").rglob("*.py")),
+]
+"""All of the ledger, what it needs besides, and the step that needs no more."""
 
 
 @pytest.fixture
@@ -76,17 +78,20 @@ def prerender_step(root: Path, python: str, **environment: str) -> subprocess.Co
 @pytest.mark.parametrize("name", STANDARD_LIBRARY_ONLY)
 def test_module_is_python_3_9_with_the_standard_library_alone(name):
     tree = ast.parse((PACKAGE / name).read_text("utf-8"), feature_version=(3, 9))
-    own = {"pixgrad." + other.removesuffix(".py").replace("/", ".") for other in
-           STANDARD_LIBRARY_ONLY} | {"pixgrad.book"}  # fmt: skip
+    own = {
+        ".".join(Path("pixgrad", other).with_suffix("").parts).removesuffix(".__init__")
+        for other in STANDARD_LIBRARY_ONLY
+    }
     for node in tree.body:
         modules = []
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            modules = inner if node.module in ("pixgrad", "pixgrad.book") else [node.module]
+            modules = inner if own.issuperset(inner) else [node.module]
         for module in modules:
             assert module in own or module.split(".")[0] in sys.stdlib_module_names, module
+            assert module != "pixgrad.book", "its rooms need packages"
 
 
 @pytest.mark.parametrize("python", bare_pythons(), ids=lambda path: Path(path).name)

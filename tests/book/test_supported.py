@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pixgrad.book import project as books
-from pixgrad.book import qmd, supported
+from pixgrad.book.ledger import qmd
+from pixgrad.book.rendering import supported
+from pixgrad.book.source import project as books
 
 REFERENCE = Path(__file__).parent.parent / "quarto-reference"
 

@@ -13,9 +13,10 @@ import nbformat
 import pytest
 from PIL import Image
 
-from pixgrad.book import qmd, to_markdown
-from pixgrad.book.execute import Figures
-from pixgrad.book.options import of_cell
+from pixgrad.book.executing import to_markdown
+from pixgrad.book.executing.execute import Figures
+from pixgrad.book.ledger import qmd
+from pixgrad.book.source.options import of_cell
 from pixgrad.errors import SourceError
 
 PNG = base64.b64decode(

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from tiny_books import write, write_book
 
-from pixgrad.book import pandoc, typst_engine
-from pixgrad.book import project as books
+from pixgrad.book.rendering import pandoc, typst_engine
+from pixgrad.book.source import project as books
 from pixgrad.errors import SourceError
 
 REFERENCE = Path(__file__).parent.parent / "quarto-reference"

@@ -1,6 +1,6 @@
 """The report generator: freeze, render, notebooks, check.
 
-``prerender`` and what it imports (``qmd``, ``dependencies``, ``staleness``, ``store``,
-``files``, ``errors``, ``dataroot``) use the standard library alone and run on Python 3.9: the
-Quarto pre-render step is started with whatever ``python3`` there is.
+``ledger``: what the executed chapters depend on and what has become stale; ``source``: the Quarto
+project and its chapters; ``executing``: ``pixgrad freeze``; ``rendering``: site, PDF, notebooks;
+``checking``: the linter. Each knows only those before it. ``prerender`` is Quarto's way in.
 """

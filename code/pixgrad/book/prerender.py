@@ -17,8 +17,8 @@ if not __package__:  # run as a script: pixgrad's folder takes the place of the 
     _here = Path(__file__).resolve().parent
     sys.path[:] = [str(_here.parents[1]), *(p for p in sys.path if Path(p).resolve() != _here)]
 
-from pixgrad.book import staleness, store
-from pixgrad.book.dependencies import Digests
+from pixgrad.book.ledger import staleness, store
+from pixgrad.book.ledger.dependencies import Digests
 from pixgrad.errors import PixgradError
 
 _PROBE = """
@@ -33,7 +33,7 @@ def main() -> None:
     root = Path(os.environ.get("QUARTO_PROJECT_DIR") or ".").resolve()
     try:
         if sys.argv[1:] == ["--execute"]:
-            from pixgrad.book.freeze import freeze_book
+            from pixgrad.book.executing.freeze import freeze_book
 
             freeze_book(root, only=_chapters(root))
         else:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pixgrad.book import pandoc, qmd
-from pixgrad.book.project import CONFIG, Project, cell_options, load_yaml
+from pixgrad.book.ledger import qmd
+from pixgrad.book.rendering import pandoc
+from pixgrad.book.source.project import CONFIG, Project, cell_options, load_yaml
 from pixgrad.errors import SourceError
 
 CALLOUTS = frozenset({"note", "tip", "warning", "important", "caution"})

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pixgrad.book import crossref, pandoc, supported
-from pixgrad.book.crossref import Label
-from pixgrad.book.project import CONFIG, Chapter, Project
+from pixgrad.book.rendering import crossref, pandoc, supported
+from pixgrad.book.rendering.crossref import Label
+from pixgrad.book.source.project import CONFIG, Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
 
 _REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)

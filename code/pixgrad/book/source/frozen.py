@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pixgrad.book.project import Chapter, Project
+from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
 Format = Literal["html", "typ"]

@@ -25,9 +25,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from pixgrad.book import dependencies
-from pixgrad.book.dependencies import Digests
-from pixgrad.book.qmd import Cell
+from pixgrad.book.ledger import dependencies
+from pixgrad.book.ledger.dependencies import Digests
+from pixgrad.book.ledger.qmd import Cell
 from pixgrad.errors import PixgradError, SourceError
 from pixgrad.files import write
 
@@ -240,7 +240,7 @@ def _setup(figures: Figures) -> str:
 
     The figure format goes to IPython's settings: matplotlib need not be imported for it.
     """
-    tracer = (files("pixgrad.book") / "tracer.py").read_text("utf-8")
+    tracer = (files("pixgrad.book.executing") / "tracer.py").read_text("utf-8")
     code = (
         "import sys, types\n"
         f"module = sys.modules[{_KEPT_TRACE!r}] = types.ModuleType({_KEPT_TRACE!r})\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pixgrad.book import supported
-from pixgrad.book.rules.pages import Book, Finding
+from pixgrad.book.checking.pages import Book, Finding
+from pixgrad.book.rendering import supported
 from pixgrad.errors import SourceError
 
 _FIGURE = ("fig-width", "fig-height", "fig-dpi", "fig-format")

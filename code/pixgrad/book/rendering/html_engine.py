@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from pixgrad.book import crossref, pandoc, search, supported
-from pixgrad.book.crossref import Label, relative
-from pixgrad.book.project import Chapter, Project
+from pixgrad.book.rendering import crossref, pandoc, search, supported
+from pixgrad.book.rendering.crossref import Label, relative
+from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
 LIBRARY = "site_libs"

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pixgrad.book import options as cell_options
-from pixgrad.book import staleness, store
-from pixgrad.book.dependencies import Digests
-from pixgrad.book.project import Project, load, load_yaml
-from pixgrad.book.staleness import FRESH, PROSE, STALE, State
+from pixgrad.book.ledger import staleness, store
+from pixgrad.book.ledger.dependencies import Digests
+from pixgrad.book.ledger.staleness import FRESH, PROSE, STALE, State
+from pixgrad.book.source import options as cell_options
+from pixgrad.book.source.project import Project, load, load_yaml
 from pixgrad.errors import PixgradError, SourceError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from pixgrad.book import execute
+    from pixgrad.book.executing import execute
 
 CELL_TIMEOUT = 600
 """Seconds: a chapter computes what is light, heavy computing belongs to ``pixgrad run``."""
@@ -158,7 +158,7 @@ def _require_packages(stale: Sequence[State]) -> None:
 
 
 def _plan(project: Project, state: State, timeout: int) -> _Plan:
-    from pixgrad.book import execute
+    from pixgrad.book.executing import execute
 
     chapter, document = state.chapter, state.document
     front, lines = load_yaml(document.front_matter, chapter, 2)
@@ -214,7 +214,7 @@ def _refuse_same_labels(
 
 
 def _figures(project: Project, front: Mapping, chapter: str) -> execute.Figures:
-    from pixgrad.book.execute import Figures
+    from pixgrad.book.executing.execute import Figures
 
     for fmt in project.get("format", default={}) or {}:
         for key in _FIGURE_KEYS:
@@ -243,7 +243,7 @@ async def _execute_all(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from pixgrad.book.execute import Cache
+    from pixgrad.book.executing.execute import Cache
 
     cache = Cache(project.root, digests)
     seats = asyncio.Semaphore(jobs)
@@ -275,7 +275,7 @@ async def _one(
     accept_sources: bool,
     progress: Progress,
 ) -> None:
-    from pixgrad.book import execute, to_markdown
+    from pixgrad.book.executing import execute, to_markdown
 
     state, job = plan.state, plan.job
     task = progress.add_task(state.chapter, total=len(job.cells))

@@ -9,8 +9,8 @@ from subprocess import run
 
 import pypandoc
 
-from pixgrad.book.project import load_yaml
-from pixgrad.book.rules.pages import LINK, MATH, Book, Finding, Page
+from pixgrad.book.checking.pages import LINK, MATH, Book, Finding, Page
+from pixgrad.book.source.project import load_yaml
 
 _SHORTCODE = re.compile(r"\{\{<.*?>\}\}", re.S)
 _STRAY_DOLLAR = re.compile(r"(?<!\\)\$")

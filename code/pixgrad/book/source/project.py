@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
-from pixgrad.book import qmd
+from pixgrad.book.ledger import qmd
 from pixgrad.errors import SourceError
 
 CONFIG = "_quarto.yml"

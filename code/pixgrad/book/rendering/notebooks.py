@@ -21,10 +21,11 @@ import typer
 from nbformat import NotebookNode, v4
 
 from pixgrad import files
-from pixgrad.book import crossref, frozen, pandoc, pieces
-from pixgrad.book import project as projects
-from pixgrad.book.crossref import Label
-from pixgrad.book.project import Chapter, Project, cell_options
+from pixgrad.book.rendering import crossref, pandoc
+from pixgrad.book.rendering.crossref import Label
+from pixgrad.book.source import frozen, pieces
+from pixgrad.book.source import project as projects
+from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
 FOLDER = "notebooks"

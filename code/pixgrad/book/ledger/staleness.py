@@ -1,7 +1,7 @@
 """Which chapters have to be executed again, and because of what.
 
 ``_freeze/pixgrad.json`` records what each executed chapter depended on; here that is compared with
-what there is now. Standard library only, Python 3.9 (see ``pixgrad.book``).
+what there is now.
 
 Versions of installed packages are not recorded: after an upgrade delete ``_freeze`` to redo all.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pixgrad import files
-from pixgrad.book import qmd
-from pixgrad.book.dependencies import Digests, changes, shown
+from pixgrad.book.ledger import qmd
+from pixgrad.book.ledger.dependencies import Digests, changes, shown
 from pixgrad.errors import PixgradError
 
 FIGURES = {"html": "figure-html", "typ": "figure-typst"}

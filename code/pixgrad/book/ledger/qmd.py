@@ -1,6 +1,6 @@
 """Split a ``.qmd`` file into front matter, prose and executable cells, losing nothing.
 
-``parse(text).text == text`` always holds. Standard library only, Python 3.9 (see ``pixgrad.book``).
+``parse(text).text == text`` always holds.
 """
 
 from __future__ import annotations

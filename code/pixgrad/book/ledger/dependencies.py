@@ -1,6 +1,6 @@
 """The files a chapter depends on: names that mean the same on every machine, and digests.
 
-Standard library only, Python 3.9 (see ``pixgrad.book``). A name is ``project:chapters/x.csv``,
+A name is ``project:chapters/x.csv``,
 ``data:photos/cat.jpg`` (in the data root), ``package:foolbox/data/0.jpg`` (in site-packages) or
 ``file:/absolute/path``.
 """

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixgrad.book import pandoc
-from pixgrad.book.project import Chapter, Project
+from pixgrad.book.rendering import pandoc
+from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
 NBSP = "\u00a0"

@@ -8,8 +8,8 @@ import re
 import tokenize
 from collections.abc import Iterator, Mapping
 
-from pixgrad.book import options
-from pixgrad.book.rules.pages import CROSSREF, Book, Finding, Page, PageCell, names
+from pixgrad.book.checking.pages import CROSSREF, Book, Finding, Page, PageCell, names
+from pixgrad.book.source import options
 from pixgrad.errors import SourceError
 
 _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)(?P<attributes>\{[^}]*\})?")

@@ -18,9 +18,9 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from pixgrad.book.execute import Figures
-from pixgrad.book.qmd import Cell
-from pixgrad.book.staleness import FIGURES
+from pixgrad.book.executing.execute import Figures
+from pixgrad.book.ledger.qmd import Cell
+from pixgrad.book.ledger.staleness import FIGURES
 from pixgrad.errors import SourceError
 
 _MARKDOWN, _HTML, _LATEX, _TEXT = "text/markdown", "text/html", "text/latex", "text/plain"

@@ -1,7 +1,4 @@
-"""Write the results of a chapter into ``_freeze`` in Quarto's format, each chapter in one step.
-
-Standard library only, Python 3.9 (see ``pixgrad.book``).
-"""
+"""Write the results of a chapter into ``_freeze`` in Quarto's format, each chapter in one step."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pixgrad import files
-from pixgrad.book import qmd
-from pixgrad.book.staleness import (
+from pixgrad.book.ledger import qmd
+from pixgrad.book.ledger.staleness import (
     FIGURES,
     chapter_folder,
     decode_spans,

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from posixpath import normpath
 from urllib.parse import unquote
 
-from pixgrad.book.rules.pages import CROSSREF, LINK, Book, Finding, Page
+from pixgrad.book.checking.pages import CROSSREF, LINK, Book, Finding, Page
 
 _EXTERNAL = re.compile(r"^(?:[a-z][a-z0-9+.-]*:|//)", re.I)
 _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\]]+\]:\s*<?(?P<target>[^\s>]+)", re.M)

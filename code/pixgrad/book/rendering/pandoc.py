@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pixgrad import files
-from pixgrad.book import frozen
-from pixgrad.book.project import Chapter, Project
+from pixgrad.book.source import frozen
+from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
 FILTERS = Path(__file__).parent / "filters"

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from pixgrad.book import frozen, pieces, qmd
-from pixgrad.book.project import Chapter, Project, cell_options
+from pixgrad.book.ledger import qmd
+from pixgrad.book.source import frozen, pieces
+from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
 CROSSREF = r"(?:fig|tbl|eq|sec|lst|thm|lem|cor|prp|cnj|def|exm|exr|sol|rem|alg|nte|tip|wrn|imp|cau)"

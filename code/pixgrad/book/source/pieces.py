@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pixgrad.book.project import Chapter, cell_options
-from pixgrad.book.qmd import Cell, Prose
+from pixgrad.book.ledger.qmd import Cell, Prose
+from pixgrad.book.source.project import Chapter, cell_options
 from pixgrad.errors import SourceError
 
 _SHOWN_CELL = re.compile(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import typer
 
-from pixgrad.book import project as projects
-from pixgrad.book.rules import cells, config, references, text
-from pixgrad.book.rules.pages import Book, Finding, Rule
+from pixgrad.book.checking import cells, config, references, text
+from pixgrad.book.checking.pages import Book, Finding, Rule
+from pixgrad.book.source import project as projects
 
 RULES: tuple[Rule, ...] = (*config.RULES, *references.RULES, *text.RULES, *cells.RULES)
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pixgrad.book.project import cell_options
-from pixgrad.book.qmd import Cell
+from pixgrad.book.ledger.qmd import Cell
+from pixgrad.book.source.project import cell_options
 from pixgrad.errors import SourceError
 
 EXECUTION_DEFAULTS: Mapping[str, Any] = {

@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 
 from pixgrad import files
-from pixgrad.book import freeze
-from pixgrad.book import project as books
-from pixgrad.book.project import Project
+from pixgrad.book.executing import freeze
+from pixgrad.book.source import project as books
+from pixgrad.book.source.project import Project
 from pixgrad.errors import PixgradError
 
 FORMATS = {"html": "сайт", "pdf": "PDF", "ipynb": "блокноты"}
@@ -113,18 +113,18 @@ def version_numbers(version: str) -> tuple[int, ...]:
 def _build(project: Project, name: str, out: Path, quarto: str | None) -> None:
     """Build one format into the new folder ``out``; notebooks go where they live."""
     if name == "ipynb":
-        from pixgrad.book import notebooks
+        from pixgrad.book.rendering import notebooks
 
         notebooks.write_notebooks(project.root)
     elif quarto is not None:
         _run_quarto(project, {"html": "html", "pdf": "typst"}[name], out)
     elif name == "html":
-        from pixgrad.book import pandoc_engine
+        from pixgrad.book.rendering import html_engine
 
         out.mkdir()
-        pandoc_engine.build_html(project, out)
+        html_engine.build_html(project, out)
     else:
-        from pixgrad.book import typst_engine
+        from pixgrad.book.rendering import typst_engine
 
         out.mkdir()
         typst_engine.build_pdf(project, out / pdf_name(project))
@@ -204,7 +204,7 @@ def _write_stamps(project: Project, names: Sequence[str], inputs: str) -> None:
 def _input_digest(project: Project, quarto: str | None) -> str:
     """Of every file in the project (but hidden ones and results) and of this generator."""
     skipped = {NOTEBOOKS, "__pycache__", "site_libs"}
-    state = [f"quarto {quarto}", *_state(Path(__file__).parent, skipped)]
+    state = [f"quarto {quarto}", *_state(Path(__file__).parents[1], skipped)]
     for path in sorted(project.root.iterdir()):
         is_result = path.name.split(".")[0] == project.output_dir.name
         if not (path.name.startswith(".") or is_result or path.name in skipped):

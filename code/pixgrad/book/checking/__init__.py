@@ -1,0 +1,1 @@
+"""``pixgrad check``: the linter that Quarto lacks."""

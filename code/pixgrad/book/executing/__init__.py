@@ -1,0 +1,1 @@
+"""``pixgrad freeze``: run the cells of chapters and write Quarto's ``_freeze``."""

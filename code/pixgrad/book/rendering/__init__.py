@@ -1,0 +1,1 @@
+"""``pixgrad render`` and ``pixgrad notebooks``: the site, the PDF and the notebooks by pandoc."""

@@ -1,1 +1,0 @@
-"""What ``pixgrad check`` looks for, by subject; each rule says what Quarto does without a word."""

@@ -1,0 +1,1 @@
+"""The Quarto project: configuration, chapters, options of cells, executed markdown."""
