@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,13 +22,12 @@ from pixgrad.training.paths import gradient_by_path_length
 from pixgrad.training.probe import COLUMNS, GradientProbe
 from pixgrad.training.shattering import gradient_correlation
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 ARCS = 8
 """Pairs of images between which the correlation of gradients is followed."""
 PATH_SAMPLES, PATH_IMAGES = 3, 16
 """Paths drawn for each length, and images in their batch."""
+ANGLE, PATH = ("angle", "correlation"), ("blocks", "paths", "norm", "share")
+"""Columns of the tables."""
 CELL = ("depth", "skip", "batch_norm", "init", "activation")
 """What tells the combinations apart: the first columns of every table."""
 
@@ -150,8 +148,12 @@ class Untrained(Measurement):
         return Findings(
             {
                 "start": tables.gradients_table(outcomes, _row),
-                "correlation": _table(outcomes, "correlation", ("angle", "correlation")),
-                "paths": _table(outcomes, "paths", ("blocks", "paths", "norm", "share")),
+                "correlation": tables.rows_table(
+                    outcomes, _row, "correlation", ("angle", "correlation")
+                ),
+                "paths": tables.rows_table(
+                    outcomes, _row, "paths", ("blocks", "paths", "norm", "share")
+                ),
             },
             metrics={
                 one.config.name: {"log10_early_to_late": early_to_late(one)} for one in outcomes
@@ -175,18 +177,6 @@ def early_to_late(outcome: Signals) -> float:
 
 def _row(outcome: Signals) -> dict[str, object]:
     return {name: getattr(outcome.config, name) for name in (*CELL, "seed")}
-
-
-def _table(outcomes: Sequence[Signals], field: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A row for each row that the outcomes have in ``field``."""
-    import pandas as pd
-
-    rows = [
-        _row(one) | dict(zip(columns, row, strict=True))
-        for one in outcomes
-        for row in getattr(one, field)
-    ]
-    return pd.DataFrame(rows)
 
 
 EXPERIMENT = Untrained()

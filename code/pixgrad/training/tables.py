@@ -43,3 +43,18 @@ def gradients_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
             means.insert(place, key, value)
         tables.append(means)
     return pd.concat(tables, ignore_index=True)
+
+
+def rows_table(
+    outcomes: Sequence[Outcome], keys: Keys, rows: str, columns: Sequence[str]
+) -> pd.DataFrame:
+    """A row for each row of numbers that the outcomes have in the attribute ``rows``."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {**keys(one), **dict(zip(columns, row, strict=True))}
+            for one in outcomes
+            for row in getattr(one, rows)
+        ]
+    )
