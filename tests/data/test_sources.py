@@ -19,6 +19,7 @@ from pixgrad.data.resize import crop_square, shrink
 from pixgrad.data.splits import carve, select
 from pixgrad.data.types import Pair, fingerprint
 from pixgrad.errors import PixgradError, SourceError
+from pixgrad.views.geometry import transfer
 
 _listeners = []
 sys.addaudithook(lambda event, args: [listen(event, args) for listen in tuple(_listeners)])
@@ -252,7 +253,7 @@ def test_fallback_pairs_show_the_same_scene(root):
     stereo = pairs[-1]
     rows, columns = np.mgrid[20:480:7, 20:720:7]
     xy = np.column_stack([columns.ravel(), rows.ravel()])
-    there = stereo.transfer(xy)
+    there = transfer(stereo, xy)
     assert np.isnan(there).any() and not np.isnan(there).all()
     kept = np.isfinite(there).all(axis=1) & (there[:, 0] >= 0)
     here = stereo.first[xy[kept][:, 1], xy[kept][:, 0]].astype(float)
@@ -262,14 +263,19 @@ def test_fallback_pairs_show_the_same_scene(root):
     assert matched < 0.5 * unmatched
 
 
-def test_magnification_is_the_root_of_the_area_ratio():
-    homography = np.array([[1.2, 0.1, 5], [-0.2, 0.9, 3], [1e-3, -5e-4, 1.0]])
-    pair = Pair("s", 2, "", np.zeros((9, 9)), np.zeros((9, 9)), "", "", homography)
-    xy, h = np.array([[30.0, 40.0], [100.0, 7.0]]), 1e-4
-    dx = (pair.transfer(xy + np.array([h, 0])) - pair.transfer(xy - np.array([h, 0]))) / (2 * h)
-    dy = (pair.transfer(xy + np.array([0, h])) - pair.transfer(xy - np.array([0, h]))) / (2 * h)
-    area = np.abs(dx[:, 0] * dy[:, 1] - dx[:, 1] * dy[:, 0])
-    np.testing.assert_allclose(pair.magnification(xy), np.sqrt(area), rtol=1e-6)
+@pytest.mark.parametrize(
+    ("homography", "message"),
+    [
+        (np.zeros((3, 3)), "вырождена"),
+        (np.ones((3, 3)), "вырождена"),
+        (np.eye(2), "конечной матрицей"),
+        (np.full((3, 3), np.nan), "конечной матрицей"),
+    ],
+)
+def test_unusable_homography(homography, message):
+    image = np.zeros((9, 9), np.uint8)
+    with pytest.raises(PixgradError, match=message):
+        Pair("s", 2, "", image, image, "", "", homography)
 
 
 def test_bad_homography_file_is_named(root):

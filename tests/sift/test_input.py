@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pixgrad import opencv
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.sift import Features, Sift
-from pixgrad.sift.agreement import compare
 from pixgrad.sift.image import memory_estimate, to_grey
+from pixgrad.views import opencv
+from pixgrad.views.agreement import compare
 
 SIFT = Sift(compiled=False)
 FIELDS = ("xy", "size", "angle", "response", "octave", "descriptors")

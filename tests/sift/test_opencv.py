@@ -19,12 +19,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixgrad import opencv
 from pixgrad.data import files
 from pixgrad.sift import (
     Features,
     Sift,
-    agreement,
     backend,
     extrema,
     orientation,
@@ -32,6 +30,7 @@ from pixgrad.sift import (
     scale_space,
 )
 from pixgrad.sift.features import unpack_octave
+from pixgrad.views import agreement, opencv
 
 GRIDS = ("opencv", "precise")
 # The bits are those of OpenCV's packages for x86; on ARM another compiler fuses other products.

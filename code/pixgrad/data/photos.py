@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,21 @@ def warp(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
     return np.asarray(warped)
 
 
+def synthetic_view(
+    photo: Photo, number: int, homography: np.ndarray, rng: np.random.Generator
+) -> Pair:
+    """A photo and its view through a homography, with noise of 3 grey levels.
+
+    The photo gives its name to the sequence.
+    """
+    homography = homography / homography[2, 2]
+    noisy = warp(photo.image, homography) + rng.normal(0, 3, photo.image.shape)
+    second = np.clip(noisy, 0, 255).round().astype(np.uint8)
+    title = f"{photo.title}, синтетический вид\N{NBSP}{number}"
+    source, licence = photo.source, photo.licence
+    return Pair(photo.name, number, title, photo.image, second, source, licence, homography)
+
+
 def _original(path: Path) -> Photo:
     title = ORIGINALS.get(path.stem, path.stem)
     return Photo(path.stem, title, files.read_photo(path), f"ImageNet, {path.stem}", IMAGENET_TERMS)
@@ -160,19 +176,12 @@ def _oxford(folder: Path, sequence: str, number: int) -> Pair:
 
 
 def _synthetic(wheel: Path) -> list[Pair]:
-    photo = _skimage(wheel, "astronaut")
+    photo = replace(_skimage(wheel, "astronaut"), name="synthetic")
     rng = np.random.default_rng(20240607)
-    views = []
-    for number, change in enumerate(SYNTHETIC, start=2):
-        homography = _homography(photo.image.shape, *change)
-        noise = rng.normal(0, 3, photo.image.shape)
-        second = np.clip(warp(photo.image, homography) + noise, 0, 255).round().astype(np.uint8)
-        title = f"{photo.title}, синтетический вид\N{NBSP}{number}"
-        source, licence = photo.source, photo.licence
-        views.append(
-            Pair("synthetic", number, title, photo.image, second, source, licence, homography)
-        )
-    return views
+    return [
+        synthetic_view(photo, number, _homography(photo.image.shape, *change), rng)
+        for number, change in enumerate(SYNTHETIC, start=2)
+    ]
 
 
 def _homography(shape, degrees: float, scale: float, perspective: float) -> np.ndarray:
@@ -180,8 +189,7 @@ def _homography(shape, degrees: float, scale: float, perspective: float) -> np.n
     centre = np.array([[1, 0, (shape[1] - 1) / 2], [0, 1, (shape[0] - 1) / 2], [0, 0, 1.0]])
     cos, sin = scale * np.cos(np.deg2rad(degrees)), scale * np.sin(np.deg2rad(degrees))
     turn = np.array([[cos, -sin, 0], [sin, cos, 0], [perspective, perspective, 1]])
-    matrix = centre @ turn @ np.linalg.inv(centre)
-    return matrix / matrix[2, 2]
+    return centre @ turn @ np.linalg.inv(centre)
 
 
 def _motorcycle(wheel: Path) -> Pair:

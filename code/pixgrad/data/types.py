@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from pixgrad.errors import PixgradError
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -86,7 +88,8 @@ class Pair:
     """Two views of one scene whose geometry is known.
 
     Either ``homography`` (3x3, x' ~ H x, pixel centres at whole numbers) or ``disparity``
-    (rectified stereo: x' = x - d(x), NaN where unknown) is given.
+    (rectified stereo: x' = x - d(x), NaN where unknown) is given. ``pixgrad.views.geometry``
+    carries points from view to view.
     """
 
     sequence: str
@@ -100,37 +103,16 @@ class Pair:
     homography: np.ndarray | None = None
     disparity: np.ndarray | None = None
 
-    def transfer(self, xy: np.ndarray) -> np.ndarray:
-        """Where points of the first view lie in the second.
-
-        Parameters
-        ----------
-        xy : float, shape (N, 2), pixels of the first view (x right, y down).
-
-        Returns
-        -------
-        float64, shape (N, 2), pixels of the second view; NaN where the geometry is unknown.
-        """
-        xy = np.asarray(xy, dtype=np.float64)
-        if self.homography is not None:
-            return apply_homography(self.homography, xy)
-        column, row = np.rint(xy).astype(int).T
-        height, width = self.disparity.shape
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        shift = np.full(len(xy), np.nan)
-        shift[inside] = self.disparity[row[inside], column[inside]]
-        return xy - np.column_stack([shift, np.where(np.isnan(shift), np.nan, 0.0)])
-
-    def magnification(self, xy: np.ndarray) -> np.ndarray:
-        """How many times larger a small patch at ``xy`` (N, 2) is in the second view: (N,).
-
-        The square root of the area ratio |det J|; for x' ~ H x it is |det H| / w^3 with
-        w = H_31 x + H_32 y + H_33. Rectified stereo keeps sizes up to the slant of the surface.
-        """
+    def __post_init__(self) -> None:
+        """Check the homography and take the multiple with H_33 = 1, positive before the horizon."""
         if self.homography is None:
-            return np.ones(len(xy))
-        w = np.column_stack([xy, np.ones(len(xy))]) @ self.homography[2]
-        return np.sqrt(np.abs(np.linalg.det(self.homography)) / np.abs(w) ** 3)
+            return
+        matrix = np.asarray(self.homography, np.float64)
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+            raise PixgradError(f"гомография должна быть конечной матрицей 3×3, а не {matrix}")
+        if abs(np.linalg.det(matrix)) <= 1e-12 * np.abs(matrix).max() ** 3:
+            raise PixgradError("гомография вырождена: её определитель равен нулю")
+        object.__setattr__(self, "homography", matrix / (matrix[2, 2] or 1))
 
 
 @dataclass(frozen=True)
@@ -162,12 +144,6 @@ class Pairs(Sequence):
                 if part is not None
             )
         )
-
-
-def apply_homography(homography: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Map points (N, 2) by a 3x3 homography: x' ~ H x."""
-    mapped = np.column_stack([xy, np.ones(len(xy))]) @ np.asarray(homography).T
-    return mapped[:, :2] / mapped[:, 2:]
 
 
 def fingerprint(*parts: np.ndarray | str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import KDTree
 
-from .detector import Sift
-from .features import Features
+from pixgrad.sift import Features, Sift
 
 POSITION = 0.05  # pixels
 SIZE = 0.005  # share of the size
@@ -79,14 +79,8 @@ def pair(found: Features, reference: Features) -> tuple[np.ndarray, np.ndarray]:
     -------
     (M,) increasing numbers in ``found``, (M,) numbers in ``reference``.
     """
-    from scipy.spatial import KDTree
-
-    one, two = _coordinates(found), _coordinates(reference)
     period = np.array([0, 0, 0, 360 / ANGLE])
-    distance, there = KDTree(two, boxsize=period).query(one, p=np.inf)
-    _, back = KDTree(one, boxsize=period).query(two, p=np.inf)
-    numbers = np.flatnonzero((distance <= 1) & (back[there] == np.arange(len(one))))
-    return numbers, there[numbers]
+    return _mutual_nearest(_coordinates(found), _coordinates(reference), period)
 
 
 def half_turn_shifts(image: np.ndarray, sift: Sift) -> np.ndarray:
@@ -100,18 +94,14 @@ def half_turn_shifts(image: np.ndarray, sift: Sift) -> np.ndarray:
     (M, 2) float32, pixels: keypoints of the image minus those of the turned one, for keypoints
     that are each other's nearest within 2 px and have sizes within 10 %.
     """
-    from scipy.spatial import KDTree
-
     here = sift.detect_and_compute(image)
     turned = sift.detect_and_compute(np.ascontiguousarray(image[::-1, ::-1]))
     corner = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
     back_xy = corner - turned.xy
     one = np.column_stack([here.xy / 2, np.log(here.size) / 0.1])
     two = np.column_stack([back_xy / 2, np.log(turned.size) / 0.1])
-    distance, there = KDTree(two).query(one, p=np.inf)
-    _, back = KDTree(one).query(two, p=np.inf)
-    kept = (distance <= 1) & (back[there] == np.arange(len(one)))
-    return here.xy[kept] - back_xy[there[kept]]
+    kept, there = _mutual_nearest(one, two)
+    return here.xy[kept] - back_xy[there]
 
 
 def _coordinates(features: Features) -> np.ndarray:
@@ -119,3 +109,13 @@ def _coordinates(features: Features) -> np.ndarray:
     f = features
     angle = f.angle.astype(np.float64) % 360 / ANGLE
     return np.column_stack([f.xy / POSITION, np.log(f.size) / np.log1p(SIZE), angle])
+
+
+def _mutual_nearest(
+    one: np.ndarray, two: np.ndarray, period: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the rows that are each other's nearest and nowhere more than 1 apart."""
+    distance, there = KDTree(two, boxsize=period).query(one, p=np.inf)
+    _, back = KDTree(one, boxsize=period).query(two, p=np.inf)
+    numbers = np.flatnonzero((distance <= 1) & (back[there] == np.arange(len(one))))
+    return numbers, there[numbers]

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pixgrad import opencv
 from pixgrad.data import load
-from pixgrad.sift import Features, Sift, agreement
+from pixgrad.sift import Features, Sift
+from pixgrad.views import agreement, opencv
 
 
 def features(xy, size=4.0, angle=10.0):

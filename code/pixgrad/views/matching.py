@@ -1,4 +1,4 @@
-"""Matching of descriptors: nearest neighbours, the ratio test, mutual matches, RootSIFT.
+"""Matching of descriptors: nearest neighbours, mutual matches, RootSIFT.
 
 References
 ----------
@@ -9,26 +9,27 @@ know to improve object retrieval", CVPR 2012 (RootSIFT).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
-from ..errors import PixgradError
-from .features import Features
+from pixgrad.errors import PixgradError
+from pixgrad.sift import Features
 
 CHUNK = 1 << 22  # distances held at once
-Described = TypeVar("Described", Features, np.ndarray)
 
 
 @dataclass(frozen=True)
 class Matches:
     """The nearest neighbour of each keypoint of the first image in the second.
 
+    ``matches[matches.ratio < 0.8]`` is Lowe's ratio test.
+
     Parameters
     ----------
     first, second : int, (M,), numbers of the keypoints.
     distance : float, (M,), Euclidean distance d1 of the descriptors.
-    next_distance : float, (M,), distance d2 to the second nearest descriptor.
+    next_distance : float, (M,), distance d2 to the second nearest descriptor, infinite if there
+        is none.
     """
 
     first: np.ndarray
@@ -55,59 +56,58 @@ class Matches:
         return np.divide(self.distance, self.next_distance, out=ones, where=self.next_distance > 0)
 
 
-def rootsift(source: Described) -> Described:
+def rootsift(features: Features) -> Features:
     """Square roots of descriptors with sum 1: their Euclidean distance is Hellinger's.
-
-    Parameters
-    ----------
-    source : descriptors (N, D), not negative, or features with them.
 
     Returns
     -------
-    (N, D) float32 array of unit vectors (a zero descriptor stays zero), or features with it.
+    The same keypoints; descriptors are float32 unit vectors, a zero descriptor stays zero.
     """
-    if isinstance(source, Features):
-        return replace(source, descriptors=rootsift(source.descriptors))
-    values = np.asarray(source, np.float64)
+    values = features.descriptors.astype(np.float64)
     total = values.sum(axis=1, keepdims=True)
-    return np.sqrt(values / np.where(total > 0, total, 1)).astype(np.float32)
+    roots = np.sqrt(values / np.where(total > 0, total, 1)).astype(np.float32)
+    return replace(features, descriptors=roots)
 
 
-def match(
-    a: Features | np.ndarray,
-    b: Features | np.ndarray,
-    ratio: float | None = 0.8,
-    mutual: bool = False,
-) -> Matches:
+def match(a: Features, b: Features) -> Matches:
     """Match each descriptor of ``a`` with its nearest neighbour in ``b``.
 
     Distances of SIFT's whole-number descriptors are exact, so the matches are those of
     ``cv2.BFMatcher`` and do not depend on threads; of equal distances the first wins.
 
-    Parameters
-    ----------
-    a, b : features, or descriptors (N, D) and (M, D).
-    ratio : keep a match if ``d1 < ratio * d2``, where d2 is the distance to the second nearest
-        (infinite if there is none); None keeps all.
-    mutual : keep a match only if it is nearest in both directions.
-
     Returns
     -------
     Matches, ordered by the number in ``a``.
+
+    Raises
+    ------
+    PixgradError : the descriptors differ in length.
     """
-    first, second = _descriptors(a), _descriptors(b)
+    # Float64, in which products and sums of whole numbers are exact.
+    first, second = (features.descriptors.astype(np.float64) for features in (a, b))
     if first.shape[1] != second.shape[1]:
         raise PixgradError(
             f"дескрипторы разной длины: {first.shape[1]} и {second.shape[1]}; "
             "сопоставлять можно только одинаково вычисленные"
         )
     nearest, distance, next_distance = two_nearest(first, second)
-    keep = np.ones(len(nearest), bool) if ratio is None else distance < ratio * next_distance
-    if mutual and len(nearest):
-        back = two_nearest(second, first)[0]
-        keep &= back[nearest] == np.arange(len(nearest))
-    matches = Matches(np.arange(len(nearest)), nearest, distance, next_distance)
-    return matches[np.flatnonzero(keep)]
+    return Matches(np.arange(len(nearest)), nearest, distance, next_distance)
+
+
+def mutual(forward: Matches, backward: Matches) -> np.ndarray:
+    """Which of ``forward`` hold both ways: bool, (M,). ``backward`` matches image 2 to image 1."""
+    size = 1 + max(int(forward.second.max(initial=-1)), int(backward.first.max(initial=-1)))
+    back = np.full(size, -1)
+    back[backward.first] = backward.second
+    return back[forward.second] == forward.first
+
+
+def one_per_keypoint(matches: Matches) -> Matches:
+    """Of the matches that share a keypoint of the second image keep the nearest."""
+    order = np.lexsort((matches.distance, matches.second))
+    first = np.ones(len(order), bool)
+    first[1:] = matches.second[order][1:] != matches.second[order][:-1]
+    return matches[np.sort(order[first])]
 
 
 def two_nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -134,11 +134,3 @@ def two_nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
             distance[start : start + rows, k] = np.where(np.isinf(gap[here, best]), np.inf, exact)
             gap[here, best] = np.inf
     return nearest, distance[:, 0], distance[:, 1]
-
-
-def _descriptors(source: Features | np.ndarray) -> np.ndarray:
-    """Descriptors as float64, in which products and sums of whole numbers are exact."""
-    values = source.descriptors if isinstance(source, Features) else np.asarray(source)
-    if values.ndim != 2:
-        raise PixgradError(f"дескрипторы формы {values.shape}; нужна (N, D)")
-    return values.astype(np.float64)

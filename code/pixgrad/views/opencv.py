@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from pixgrad.sift import Features, Matches
+from pixgrad.sift import Features
+from pixgrad.views.matching import Matches
 
 FLANN_KDTREE = 1  # cv::flann::FLANN_INDEX_KDTREE has no name in Python
 WITH_FMA = ("AVX2", "AVX512-SKX")  # OpenCV's names of the x86 code that fuses multiply and add

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_views import described, features
 
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
-from pixgrad.sift import Sift, match, rootsift
-from pixgrad.sift.matching import two_nearest
+from pixgrad.sift import Sift
+from pixgrad.views import matching, opencv
+from pixgrad.views.matching import Matches, match, mutual, rootsift, two_nearest
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +23,9 @@ def views():
     )
 
 
-@pytest.mark.parametrize("transform", [np.asarray, rootsift])
+@pytest.mark.parametrize("transform", [lambda features: features, rootsift])
 def test_neighbours_are_those_of_brute_force(views, transform):
-    a, b = (transform(v.descriptors) for v in views)
+    a, b = (transform(v).descriptors for v in views)
     found = cv2.BFMatcher(cv2.NORM_L2).knnMatch(a, b, k=2)
     nearest, distance, next_distance = two_nearest(a, b)
     assert len(a) > 100
@@ -36,22 +38,27 @@ def test_mutual_matches_are_those_of_cross_check(views):
     a, b = views
     found = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(a.descriptors, b.descriptors)
     expected = sorted((m.queryIdx, m.trainIdx) for m in found)
-    ours = match(a, b, ratio=None, mutual=True)
+    ours = match(a, b)
+    ours = ours[mutual(ours, match(b, a))]
     assert list(zip(ours.first, ours.second, strict=True)) == expected
 
 
 @pytest.mark.parametrize("ratio", [0.6, 0.8, None])
-@pytest.mark.parametrize("mutual", [False, True])
-def test_match_against_loops(views, ratio, mutual):
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_match_against_loops(views, ratio, both_ways):
     a, b = views
     gaps = np.linalg.norm(a.descriptors[:, None].astype(float) - b.descriptors[None], axis=2)
     expected = []
     for i, row in enumerate(gaps):
         j = row.argmin()
         clear = ratio is None or row[j] < ratio * np.delete(row, j).min()
-        if clear and (not mutual or gaps[:, j].argmin() == i):
+        if clear and (not both_ways or gaps[:, j].argmin() == i):
             expected.append((i, j))
-    found = match(a, b, ratio, mutual)
+    found = match(a, b)
+    kept = found.ratio < (2 if ratio is None else ratio)
+    if both_ways:
+        kept &= mutual(found, match(b, a))
+    found = found[kept]
     assert list(zip(found.first, found.second, strict=True)) == expected
     np.testing.assert_allclose(found.distance, gaps[found.first, found.second])
 
@@ -62,8 +69,6 @@ def test_chunks_change_nothing(n, m, seed, chunk):
     rng = np.random.default_rng(seed)
     a, b = rng.integers(0, 4, (n, 3)), rng.integers(0, 4, (m, 3))  # many ties
     gaps = np.square(a[:, None] - b[None]).sum(axis=2)
-    from pixgrad.sift import matching
-
     before = matching.CHUNK
     matching.CHUNK = chunk * m
     try:
@@ -79,7 +84,7 @@ def test_chunks_change_nothing(n, m, seed, chunk):
 def test_large_values_leave_float32():
     a = np.full((1, 128), 3000.0, np.float32)
     b = np.stack([a[0] + 1, a[0] + 2])
-    found = match(a, b, ratio=None)
+    found = match(described(a), described(b))
     assert found.second[0] == 0
     np.testing.assert_allclose(
         [found.distance[0], found.next_distance[0]], np.sqrt([128, 512]), rtol=1e-12
@@ -89,36 +94,42 @@ def test_large_values_leave_float32():
 @pytest.mark.parametrize(("n", "m"), [(0, 3), (3, 0), (0, 0), (3, 1)])
 def test_few_descriptors(n, m):
     descriptors = np.arange(4 * 128, dtype=np.float32).reshape(4, 128) % 7
-    a, b = descriptors[:n], descriptors[:m]
-    assert len(match(a, b)) == (n if m == 1 else 0)
-    assert len(match(a, b, mutual=True)) == (1 if m == 1 else 0)
-
-
-def test_bytes_are_descriptors_too(views):
-    a, b = (v.descriptors for v in views)
-    one, two = match(a, b), match(a.astype(np.uint8), b.astype(np.uint8))
-    np.testing.assert_array_equal(one.second, two.second)
+    a, b = described(descriptors[:n]), described(descriptors[:m])
+    found = match(a, b)
+    assert len(found) == (n if m == 1 else 0)
+    assert mutual(found, match(b, a)).sum() == (1 if m == 1 else 0)
+    assert not found.ratio[found.distance > 0].any()  # no second neighbour: nothing is ambiguous
 
 
 def test_descriptors_must_be_comparable():
     with pytest.raises(PixgradError, match="разной длины: 128 и 64"):
-        match(np.zeros((2, 128)), np.zeros((2, 64)))
-    with pytest.raises(PixgradError, match=r"форма|формы"):
-        match(np.zeros(128), np.zeros((2, 128)))
+        match(described(np.zeros((2, 128))), described(np.zeros((2, 64))))
 
 
 def test_rootsift_distance_is_hellingers():
     x, y = np.random.default_rng(1).integers(0, 200, (2, 128)).astype(np.float32)
-    one, two = rootsift(np.stack([x, y]))
+    one, two = rootsift(described(np.stack([x, y]))).descriptors
     p, q = x / x.sum(), y / y.sum()
     hellinger = np.sqrt(2 - 2 * np.sqrt(p * q).sum())
     assert np.linalg.norm(one - two) == pytest.approx(hellinger, rel=1e-5)
     np.testing.assert_allclose(np.linalg.norm([one, two], axis=1), 1, rtol=1e-6)
-    assert not rootsift(np.zeros((1, 128), np.float32)).any()
+    assert not rootsift(described(np.zeros((1, 128), np.float32))).descriptors.any()
 
 
-def test_rootsift_of_features_keeps_the_points(views):
-    points = views[0]
-    rooted = rootsift(points)
-    np.testing.assert_array_equal(rooted.descriptors, rootsift(points.descriptors))
-    assert rooted.xy is points.xy and rooted.octave is points.octave
+def test_rootsift_keeps_the_points(views):
+    rooted = rootsift(views[0])
+    assert rooted.xy is views[0].xy and rooted.octave is views[0].octave
+
+
+def test_ratio_of_two_zero_distances_is_one():
+    zeros = np.zeros(1)
+    assert Matches(zeros.astype(int), zeros.astype(int), zeros, zeros).ratio.tolist() == [1.0]
+
+
+def test_mutual_against_a_loop():
+    one, two = features(60, 2), features(45, 3)
+    forward, backward = opencv.brute_force(one, two), opencv.brute_force(two, one)
+    back = dict(zip(backward.first, backward.second, strict=True))
+    naive = [back[j] == i for i, j in zip(forward.first, forward.second, strict=True)]
+    np.testing.assert_array_equal(mutual(forward, backward), naive)
+    assert 0 < sum(naive) < len(naive)

@@ -1,0 +1,50 @@
+"""The detectors that are compared, and their features on pairs of views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from pixgrad.data import Pair
+from pixgrad.sift import Features, Sift
+from pixgrad.sift.image import to_grey
+from pixgrad.views import opencv
+
+
+def scikit_image_features(image: np.ndarray) -> Features:
+    """Features of ``skimage.feature.SIFT`` with its defaults; no response and no octave."""
+    from skimage.feature import SIFT
+
+    sift = SIFT()
+    sift.detect_and_extract(to_grey(image))
+    zeros = np.zeros(len(sift.sigmas))
+    return Features(
+        sift.positions[:, ::-1].astype(np.float32),
+        (2 * sift.sigmas).astype(np.float32),
+        (np.rad2deg(sift.orientations) % 360).astype(np.float32),
+        zeros.astype(np.float32),
+        zeros.astype(np.int32),
+        sift.descriptors.astype(np.float32),
+    )
+
+
+DETECTORS: Mapping[str, Callable[[np.ndarray], Features]] = {
+    "наш": Sift().detect_and_compute,
+    "наш, точная": Sift(conventions="precise").detect_and_compute,
+    "OpenCV": opencv.detect,
+    "OpenCV, точная": lambda image: opencv.detect(image, conventions="precise"),
+    "scikit-image": scikit_image_features,
+}
+"""Detectors by their names in tables; «точная» is the precise grid."""
+
+
+def detect_all(
+    pairs: Sequence[Pair], detect: Callable[[np.ndarray], Features]
+) -> list[tuple[Features, Features]]:
+    """Features of both views of every pair; a first view shared by a sequence is done once."""
+    firsts: dict[str, Features] = {}
+    for pair in pairs:
+        if pair.sequence not in firsts:
+            firsts[pair.sequence] = detect(pair.first)
+    return [(firsts[pair.sequence], detect(pair.second)) for pair in pairs]
