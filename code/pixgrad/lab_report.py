@@ -262,11 +262,11 @@ def _convergence_table(found: results.Results) -> str:
         row = [str(epoch)]
         for adam, adamax in pairs.values():
             a, b = adam.loc[epoch], adamax.loc[epoch]
-            mean, half = statistics.paired_student(a, b)
+            gap = statistics.paired_student(a, b, ("weights", "batches"))
             row += [text.number(a.mean(), 3), text.number(b.mean(), 3)]
             row.append(
-                f"{text.number(mean, 3)} (от {text.number(mean - half, 3)} "
-                f"до {text.number(mean + half, 3)})"
+                f"{text.number(gap.estimate, 3)} (от {text.number(gap.low, 3)} "
+                f"до {text.number(gap.high, 3)})"
             )
         rows.append(row)
     header = ["эпоха"]
@@ -285,9 +285,10 @@ def _convergence(found: results.Results) -> str:
         adam, adamax = _by_epoch(found, column)
         better = dict.fromkeys(optimisers.NAMES, 0)
         for epoch in adam.index:
-            mean, half = statistics.paired_student(adam.loc[epoch], adamax.loc[epoch])
-            better["adam"] += mean + half < 0
-            better["adamax"] += mean - half > 0
+            pairs = adam.loc[epoch], adamax.loc[epoch]
+            gap = statistics.paired_student(*pairs, ("weights", "batches"))
+            better["adam"] += gap.high < 0
+            better["adamax"] += gap.low > 0
         counts = [
             f"в {count} меньше у {optimisers.NAMES[name]}"
             for name, count in better.items()

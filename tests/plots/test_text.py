@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixgrad.plots import text
+from pixgrad.results.statistics import Interval
 
 NBSP = "\u00a0"
 
@@ -44,6 +45,15 @@ def test_plural(count, noun):
 def test_percent_and_interval():
     assert text.percent(0.256, 1) == f"25,6{NBSP}%"
     assert text.interval(0.1, 0.25, 2) == "0,10–0,25"
+
+
+def test_plus_minus_and_verdict():
+    found = Interval(0.5, 0.25, 0.75)
+    assert text.plus_minus(found, 2) == f"0,50{NBSP}±{NBSP}0,25"
+    assert text.mean_interval([0, 2], 1) == f"1,0{NBSP}±{NBSP}12,7"  # t(0.975; 1) = 12.706
+    assert text.verdict(found) == "видно"
+    assert text.verdict(Interval(0.0, -1.0, 1.0)) == "не видно"
+    assert text.verdict(Interval(-2.0, -3.0, -1.0), opposite="меньше") == "меньше"
 
 
 def test_table_is_markdown_with_numbers_to_the_right():

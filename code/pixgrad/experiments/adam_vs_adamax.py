@@ -209,10 +209,10 @@ def _comparison_table(answers: Answers, labels: np.ndarray, classes: int) -> pd.
             "macro_f1": [statistics.f1_scores(labels, of, classes).mean(axis=1) for of in pairs],
         }
         for metric, (first, second) in scores.items():
-            mean, half = statistics.paired_student(first, second)
-            detectable = statistics.detectable_difference(first - second)
-            interval = (mean, mean - half, mean + half)
-            rows.append((metric, "difference", "seeds", *interval, math.nan, detectable))
+            by_seed = (dict(zip(shared, of, strict=True)) for of in (first, second))
+            gap = statistics.paired_student(*by_seed, shared=("weights", "batches"))
+            interval = (gap.estimate, gap.low, gap.high)
+            rows.append((metric, "difference", "seeds", *interval, math.nan, gap.detectable))
     columns = ["metric", "of", "over", "estimate", "low", "high", "chance", "detectable"]
     return pd.DataFrame(rows, columns=columns)
 

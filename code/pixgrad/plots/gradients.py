@@ -263,8 +263,7 @@ def _mean_low_high(values: pd.Series) -> tuple[float, float, float]:
     """A single value has no interval; none has no mean."""
     if len(values) < 2:
         return (values.mean(),) * 3
-    mean, half = student_interval(values)
-    return mean, mean - half, mean + half
+    return student_interval(values)
 
 
 def _finite_log(values: pd.Series) -> pd.Series:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from IPython.display import Markdown
 
-from pixgrad.results.statistics import student_interval
+from pixgrad.results import statistics
+from pixgrad.results.statistics import Difference, Interval, student_interval
 
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -42,8 +43,23 @@ def power(value: float, digits: int = 1) -> str:
 
 def mean_interval(values: Sequence[float], digits: int = 0) -> str:
     """``0,143 ± 0,002``: the mean of independent runs and its 95 % Student half-width."""
-    mean, half = student_interval(values)
-    return f"{number(mean, digits)}{NBSP}±{NBSP}{number(half, digits)}"
+    return plus_minus(student_interval(values), digits)
+
+
+def plus_minus(found: Interval | Difference, digits: int = 0) -> str:
+    """``0,143 ± 0,002``: a number and the half-width of its symmetric interval."""
+    half = (found.high - found.low) / 2
+    return f"{number(found.estimate, digits)}{NBSP}±{NBSP}{number(half, digits)}"
+
+
+def verdict(
+    found: Interval | Difference,
+    holds: str = "видно",
+    not_seen: str = "не видно",
+    opposite: str = "наоборот",
+) -> str:
+    """Words for what an interval says of "the number is above zero"."""
+    return {"holds": holds, "not seen": not_seen, "opposite": opposite}[statistics.verdict(found)]
 
 
 def plural(count: int, one: str, few: str, many: str) -> str:

@@ -8,15 +8,22 @@ would, the trained networks staying as they are. A difference that is to hold fo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import special, stats
 
+from pixgrad.errors import PixgradError
+
 RESAMPLES = 10_000
 _BLOCK = 500
 """Resamples drawn at a time: bounds the memory."""
+
+
+STREAMS = ("weights", "batches", "augmentation")
+"""Random streams that two runs can share: initial weights, order of images, their changes."""
 
 
 class Interval(NamedTuple):
@@ -27,56 +34,117 @@ class Interval(NamedTuple):
     high: float | np.ndarray
 
 
-def student_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Mean of independent runs and the half-width of its Student interval.
+@dataclass(frozen=True)
+class Difference:
+    """The mean of runs ``a`` minus that of runs ``b``.
+
+    Attributes
+    ----------
+    estimate, low, high : the difference and its Student interval; the two-sided t test at
+        1 - level rejects "no difference" exactly where the interval leaves zero out.
+    effect : Cohen's d, the difference over the standard deviation: of the differences of pairs, or
+        the root mean square of the two groups'. NaN where nothing varies.
+    detectable : the difference that as many runs of the same spread would show at this level with
+        the asked probability.
+    n : runs of ``a`` and of ``b``.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    effect: float
+    detectable: float
+    n: tuple[int, int]
+
+
+def student_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Mean of independent runs and its Student interval, ± t s / √n, n - 1 degrees of freedom.
 
     Parameters
     ----------
     values : one number a run, at least two.
     level : coverage, 0 … 1.
-
-    Returns
-    -------
-    mean, half-width t · s / √n with n - 1 degrees of freedom.
     """
     array = np.asarray(values, dtype=float)
     quantile = stats.t.ppf((1 + level) / 2, len(array) - 1)
-    return float(array.mean()), float(quantile * array.std(ddof=1) / math.sqrt(len(array)))
+    half = float(quantile * array.std(ddof=1) / math.sqrt(len(array)))
+    return Interval(mean := float(array.mean()), mean - half, mean + half)
 
 
 def paired_student(
-    a: Sequence[float], b: Sequence[float], level: float = 0.95
-) -> tuple[float, float]:
-    """Mean of a - b over runs that share their seed, and its Student half-width.
-
-    The difference is significant at 1 - ``level`` (paired t test, two-sided) exactly where the
-    interval leaves zero out.
-
-    Parameters
-    ----------
-    a, b : one number a run, of the same seeds in the same order; at least two.
-    """
-    return student_interval(np.subtract(a, b, dtype=float), level)
-
-
-def detectable_difference(
-    differences: Sequence[float], power: float = 0.8, level: float = 0.95
-) -> float:
-    """The smallest mean difference that a paired t test on as many runs would find.
-
-    If the true mean were so large and the spread as seen here, the two-sided test at 1 - ``level``
-    would reject "no difference" with probability ``power``: t has the noncentral distribution with
-    noncentrality δ √n / s. Rejections in the wrong direction (below 10⁻⁴ at 80 %) do not count.
+    a: Mapping[int, float],
+    b: Mapping[int, float],
+    shared: Collection[str],
+    level: float = 0.95,
+    power: float = 0.8,
+) -> Difference:
+    """Compare runs of the same seeds that share random streams (paired t test).
 
     Parameters
     ----------
-    differences : one a pair of runs, at least two.
-    power : probability to find it, 0 … 1.
+    a, b : the number of each run by its seed: mappings, or pandas Series with the index "seed".
+    shared : which of ``STREAMS`` two runs of one seed have in common. Runs that share none are no
+        pairs: ``welch`` is for them.
+    level : coverage of the interval, 0 … 1.
+    power : probability to find the detectable difference, 0 … 1.
+
+    Raises
+    ------
+    PixgradError : nothing shared, other seeds, fewer than two pairs, or a run without a number.
     """
-    count = len(differences)
-    critical = stats.t.ppf((1 + level) / 2, count - 1)
-    noncentrality = special.nctdtrinc(count - 1, 1 - power, critical)
-    return float(noncentrality * np.std(differences, ddof=1) / math.sqrt(count))
+    if not shared or not set(shared) <= set(STREAMS):
+        raise PixgradError(
+            f"общие потоки случайных чисел: {', '.join(shared) or 'никаких'}; для сравнения парами "
+            f"назовите хотя бы один из {', '.join(STREAMS)}, без общих возьмите welch"
+        )
+    first, second = _by_seed(a), _by_seed(b)
+    if set(first) != set(second):
+        raise PixgradError(
+            f"зёрна разные: {sorted(first)} и {sorted(second)}; пар из них не сложить"
+        )
+    gaps = _runs([first[seed] - second[seed] for seed in first])
+    spread, count = float(gaps.std(ddof=1)), len(gaps)
+    error = spread / math.sqrt(count)
+    return _difference(gaps.mean(), error, count - 1, spread, (count, count), level, power)
+
+
+def welch(
+    a: Collection[float], b: Collection[float], level: float = 0.95, power: float = 0.8
+) -> Difference:
+    """Compare independent runs, whose spread may differ (B. L. Welch, Biometrika, 1947).
+
+    The detectable difference takes the noncentral t distribution with Welch's degrees of freedom.
+
+    Parameters
+    ----------
+    a, b : one number a run, at least two each.
+    level, power : as in ``paired_student``.
+
+    Raises
+    ------
+    PixgradError : fewer than two runs, or a run without a number.
+    """
+    first, second = _runs(a), _runs(b)
+    n = len(first), len(second)
+    variances = first.var(ddof=1), second.var(ddof=1)
+    shares = [variance / count for variance, count in zip(variances, n, strict=True)]
+    below = sum(share**2 / (count - 1) for share, count in zip(shares, n, strict=True))
+    freedom = sum(shares) ** 2 / below if below else sum(n) - 2
+    spread = math.sqrt(sum(variances) / 2)
+    estimate = first.mean() - second.mean()
+    return _difference(estimate, math.sqrt(sum(shares)), freedom, spread, n, level, power)
+
+
+def verdict(interval: Interval | Difference) -> Literal["holds", "not seen", "opposite"]:
+    """What an interval says of "the number is above zero".
+
+    Raises
+    ------
+    PixgradError : its ends are no numbers.
+    """
+    if not interval.low <= interval.high:
+        raise PixgradError(f"у интервала нет концов: {interval}")
+    return "holds" if interval.low > 0 else "opposite" if interval.high < 0 else "not seen"
 
 
 def bootstrap(
@@ -224,3 +292,44 @@ def paired_macro_f1_bootstrap(
 def _mean(outcomes: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(1, K), (K, R) -> (R,): the weighted mean of the one row."""
     return outcomes[0] @ weights / weights.sum(axis=0)
+
+
+def _by_seed(runs: Mapping[int, float]) -> dict[int, float]:
+    index = getattr(runs, "index", None)
+    if index is not None and index.name != "seed":
+        raise PixgradError(f"индекс столбца — «{index.name}», а нужен «seed»: .set_index('seed')")
+    if len(set(runs.keys())) < len(runs):
+        raise PixgradError(f"зерно повторяется: {sorted(runs.keys())}")
+    return dict(runs.items())
+
+
+def _runs(values: Collection[float]) -> np.ndarray:
+    array = np.array([*values], dtype=float)
+    if len(array) < 2 or not np.isfinite(array).all():
+        raise PixgradError(f"для сравнения нужны хотя бы два запуска с числом у каждого: {array}")
+    return array
+
+
+def _difference(
+    estimate: float,
+    error: float,
+    freedom: float,
+    spread: float,
+    n: tuple[int, int],
+    level: float,
+    power: float,
+) -> Difference:
+    """From the standard error and the degrees of freedom.
+
+    If the true difference is δ, t has the noncentral distribution with noncentrality δ / error.
+    Rejections in the wrong direction (below 10⁻⁴ at 80 %) do not count.
+    """
+    critical = float(stats.t.ppf((1 + level) / 2, freedom))
+    return Difference(
+        estimate=float(estimate),
+        low=float(estimate - critical * error),
+        high=float(estimate + critical * error),
+        effect=float(estimate / spread) if spread else math.nan,
+        detectable=float(special.nctdtrinc(freedom, 1 - power, critical) * error),
+        n=n,
+    )

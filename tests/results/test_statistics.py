@@ -2,30 +2,110 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
+from pixgrad.errors import PixgradError
 from pixgrad.results import statistics as ours
-from pixgrad.results.statistics import student_interval
+
+# --- runs -----------------------------------------------------------------------------------------
+
+SPREADS = st.floats(0.01, 10)
+COUNTS = st.integers(2, 12)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def by_seed(values, first: int = 1) -> dict[int, float]:
+    return {first + n: float(value) for n, value in enumerate(values)}
 
 
 def test_student_interval_of_five_runs():
     # t(0.975; 4) = 2.776 (any table of Student's distribution); s = √2.5 for 1 … 5.
-    mean, half = student_interval([1, 2, 3, 4, 5])
-    assert mean == 3
-    assert half == pytest.approx(2.776 * (2.5 / 5) ** 0.5, rel=2e-4)
+    half = pytest.approx(2.776 * (2.5 / 5) ** 0.5, rel=2e-4)
+    mean, low, high = ours.student_interval([1, 2, 3, 4, 5])
+    assert (mean, mean - low, high - mean) == (3, half, half)
 
 
 def test_student_interval_of_two_runs():
-    mean, half = student_interval([0, 2])  # t(0.975; 1) = 12.706
-    assert (mean, half) == (1, pytest.approx(12.706, rel=1e-4))
+    found = ours.student_interval([0, 2])  # t(0.975; 1) = 12.706
+    assert found == pytest.approx((1, 1 - 12.706, 1 + 12.706), rel=1e-4)
 
 
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_paired_student_is_scipys_interval(level):
-    a, b = np.random.default_rng(0).normal(size=(2, 6))
-    theirs = stats.ttest_rel(a, b).confidence_interval(level)
-    mean, half = ours.paired_student(a, b, level)
-    assert (mean - half, mean + half) == pytest.approx((theirs.low, theirs.high))
+@given(SEEDS, COUNTS, st.floats(0.5, 0.99), SPREADS)
+def test_paired_student_is_scipys(seed, count, level, spread):
+    a, b = np.random.default_rng(seed).normal(scale=spread, size=(2, count))
+    found = ours.paired_student(by_seed(a), by_seed(b), ["weights"], level)
+    theirs = stats.ttest_rel(a, b)
+    low, high = theirs.confidence_interval(level)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9, abs=1e-12)
+    assert found.estimate == pytest.approx((low + high) / 2, rel=1e-6, abs=1e-9)
+    assert (ours.verdict(found) != "not seen") == (theirs.pvalue < 1 - level)
+    assert found.effect == pytest.approx(theirs.statistic / count**0.5)
+    assert found.n == (count, count)
+
+
+@given(SEEDS, COUNTS, COUNTS, st.floats(0.5, 0.99), SPREADS)
+def test_welch_is_scipys(seed, count_a, count_b, level, spread):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(1, spread, count_a), rng.normal(0, 1, count_b)
+    found = ours.welch(a, b, level)
+    theirs = stats.ttest_ind(a, b, equal_var=False)
+    low, high = theirs.confidence_interval(level)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9, abs=1e-12)
+    assert found.estimate == pytest.approx(a.mean() - b.mean())
+    assert (ours.verdict(found) != "not seen") == (theirs.pvalue < 1 - level)
+    pooled = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / 2)
+    assert found.effect == pytest.approx((a.mean() - b.mean()) / pooled)
+    assert found.n == (count_a, count_b)
+
+
+def test_runs_are_paired_by_seed_in_whatever_order_they_come():
+    pandas = pytest.importorskip("pandas")
+    a = pandas.Series([1.0, 5.0, 3.0], pandas.Index([1, 3, 2], name="seed"))
+    b = pandas.Series([2.5, 1.0, 4.0], pandas.Index([2, 1, 3], name="seed"))
+    expected = ours.paired_student(by_seed([1, 3, 5]), by_seed([1, 2.5, 4]), ["batches"])
+    assert ours.paired_student(a, b, ["batches"]) == expected
+    assert expected.estimate == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "shared", "message"),
+    [
+        ({1: 1, 2: 2}, {1: 1, 2: 3}, [], "никаких; .* возьмите welch"),
+        ({1: 1, 2: 2}, {1: 1, 2: 3}, ["machine"], "machine; .* weights, batches"),
+        ({1: 1, 2: 2}, {1: 1, 3: 3}, ["batches"], r"зёрна разные: \[1, 2\] и \[1, 3\]"),
+        ({1: 1}, {1: 1}, ["batches"], "хотя бы два запуска"),
+        ({1: 1, 2: np.nan}, {1: 1, 2: 3}, ["batches"], "с числом у каждого"),
+        ({1: 1, 2: np.inf}, {1: 1, 2: 3}, ["batches"], "с числом у каждого"),
+    ],
+)
+def test_what_is_no_pair_is_refused(a, b, shared, message):
+    with pytest.raises(PixgradError, match=message):
+        ours.paired_student(a, b, shared)
+
+
+@pytest.mark.parametrize(
+    ("name", "seeds", "message"), [(None, [0, 1], "нужен «seed»"), ("seed", [1, 1], "повторяется")]
+)
+def test_a_column_without_its_seeds_is_refused(name, seeds, message):
+    """The rows of two tables would be paired by their numbers, whatever the seeds are."""
+    pandas = pytest.importorskip("pandas")
+    column = pandas.Series([1.0, 2.0], pandas.Index(seeds, name=name))
+    with pytest.raises(PixgradError, match=message):
+        ours.paired_student(column, column, ["weights"])
+
+
+def test_welch_needs_two_runs_with_numbers():
+    for a in ([1.0], [1.0, np.nan]):
+        with pytest.raises(PixgradError, match="хотя бы два запуска"):
+            ours.welch(a, [1.0, 2.0])
+
+
+def test_runs_that_do_not_vary():
+    found = ours.welch([2.0, 2.0], [1.0, 1.0])
+    assert (found.estimate, found.low, found.high, found.detectable) == (1, 1, 1, 0)
+    assert np.isnan(found.effect)
 
 
 @pytest.mark.parametrize("count", [3, 5, 10])
@@ -34,20 +114,59 @@ def test_detectable_difference_is_found_so_often(count, power):
     """Runs whose true difference is just detectable are found significant in ``power`` of cases."""
     rng = np.random.default_rng(count)
     unit = stats.zscore(rng.normal(size=count), ddof=1)
-    delta = ours.detectable_difference(unit, power)  # in units of the standard deviation
+    zeros = by_seed(np.zeros(count))
+    delta = ours.paired_student(by_seed(unit), zeros, ["weights"], power=power).detectable
     simulated = rng.normal(delta, 1, (40_000, count))
     found = stats.ttest_1samp(simulated, 0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(power, abs=4 * (power * (1 - power) / 40_000) ** 0.5)
 
 
+@pytest.mark.parametrize(("counts", "spread"), [((5, 5), 1.0), ((4, 8), 1.0), ((8, 4), 3.0)])
+def test_welch_detects_so_often(counts, spread):
+    """The noncentral t with Welch's degrees of freedom is close, not exact: within 3 per cent."""
+    rng = np.random.default_rng(0)
+    spreads = (spread, 1.0)
+    a, b = (s * stats.zscore(np.arange(n), ddof=1) for n, s in zip(counts, spreads, strict=True))
+    delta = ours.welch(a, b).detectable
+    first, second = (
+        rng.normal(mean, s, (40_000, n))
+        for mean, n, s in zip((delta, 0), counts, spreads, strict=True)
+    )
+    found = stats.ttest_ind(first, second, axis=1, equal_var=False).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.03)
+
+
 @pytest.mark.parametrize("count", [2, 3, 5, 20])
 def test_detectable_difference_under_the_noncentral_t(count):
-    differences = 0.01 * stats.zscore(np.arange(count), ddof=1)
-    shift = ours.detectable_difference(differences) / 0.01 * count**0.5
+    differences = by_seed(0.01 * stats.zscore(np.arange(count), ddof=1))
+    found = ours.paired_student(differences, by_seed(np.zeros(count)), ["weights"])
+    shift = found.detectable / 0.01 * count**0.5
     critical = stats.t(count - 1).ppf(0.975)
     assert stats.nct(count - 1, shift).sf(critical) == pytest.approx(0.8, abs=1e-6)
     # The other tail, by symmetry (SciPy's own cdf gives nan there for two runs).
     assert stats.nct(count - 1, -shift).sf(critical) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.1, 2, "holds"),
+        (-2, -0.1, "opposite"),
+        (-1, 1, "not seen"),
+        (0, 1, "not seen"),
+        (-1, 0, "not seen"),
+    ],
+)
+def test_verdict(low, high, expected):
+    assert ours.verdict(ours.Interval((low + high) / 2, low, high)) == expected
+
+
+def test_no_verdict_without_an_interval():
+    with pytest.raises(PixgradError, match="нет концов"):
+        ours.verdict(ours.Interval(1.0, np.nan, np.nan))
+
+
+# --- test images ----------------------------------------------------------------------------------
 
 
 def test_accuracy_interval_is_scipys_bootstrap():
