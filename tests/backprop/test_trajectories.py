@@ -8,14 +8,14 @@ import torch
 
 from pixgrad.backprop import SGD, Adam, AdaMax
 from pixgrad.backprop.trajectories import (
-    best_rate,
-    descend,
     difference_from_torch,
+    fastest_rate,
     norm_average,
     ravine,
     rosenbrock,
     step_sizes,
     steps_to_reach,
+    trajectory,
 )
 
 
@@ -31,7 +31,7 @@ def test_gradient_equals_autograd(landscape):
 
 def test_gradient_descent_on_a_quadratic_has_a_closed_form():
     lr, steps = 0.01, 50
-    path = descend(ravine(100.0), SGD, lr, steps)
+    path = trajectory(ravine(100.0), SGD, lr, steps)
     start = np.array(ravine().start)
     expected = start * (1 - lr * np.array([1.0, 100.0])) ** np.arange(steps + 1)[:, None]
     np.testing.assert_allclose(path, expected, atol=1e-12)
@@ -40,10 +40,10 @@ def test_gradient_descent_on_a_quadratic_has_a_closed_form():
 def test_divergence_is_not_hidden():
     # Plain descent diverges for lr > 2 / κ.
     landscape = ravine(100.0)
-    path = descend(landscape, SGD, 0.021, 5000)
+    path = trajectory(landscape, SGD, 0.021, 5000)
     assert np.isnan(path[-1]).all()
     assert steps_to_reach(landscape, path, 1e-3) is None
-    rate, _ = best_rate(landscape, SGD, [0.021, 0.019], 5000, 1e-3)
+    rate, _ = fastest_rate(landscape, SGD, [0.021, 0.019], 5000, 1e-3)
     assert rate == 0.019
 
 

@@ -168,9 +168,6 @@ def test_seed_decides():
         ),
         ({"init": "hee"}, "нет инициализации «hee»; может быть, «he»? Есть: default, he"),
         ({"activation": "gelu"}, "нет функции активации «gelu».*Есть: relu, sigmoid, tanh"),
-        ({"name": "plain-8", "zero_gamma": True}, "zero_gamma .*«plain-8» с batch_norm=True"),
-        ({"name": "simple-cnn", "zero_gamma": True}, "zero_gamma .*«simple-cnn»"),
-        ({"batch_norm": False, "zero_gamma": True}, "zero_gamma .*«resnet-8» с batch_norm=False"),
     ],
 )
 def test_what_is_refused(options, message):

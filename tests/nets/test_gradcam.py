@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pixgrad import nets  # noqa: E402  (needs torch)
-from pixgrad.nets.gradcam import grad_cam, upsample  # noqa: E402
+from pixgrad.nets.gradcam import grad_cam  # noqa: E402
 
 CLASSES = torch.tensor([2, 0, 4, 1, 3, 0])
 
@@ -75,10 +75,3 @@ def test_training_mode_is_refused():
     net = network("resnet-8").train()
     with pytest.raises(ValueError, match="evaluation mode"):
         grad_cam(net, net.layer3, images(32), CLASSES)
-
-
-def test_upsampling_is_linear_between_cell_centres():
-    big = upsample(torch.tensor([[[0.0, 1.0]]]), (4, 8))
-    assert big.shape == (1, 4, 8)
-    row = [0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1]
-    torch.testing.assert_close(big, torch.tensor(row).expand(1, 4, 8))

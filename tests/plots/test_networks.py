@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pixgrad.backprop.compare import Comparison
+from pixgrad.backprop.compare import GradientCheck
 from pixgrad.plots import backprop, networks
 
 
@@ -46,7 +46,7 @@ def test_confusion_has_true_classes_in_rows(ax):
 
 @pytest.mark.parametrize(("difference", "close"), [(1e-10, "да"), (1.1e-10, "**нет**")])
 def test_comparison_table_marks_what_is_not_close(difference, close):
-    row = Comparison("Linear", "weight", False, difference, 1e-9)
+    row = GradientCheck("Linear", "weight", False, difference, 1e-9)
     cells = backprop.comparison_table([row]).data.splitlines()[2].split(" | ")
     assert cells[1:4] == ["веса", "нет", close]
 

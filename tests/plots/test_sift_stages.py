@@ -15,21 +15,6 @@ def ax():
     plt.close(figure)
 
 
-def test_votes_smoothed_are_the_pipelines_histogram():
-    layers = np.random.default_rng(1).uniform(0, 255, (2, 40, 50)).astype(np.float32)
-    magnitude, angle = orientation.gradients(layers)
-    points = np.array([[0, 20, 25], [1, 6, 7], [1, 36, 45]])  # the last two reach the border
-    scale = np.array([1.7, 2.4, 2.0], np.float32)
-    expected = orientation.histograms(magnitude, angle, points, scale)
-    votes = np.stack(
-        [
-            sift_stages.orientation_votes(magnitude, angle, p, s)
-            for p, s in zip(points, scale, strict=True)
-        ]
-    )
-    np.testing.assert_allclose(orientation.smooth(votes), expected, rtol=1e-4)
-
-
 def test_curvature_ratio_of_quadratic_surfaces():
     y, x = np.mgrid[-3.0:4, -3:4]
     surfaces = [x**2 + y**2, 10 * x**2 + y**2, x**2 - y**2, (x + y) ** 2 + 3 * (x - y) ** 2]

@@ -224,6 +224,23 @@ def test_orientation_of_a_slope():
         assert angle[0] == pytest.approx((360 - 10 * round(degrees / 10)) % 360, abs=1e-3)
 
 
+def test_votes_against_a_loop():
+    layers = np.random.default_rng(1).uniform(0, 255, (2, 40, 50)).astype(np.float32)
+    magnitude, angle = orientation.gradients(layers)
+    points = np.array([[0, 20, 25], [1, 6, 7], [1, 36, 45]])  # the last two reach the border
+    scales = np.array([1.7, 2.4, 2.0], np.float32)
+    expected = np.zeros((3, 36))
+    for sums, (layer, row, column), scale in zip(expected, points, scales, strict=True):
+        radius = round(4.5 * float(scale))
+        for y in range(max(0, row - radius), min(40, row + radius + 1)):
+            for x in range(max(0, column - radius), min(50, column + radius + 1)):
+                apart = (x - column) ** 2 + (y - row) ** 2
+                weight = np.exp(-apart / (2 * (1.5 * float(scale)) ** 2))
+                sums[round(angle[layer, y, x] / 10) % 36] += weight * magnitude[layer, y, x]
+    found = orientation.votes(magnitude, angle, points, scales)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
+
+
 def test_smoothing_and_peaks_by_hand():
     votes = np.zeros((1, 36), np.float32)
     votes[0, [0, 20]] = 16, 13.5

@@ -1,4 +1,4 @@
-"""Gradient by path length: closed forms, the sum over all paths, ``gradient_path`` of blocks."""
+"""Gradient by path length: closed forms, the sum over all paths, blocks that let one through."""
 
 import copy
 import math
@@ -14,7 +14,7 @@ from pixgrad.errors import PixgradError
 from pixgrad.nets import build, residual_blocks
 from pixgrad.nets.blocks import Block
 from pixgrad.training import paths
-from pixgrad.training.paths import gradient_by_path_length, gradient_sums_by_length
+from pixgrad.training.paths import gradient_by_path_length, gradient_sums_by_length, through
 
 
 def generator(seed=0):
@@ -114,17 +114,61 @@ def test_all_paths_add_up_to_the_gradient(name, options, batch):
             torch.testing.assert_close(together, sum(parts), **tolerance)
 
 
-def test_a_path_is_what_gradient_path_of_the_blocks_lets_through(batch):
+def test_a_path_is_what_the_blocks_let_through(batch):
     images, labels = batch
     net = build("resnet-8", 5, generator=generator(3))
     network = paths._Unravelled(net, images, labels)
     images = images.requires_grad_()
+    blocks = [block for _, block in residual_blocks(net)]
     for chosen in subsets(3):
-        for number, (_, block) in enumerate(residual_blocks(net)):
-            block.gradient_path = "residual" if number in chosen else "skip"
-        (expected,) = torch.autograd.grad(F.cross_entropy(net(images), labels), images)
+        with through(blocks, chosen):
+            (expected,) = torch.autograd.grad(F.cross_entropy(net(images), labels), images)
         difference = (network.along(chosen) - expected).norm() / expected.norm()
         assert difference < 1e-5
+
+
+def input_gradient(net, images, readout):
+    """Of a linear function of the outputs."""
+    images = images.clone().requires_grad_()
+    return torch.autograd.grad((net(images) * readout).sum(), images)[0]
+
+
+def network(name):
+    """In float64 and evaluation mode, with its blocks."""
+    net = build(name, 3, init="he", generator=generator(1)).double().eval()
+    blocks = [block for _, block in residual_blocks(net)]
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64, generator=generator(2))
+    readout = torch.randn(2, 3, dtype=torch.float64, generator=generator(3))
+    return net, blocks, images, readout
+
+
+@pytest.mark.parametrize("name", ["resnet-8", "resnet-18", "resnet-50"])
+def test_the_two_paths_of_one_block_add_up(name):
+    net, blocks, images, readout = network(name)
+    whole, outputs = input_gradient(net, images, readout), net(images)
+    for block in blocks[:: max(1, len(blocks) // 4)]:
+        parts = []
+        for chosen in subsets(1):
+            with through([block], chosen):
+                assert torch.equal(net(images), outputs)
+                parts.append(input_gradient(net, images, readout))
+            assert parts[-1].norm() > 1e-3 * whole.norm()
+        assert (sum(parts) - whole).norm() <= 1e-12 * whole.norm()
+    assert torch.equal(input_gradient(net, images, readout), whole)
+
+
+def test_weights_beside_the_path_get_no_gradient():
+    net, blocks, images, readout = network("resnet-18")
+    block = blocks[2]  # its skip connection is a projection
+    for chosen, on, off in (
+        ([0], block.conv1, block.downsample[0]),
+        ([], block.downsample[0], block.conv1),
+    ):
+        net.zero_grad()
+        with through([block], chosen):
+            (net(images) * readout).sum().backward()
+        assert on.weight.grad.norm() > 0
+        assert off.weight.grad is None
 
 
 def test_table_measures_the_paths_and_leaves_the_network_alone(batch):

@@ -180,28 +180,24 @@ def test_residual_correlation_is_a_power_of_the_depth():
     assert slope == pytest.approx(-1 / 2 / (1 - 1 / math.pi), abs=1e-3)
 
 
-def test_correlation_by_lag_of_known_noises():
-    rng = np.random.default_rng(4)
-    white = rng.normal(size=(64, 1, 4000))
-    constant = np.broadcast_to(white[:1], white.shape)
-    np.testing.assert_allclose(shattering.correlation_by_lag(constant), 1)
-    by_lag = shattering.correlation_by_lag(white)
-    assert by_lag[0] == pytest.approx(1)
-    assert np.abs(by_lag[1:]).max() < 0.06
-    # Moving average of two: 1/2 at lag 1, 0 beyond.
-    average = shattering.correlation_by_lag(white[1:] + white[:-1])
-    assert average[1] == pytest.approx(0.5, abs=0.02)
-    assert np.abs(average[2:40]).max() < 0.03
+def neighbours(gradients):
+    """Correlation of gradients one step of the grid apart, a function a column."""
+    columns = gradients[:, 0].T
+    return np.mean([np.corrcoef(column[:-1], column[1:])[0, 1] for column in columns])
+
+
+def test_correlation_of_pairs_of_white_noise():
+    white = np.random.default_rng(4).normal(size=(64, 1, 4000))
     assert shattering.correlation_of_pairs(white) == pytest.approx(0, abs=0.003)
+    constant = np.broadcast_to(white[:1], white.shape)
+    assert shattering.correlation_of_pairs(constant) == pytest.approx(1)
 
 
 def test_deep_functions_of_one_number_shatter_without_skips():
     """Balduzzi et al., figure 1: brown noise, white noise, something between."""
     rng = np.random.default_rng(5)
     shallow, plain, residual = (
-        shattering.correlation_by_lag(
-            shattering.random_gradients(shattering.GRID, depth, rng, skip=skip)[:, :1]
-        )[1]
+        neighbours(shattering.random_gradients(shattering.GRID, depth, rng, skip=skip)[:, :1])
         for depth, skip in ((1, False), (24, False), (24, True))
     )
-    assert shallow > 0.99 and abs(plain) < 0.1 and 0.6 < residual < 0.95
+    assert shallow > 0.9 and abs(plain) < 0.1 and 0.6 < residual < 0.95

@@ -6,9 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from pixgrad.training.sweep import best_rate  # noqa: E402
+
 from pixgrad.errors import PixgradError  # noqa: E402  (needs torch)
 from pixgrad.training.loop import HISTORY  # noqa: E402
-from pixgrad.training.sweep import best_rate  # noqa: E402
 
 
 def run(lr: float, *losses: float, status: str = "done") -> SimpleNamespace:

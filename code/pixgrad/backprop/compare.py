@@ -12,7 +12,7 @@ from pixgrad.backprop.losses import MSE, CrossEntropy
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GradientCheck:
     """One hand-written gradient.
 
     Attributes
@@ -31,7 +31,7 @@ class Comparison:
     finite_difference: float
 
 
-def compare_layer(layer: Layer, x: np.ndarray, module, seed: int = 0) -> list[Comparison]:
+def compare_layer(layer: Layer, x: np.ndarray, module, seed: int = 0) -> list[GradientCheck]:
     """Compare all gradients of a float64 ``layer`` at ``x`` with those of a ``torch.nn.Module``.
 
     Parameters
@@ -62,7 +62,7 @@ def compare_layer(layer: Layer, x: np.ndarray, module, seed: int = 0) -> list[Co
 
 def compare_loss(
     loss: CrossEntropy | MSE, prediction: np.ndarray, target: np.ndarray, step: float = 1e-5
-) -> Comparison:
+) -> GradientCheck:
     """The same for a loss function and its gradient by ``prediction`` (N, K), float64."""
     import torch
     from torch.nn import functional
@@ -72,14 +72,8 @@ def compare_loss(
     function(prediction_torch, torch.from_numpy(target)).backward()
     loss.forward(prediction, target)
     ours = loss.backward()
-    numerical = np.empty_like(ours)
-    for index in np.ndindex(*ours.shape):
-        ends = []
-        for sign in (1, -1):
-            moved = prediction.copy()
-            moved[index] += sign * step
-            ends.append(loss.forward(moved, target))
-        numerical[index] = (ends[0] - ends[1]) / (2 * step)
+    moved = prediction.copy()
+    numerical = numerical_gradient(lambda: loss.forward(moved, target), moved, step)
     scale = np.maximum(1, np.abs(numerical))
     worst = float(np.max(np.abs(ours - numerical) / scale))
     return _compare(type(loss).__name__, "input", ours, prediction_torch.grad.numpy(), worst)
@@ -115,6 +109,8 @@ def difference_errors(layer: Layer, x: np.ndarray, steps: np.ndarray, seed: int 
 
 def _compare(
     layer: str, gradient: str, ours: np.ndarray, theirs: np.ndarray, finite_difference: float
-) -> Comparison:
+) -> GradientCheck:
     difference = float(np.max(np.abs(ours - theirs)))
-    return Comparison(layer, gradient, np.array_equal(ours, theirs), difference, finite_difference)
+    return GradientCheck(
+        layer, gradient, np.array_equal(ours, theirs), difference, finite_difference
+    )

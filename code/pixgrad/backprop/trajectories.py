@@ -57,7 +57,7 @@ def rosenbrock() -> Landscape:
     )
 
 
-def descend(landscape: Landscape, make: MakeOptimiser, lr: float, steps: int) -> np.ndarray:
+def trajectory(landscape: Landscape, make: MakeOptimiser, lr: float, steps: int) -> np.ndarray:
     """The path of an optimiser from the landscape's start, (steps + 1, 2).
 
     After a point that is not finite, or farther than 1e6 away, all points are NaN: it diverged.
@@ -83,7 +83,7 @@ def steps_to_reach(landscape: Landscape, path: np.ndarray, tolerance: float) -> 
     return int(above[-1]) + 1 if len(above) else 0
 
 
-def best_rate(
+def fastest_rate(
     landscape: Landscape,
     make: MakeOptimiser,
     rates: Iterable[float],
@@ -101,7 +101,7 @@ def best_rate(
             np.inf if np.isnan(last) else last,
         )
 
-    return min(((lr, descend(landscape, make, lr, steps)) for lr in rates), key=rank)
+    return min(((lr, trajectory(landscape, make, lr, steps)) for lr in rates), key=rank)
 
 
 def difference_from_torch(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pixgrad.data import digits5k, folder, idx, tables
+from pixgrad.data import digits5k, folder, idx, sets
 from pixgrad.data import photos as photographs
 from pixgrad.data.types import ImageSet, Pair, Pairs, Photo, Photos
 from pixgrad.errors import PixgradError
@@ -46,13 +46,13 @@ SOURCES = {
     "mnist": Source(idx.mnist, "рукописные цифры, 60 000 + 10 000", "LeCun, Cortes, Burges"),
     "mnist5k": Source(digits5k.mnist5k, "5000 цифр MNIST", "LeCun, Cortes, Burges"),
     "fashion": Source(idx.fashion, "Fashion-MNIST, 60 000 + 10 000", "MIT"),
-    "cifar10": Source(tables.cifar10, "CIFAR-10", CIFAR),
-    "cifar100": Source(tables.cifar100, "CIFAR-100", CIFAR),
+    "cifar10": Source(sets.cifar10, "CIFAR-10", CIFAR),
+    "cifar100": Source(sets.cifar100, "CIFAR-100", CIFAR),
     "imagenette": Source(folder.imagenette, "10 классов ImageNet", IMAGENET),
-    "imagenette5": Source(tables.imagenette5, "5 классов ImageNet", IMAGENET),
-    "cars5": Source(tables.cars5, "Stanford Cars, 5 типов кузова", CARS),
-    "cars10": Source(tables.cars10, "Stanford Cars, 10 моделей", CARS),
-    "cars196": Source(tables.cars196, "Stanford Cars, все модели", CARS),
+    "imagenette5": Source(sets.imagenette5, "5 классов ImageNet", IMAGENET),
+    "cars5": Source(sets.cars5, "Stanford Cars, 5 типов кузова", CARS),
+    "cars10": Source(sets.cars10, "Stanford Cars, 10 моделей", CARS),
+    "cars196": Source(sets.cars196, "Stanford Cars, все модели", CARS),
 }
 
 

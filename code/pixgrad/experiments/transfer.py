@@ -165,7 +165,7 @@ class Transfer(Training):
         if config.network != BACKBONE:
             return super().build(config, data, generator)
         head = nn.Sequential(nn.Flatten(), nn.Linear(data.channels, len(data.names)))
-        initialise(head, "default", False, generator)
+        initialise(head, "default", generator)
         return head
 
     def findings(self, outcomes: Sequence[Outcome], data: Photos) -> Findings:

@@ -20,9 +20,12 @@ __all__ = ["build", "names", "residual_blocks", "weighted_layers"]
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 NETS = {
     "simple-cnn": SimpleCNN,
-    **{f"plain-{depth}": partial(cifar.CifarNet, depth, False) for depth in cifar.DEPTHS},
-    **{f"resnet-{depth}": partial(cifar.CifarNet, depth, True) for depth in cifar.DEPTHS},
-    **{f"resnet-{depth}": partial(imagenet.ResNet, depth) for depth in imagenet.STAGES},
+    **{
+        f"{kind}-{depth}": partial(cifar.CifarNet, depth=depth, skip=kind == "resnet")
+        for kind in ("plain", "resnet")
+        for depth in cifar.DEPTHS
+    },
+    **{f"resnet-{depth}": partial(imagenet.ResNet, depth=depth) for depth in imagenet.STAGES},
 }
 
 
@@ -33,7 +36,6 @@ def build(
     in_channels: int = 3,
     batch_norm: bool | None = None,
     init: str = "default",
-    zero_gamma: bool = False,
     activation: str = "relu",
     generator: torch.Generator | None = None,
 ) -> nn.Module:
@@ -50,16 +52,13 @@ def build(
     batch_norm : batch normalisation after every convolution; without it convolutions have biases.
         None — as the network is known: without it in ``simple-cnn``, with it in all others.
     init : "default" or "he", see :func:`pixgrad.nets.initialisation.initialise`.
-    zero_gamma : residual blocks start as the identity: the last batch normalisation of each
-        multiplies by 0 (Goyal et al., 2017, section 5.1).
     activation : "relu", "sigmoid" or "tanh".
     generator : where initial weights are drawn from; None — a new one with seed 0. The global
         generator of torch is neither read nor advanced.
 
     Raises
     ------
-    PixgradError : an unknown name, or ``zero_gamma`` in a network without skip connections or
-        without batch normalisation.
+    PixgradError : an unknown name.
 
     Examples
     --------
@@ -70,18 +69,13 @@ def build(
     _check("сети", name, NETS)
     _check("инициализации", init, SCHEMES)
     _check("функции активации", activation, ACTIVATIONS)
-    if batch_norm is None:
-        batch_norm = name != "simple-cnn"
+    options = {} if batch_norm is None else {"batch_norm": batch_norm}
+    options |= {"in_channels": in_channels, "activation": ACTIVATIONS[activation]}
     # On the meta device modules have shapes and no values: nothing random is drawn.
     with torch.device("meta"):
-        net = NETS[name](num_classes, in_channels, batch_norm, ACTIVATIONS[activation])
-    if zero_gamma and not (batch_norm and residual_blocks(net)):
-        raise PixgradError(
-            f"zero_gamma обнуляет последнюю пакетную нормализацию остаточных блоков, а у сети "
-            f"«{name}» с batch_norm={batch_norm} таких нет: нужны resnet-… и batch_norm=True"
-        )
+        net = NETS[name](num_classes, **options)
     net.to_empty(device="cpu")
-    initialise(net, init, zero_gamma, generator or torch.Generator().manual_seed(0))
+    initialise(net, init, generator or torch.Generator().manual_seed(0))
     return net
 
 

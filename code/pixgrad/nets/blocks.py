@@ -7,18 +7,18 @@ References
 ----------
 He, Zhang, Ren, Sun, "Deep residual learning for image recognition" (2015): figures 2 and 5;
 section 3.3 for the options of the skip connection.
-Veit, Wilber, Belongie, "Residual networks behave like ensembles of relatively shallow networks"
-(2016): gradients of single paths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch.nn.functional as F  # noqa: N812  (its usual name)
 from torch import Tensor, nn
 
 Activation = Callable[[], nn.Module]
+Skip = Literal["a", "b"] | None
 
 
 class Block(nn.Module):
@@ -26,19 +26,11 @@ class Block(nn.Module):
 
     Attributes
     ----------
-    downsample : the skip connection, as :func:`option_a` or :func:`option_b` makes it; None in a
-        plain network.
-    last_norm : the batch normalisation that ends F (the identity where there is none).
-    gradient_path : where the backward signal may go; the forward values are the same in all three.
-        "both" — everywhere; "residual" — through F alone (the skip's output is detached);
-        "skip" — through the skip alone (F's output is detached: its weights get no gradient).
-        A choice in every block leaves the gradient of one path through the network.
+    downsample : the skip connection, see :func:`skip_connection`; None in a plain network.
     """
 
     downsample: nn.Module | None
     activation: nn.Module
-    last_norm: nn.Module
-    gradient_path: str = "both"
 
     def residual(self, x: Tensor) -> Tensor:
         """F(x), the signal before the addition."""
@@ -48,7 +40,7 @@ class Block(nn.Module):
         residual = self.residual(x)
         if self.downsample is None:
             return self.activation(residual)
-        return self.activation(join(residual, self.downsample(x), self.gradient_path))
+        return self.activation(residual + self.downsample(x))
 
 
 class BasicBlock(Block):
@@ -60,10 +52,11 @@ class BasicBlock(Block):
         self,
         in_channels: int,
         channels: int,
-        stride: int,
-        downsample: nn.Module | None,
-        batch_norm: bool,
-        activation: Activation,
+        stride: int = 1,
+        *,
+        skip: Skip = None,
+        batch_norm: bool = True,
+        activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
         self.conv1 = convolution(in_channels, channels, 3, stride, batch_norm)
@@ -71,12 +64,8 @@ class BasicBlock(Block):
         self.activation1 = activation()
         self.conv2 = convolution(channels, channels, 3, 1, batch_norm)
         self.bn2 = normalisation(channels, batch_norm)
-        self.downsample = downsample
+        self.downsample = skip_connection(skip, in_channels, channels, stride, batch_norm)
         self.activation = activation()
-
-    @property
-    def last_norm(self) -> nn.Module:
-        return self.bn2
 
     def residual(self, x: Tensor) -> Tensor:
         x = self.activation1(self.bn1(self.conv1(x)))
@@ -96,10 +85,11 @@ class Bottleneck(Block):
         self,
         in_channels: int,
         channels: int,
-        stride: int,
-        downsample: nn.Module | None,
-        batch_norm: bool,
-        activation: Activation,
+        stride: int = 1,
+        *,
+        skip: Skip = None,
+        batch_norm: bool = True,
+        activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
         self.conv1 = convolution(in_channels, channels, 1, 1, batch_norm)
@@ -110,12 +100,10 @@ class Bottleneck(Block):
         self.activation2 = activation()
         self.conv3 = convolution(channels, channels * self.expansion, 1, 1, batch_norm)
         self.bn3 = normalisation(channels * self.expansion, batch_norm)
-        self.downsample = downsample
+        self.downsample = skip_connection(
+            skip, in_channels, channels * self.expansion, stride, batch_norm
+        )
         self.activation = activation()
-
-    @property
-    def last_norm(self) -> nn.Module:
-        return self.bn3
 
     def residual(self, x: Tensor) -> Tensor:
         x = self.activation1(self.bn1(self.conv1(x)))
@@ -144,65 +132,40 @@ def stage(
     in_channels: int,
     channels: int,
     length: int,
-    stride: int,
-    skip: Callable[[int, int, int, bool], nn.Module | None],
-    batch_norm: bool,
-    activation: Activation,
+    stride: int = 1,
+    **options,
 ) -> nn.Sequential:
     """``length`` blocks in a row, the first one with the ``stride``.
 
     Parameters
     ----------
-    skip : :func:`no_skip`, :func:`option_a` or :func:`option_b`.
+    options : ``skip``, ``batch_norm`` and ``activation`` of the blocks.
     """
+    first = block(in_channels, channels, stride, **options)
     outputs = channels * block.expansion
-    steps = [(in_channels, stride)] + [(outputs, 1)] * (length - 1)
-    return nn.Sequential(
-        *(
-            block(
-                inputs,
-                channels,
-                step,
-                skip(inputs, outputs, step, batch_norm),
-                batch_norm,
-                activation,
-            )
-            for inputs, step in steps
-        )
-    )
+    return nn.Sequential(first, *(block(outputs, channels, **options) for _ in range(length - 1)))
 
 
-def no_skip(in_channels: int, channels: int, stride: int, batch_norm: bool) -> None:
-    """A plain network."""
-    return None
+def skip_connection(
+    option: Skip, in_channels: int, channels: int, stride: int, batch_norm: bool
+) -> nn.Module | None:
+    """The identity, or where the shape changes: a :class:`Subsample`, or a projection.
 
-
-def option_a(in_channels: int, channels: int, stride: int, batch_norm: bool) -> nn.Module:
-    """A skip connection without weights."""
+    Parameters
+    ----------
+    option : None — a plain network without a skip; "a" — never with weights; "b" — the projection
+        is a 1x1 convolution, normalised.
+    """
+    if option is None:
+        return None
     if stride == 1 and in_channels == channels:
         return nn.Identity()
-    return Subsample(in_channels, channels, stride)
-
-
-def option_b(in_channels: int, channels: int, stride: int, batch_norm: bool) -> nn.Module:
-    """The identity, or where the shape changes a projection: a 1x1 convolution, normalised."""
-    if stride == 1 and in_channels == channels:
-        return nn.Identity()
+    if option == "a":
+        return Subsample(in_channels, channels, stride)
     return nn.Sequential(
         convolution(in_channels, channels, 1, stride, batch_norm),
         normalisation(channels, batch_norm),
     )
-
-
-def join(residual: Tensor, skip: Tensor, gradient_path: str) -> Tensor:
-    """F(x) + skip(x), with the backward signal let through where ``gradient_path`` says."""
-    if gradient_path == "residual":
-        skip = skip.detach()
-    elif gradient_path == "skip":
-        residual = residual.detach()
-    elif gradient_path != "both":
-        raise ValueError(f"gradient_path is {gradient_path!r}, not both, residual or skip")
-    return residual + skip
 
 
 def convolution(

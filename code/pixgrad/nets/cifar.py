@@ -9,15 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pixgrad.nets.blocks import (
-    Activation,
-    BasicBlock,
-    convolution,
-    no_skip,
-    normalisation,
-    option_a,
-    stage,
-)
+from pixgrad.nets.blocks import Activation, BasicBlock, convolution, normalisation, stage
 
 DEPTHS = (8, 20, 32, 56, 110)
 
@@ -34,22 +26,27 @@ class CifarNet(nn.Module):
 
     def __init__(
         self,
-        depth: int,
-        skip: bool,
         num_classes: int,
-        in_channels: int,
-        batch_norm: bool,
-        activation: Activation,
+        depth: int = 20,
+        *,
+        skip: bool = True,
+        in_channels: int = 3,
+        batch_norm: bool = True,
+        activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
         n = (depth - 2) // 6
-        shared = (option_a if skip else no_skip, batch_norm, activation)
+        shared = {
+            "skip": "a" if skip else None,
+            "batch_norm": batch_norm,
+            "activation": activation,
+        }
         self.conv1 = convolution(in_channels, 16, 3, 1, batch_norm)
         self.bn1 = normalisation(16, batch_norm)
         self.activation = activation()
-        self.layer1 = stage(BasicBlock, 16, 16, n, 1, *shared)
-        self.layer2 = stage(BasicBlock, 16, 32, n, 2, *shared)
-        self.layer3 = stage(BasicBlock, 32, 64, n, 2, *shared)
+        self.layer1 = stage(BasicBlock, 16, 16, n, **shared)
+        self.layer2 = stage(BasicBlock, 16, 32, n, 2, **shared)
+        self.layer3 = stage(BasicBlock, 32, 64, n, 2, **shared)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(64, num_classes)
 

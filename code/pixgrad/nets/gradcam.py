@@ -9,7 +9,6 @@ localization" (2017), section 3.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (its usual name)
 from torch import Tensor, nn
 
 
@@ -48,8 +47,3 @@ def grad_cam(net: nn.Module, layer: nn.Module, images: Tensor, classes: Tensor) 
     (gradient,) = torch.autograd.grad(evidence, maps)
     weights = gradient.mean((2, 3))
     return torch.einsum("nk,nkhw->nhw", weights, maps[0].detach()).relu()
-
-
-def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (N, h, w) brought to the size (H, W) of the images, bilinear: (N, H, W)."""
-    return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pixgrad.nets.blocks import Activation, BasicBlock, Bottleneck, normalisation, option_b, stage
+from pixgrad.nets.blocks import Activation, BasicBlock, Bottleneck, normalisation, stage
 
 STAGES: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
@@ -29,23 +29,24 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        depth: int,
         num_classes: int,
-        in_channels: int,
-        batch_norm: bool,
-        activation: Activation,
+        depth: int = 18,
+        *,
+        in_channels: int = 3,
+        batch_norm: bool = True,
+        activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
         block, (n1, n2, n3, n4) = STAGES[depth]
-        shared = (option_b, batch_norm, activation)
+        shared = {"skip": "b", "batch_norm": batch_norm, "activation": activation}
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=not batch_norm)
         self.bn1 = normalisation(64, batch_norm)
         self.activation = activation()
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = stage(block, 64, 64, n1, 1, *shared)
-        self.layer2 = stage(block, 64 * block.expansion, 128, n2, 2, *shared)
-        self.layer3 = stage(block, 128 * block.expansion, 256, n3, 2, *shared)
-        self.layer4 = stage(block, 256 * block.expansion, 512, n4, 2, *shared)
+        self.layer1 = stage(block, 64, 64, n1, **shared)
+        self.layer2 = stage(block, 64 * block.expansion, 128, n2, 2, **shared)
+        self.layer3 = stage(block, 128 * block.expansion, 256, n3, 2, **shared)
+        self.layer4 = stage(block, 256 * block.expansion, 512, n4, 2, **shared)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(512 * block.expansion, num_classes)
 

@@ -3,7 +3,6 @@
 References
 ----------
 He, Zhang, Ren, Sun, "Delving deep into rectifiers" (2015), section 2.2.
-Goyal et al., "Accurate, large minibatch SGD" (2017), section 5.1 (zero gamma).
 """
 
 from __future__ import annotations
@@ -13,12 +12,10 @@ import math
 import torch
 from torch import nn
 
-from pixgrad.nets.blocks import Block
-
 SCHEMES = ("default", "he")
 
 
-def initialise(net: nn.Module, scheme: str, zero_gamma: bool, generator: torch.Generator) -> None:
+def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
     """Fill all parameters and buffers of a network, module by module in their order.
 
     Parameters
@@ -27,7 +24,6 @@ def initialise(net: nn.Module, scheme: str, zero_gamma: bool, generator: torch.G
     scheme : "default" — PyTorch's own: weights and biases uniform within 1 / sqrt(fan_in);
         "he" — weights of convolutions normal with variance 2 / fan_out, their biases 0, and linear
         layers by default, as torchvision does for its ResNets.
-    zero_gamma : the last batch normalisation of every block multiplies by 0 at the start.
     """
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -36,10 +32,6 @@ def initialise(net: nn.Module, scheme: str, zero_gamma: bool, generator: torch.G
             _he(module, generator)
         elif isinstance(module, nn.Conv2d | nn.Linear):
             _default(module, generator)
-    if zero_gamma:
-        for module in net.modules():
-            if isinstance(module, Block):
-                nn.init.zeros_(module.last_norm.weight)
 
 
 def _default(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:

@@ -19,7 +19,12 @@ class SimpleCNN(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, in_channels: int, batch_norm: bool, activation: Activation
+        self,
+        num_classes: int,
+        *,
+        in_channels: int = 3,
+        batch_norm: bool = False,
+        activation: Activation = nn.ReLU,
     ) -> None:
         super().__init__()
         stages, inputs = [], in_channels

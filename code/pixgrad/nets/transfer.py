@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from pixgrad.data import files
 from pixgrad.errors import PixgradError
-from pixgrad.nets import build
-from pixgrad.nets.published import IMAGENET_MEAN, IMAGENET_STD, normalised, read_weights
+from pixgrad.nets.published import normalised, read_weights
 
 SIDE = 224
 
@@ -83,25 +82,3 @@ def efficientnet_lite0() -> Backbone:
     net.load_state_dict(weights, assign=True)
     head, net._fc = net._fc, nn.Identity()
     return Backbone(net, head, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-
-
-def resnet18() -> Backbone:
-    """ResNet-18 with the weights of torchvision, downloaded once; C = 512.
-
-    Raises
-    ------
-    PixgradError : the weights can be neither downloaded nor read.
-    """
-    from torchvision.models import ResNet18_Weights
-
-    try:
-        weights = ResNet18_Weights.DEFAULT.get_state_dict(check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network; a damaged file
-        raise PixgradError(
-            f"веса ResNet-18 не получены ({error}); нужен доступ к {ResNet18_Weights.DEFAULT.url}, "
-            "без него возьмите efficientnet_lite0"
-        ) from None
-    net = build("resnet-18", 1000)
-    net.load_state_dict(weights)
-    head, net.fc = net.fc, nn.Identity()
-    return Backbone(net, head, IMAGENET_MEAN, IMAGENET_STD)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pixgrad.backprop import BatchNorm2d
-from pixgrad.backprop.compare import Comparison
+from pixgrad.backprop.compare import GradientCheck
 from pixgrad.backprop.trajectories import Landscape
 from pixgrad.plots import text
 from pixgrad.plots.style import BLUE, VERMILION
@@ -90,7 +90,7 @@ def norms_by_layer(
     ax.set_xticks(layers)
 
 
-def comparison_table(rows: Sequence[Comparison]) -> Markdown:
+def comparison_table(rows: Sequence[GradientCheck]) -> Markdown:
     """One row a hand-written gradient: exact, close (to 1e-10), largest differences."""
     return text.table(
         ("слой", "градиент по", "точно", "близко", "разница с PyTorch", "с разностями"),

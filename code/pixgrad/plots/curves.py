@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from pixgrad.plots.style import BLUE, VERMILION, percent_ticks
 
 
-def draw_band(ax: Axes, x, value, low, high, label: str, color: str | None = None, **line) -> None:
+def draw_band(ax: Axes, x, value, low, high, **line) -> None:
     """A curve with its interval as a band of the same colour."""
-    (drawn,) = ax.plot(x, value, label=label, color=color, **line)
+    (drawn,) = ax.plot(x, value, **line)
     ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 

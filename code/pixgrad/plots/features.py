@@ -15,11 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.figure import Figure
 
-from pixgrad.plots.style import BLUE, ORANGE, SKY, VERMILION
-
-GRID, DIRECTIONS = 4, 8
-CELL_SIGMAS = 3.0
-"""Side of a descriptor's cell in units of the keypoint's sigma (Lowe's implementation)."""
+from pixgrad.plots.style import ORANGE, SKY, VERMILION
+from pixgrad.sift.descriptor import CELL_FACTOR, DIRECTIONS, WIDTH
+from pixgrad.sift.image import to_grey
 
 
 def show_photo(ax: Axes, image: np.ndarray, title: str = "") -> None:
@@ -40,13 +38,6 @@ def side_by_side(images: Sequence[np.ndarray], width: float = 7.0) -> tuple[Figu
         squeeze=False,
     )
     return figure, list(axes[0])
-
-
-def to_grey(image: np.ndarray) -> np.ndarray:
-    """ITU-R 601 luma as uint8, (H, W): overlays in colour read better on grey."""
-    if image.ndim == 2:
-        return image
-    return (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
 
 
 def draw_keypoints(
@@ -87,17 +78,17 @@ def draw_descriptor(
     ----------
     xy : shape (2,); descriptor : shape (128,) = 4 rows, 4 columns, 8 directions.
     """
-    cell = CELL_SIGMAS * size / 2
+    cell = CELL_FACTOR * size / 2
     across, down = _directions(np.array([angle, angle + 90.0])) * cell
-    edges = np.arange(GRID + 1) - GRID / 2
+    edges = np.arange(WIDTH + 1) - WIDTH / 2
     lines = [[xy + e * across - 2 * down, xy + e * across + 2 * down] for e in edges]
     lines += [[xy + e * down - 2 * across, xy + e * down + 2 * across] for e in edges]
     ax.add_collection(LineCollection(lines, colors=SKY, linewidths=0.9))
-    middles = np.arange(GRID) - (GRID - 1) / 2
+    middles = np.arange(WIDTH) - (WIDTH - 1) / 2
     centres = xy + middles[:, None, None] * down + middles[None, :, None] * across
     # Directions turn counter-clockwise on the screen, away from the keypoint's own.
     rays = _directions(angle - np.arange(DIRECTIONS) * 360 / DIRECTIONS)
-    histograms = descriptor.reshape(GRID, GRID, DIRECTIONS)
+    histograms = descriptor.reshape(WIDTH, WIDTH, DIRECTIONS)
     tips = (
         centres[:, :, None]
         + 0.5 * cell * (histograms / histograms.max())[..., None] * rays[None, None]
@@ -107,24 +98,9 @@ def draw_descriptor(
     ax.add_collection(LineCollection(segments, colors=ORANGE, linewidths=1.6))
     tip = xy + 2 * across
     ax.annotate("", tip, xy, arrowprops={"arrowstyle": "->", "color": VERMILION, "lw": 1.6})
-    reach = 1.05 * np.sqrt(2) * GRID / 2 * cell
+    reach = 1.05 * np.sqrt(2) * WIDTH / 2 * cell
     ax.set_xlim(xy[0] - reach, xy[0] + reach)
     ax.set_ylim(xy[1] + reach, xy[1] - reach)
-
-
-def draw_histograms(ax: Axes, descriptor: np.ndarray) -> None:
-    """The 128 values as bars, the cells in reading order, rows of cells parted by lines."""
-    per_row = GRID * DIRECTIONS
-    shades = np.where(np.arange(GRID * per_row) // DIRECTIONS % 2, SKY, BLUE)
-    ax.bar(np.arange(len(descriptor)), descriptor, width=1.0, color=shades)
-    for row in range(1, GRID):
-        ax.axvline(row * per_row - 0.5, color="#444444", linewidth=0.8)
-    ax.set_xlim(-0.5, len(descriptor) - 0.5)
-    ax.set_xticks(
-        (np.arange(GRID) + 0.5) * per_row - 0.5, [f"ряд {row + 1}" for row in range(GRID)]
-    )
-    ax.tick_params(axis="x", length=0)
-    ax.grid(visible=False, axis="x")
 
 
 def draw_matches(
@@ -179,7 +155,7 @@ def spread(
     smallest : keypoints of a smaller diameter (px) are passed over: their patch is too small to
         draw in.
     """
-    reach = CELL_SIGMAS * size / 2 * GRID / 2 * np.sqrt(2)
+    reach = CELL_FACTOR * size / 2 * WIDTH / 2 * np.sqrt(2)
     far = np.minimum(xy, np.array([shape[1], shape[0]]) - 1 - xy).min(axis=1)
     candidates = np.flatnonzero((far >= reach) & (size >= smallest))
     chosen: list[int] = []

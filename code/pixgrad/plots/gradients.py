@@ -21,6 +21,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pixgrad.plots import text
+from pixgrad.plots.curves import draw_band
 from pixgrad.plots.style import BLUE, VERMILION, decimal_commas, percent_ticks
 from pixgrad.results.statistics import student_interval
 
@@ -252,9 +253,7 @@ def _band(ax: Axes, table: pd.DataFrame, x: str, value: str, log: bool = False, 
     groups = values.groupby(table[x])
     at = np.array(list(groups.groups))
     curves = np.array([_mean_low_high(group.dropna()) for _, group in groups]).reshape(-1, 3).T
-    mean, low, high = np.exp(curves) if log else curves
-    ax.plot(at, mean, **line)
-    ax.fill_between(at, low, high, color=line["color"], alpha=0.2, linewidth=0)
+    draw_band(ax, at, *(np.exp(curves) if log else curves), **line)
     if log:
         ax.set_yscale("log")
 

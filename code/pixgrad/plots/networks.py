@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pixgrad.plots import text
+from pixgrad.plots.curves import draw_band
 
 
 def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> None:
@@ -21,8 +22,8 @@ def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> N
     """
     by_epoch = table.groupby("epoch")[value]
     epochs = np.array(sorted(table["epoch"].unique()))
-    ax.plot(epochs, by_epoch.mean(), color=color, label=label, **line)
-    ax.fill_between(epochs, by_epoch.min(), by_epoch.max(), color=color, alpha=0.2, linewidth=0)
+    curve = by_epoch.mean(), by_epoch.min(), by_epoch.max()
+    draw_band(ax, epochs, *curve, color=color, label=label, **line)
     ax.set_xlabel("эпоха")
 
 

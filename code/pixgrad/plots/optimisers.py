@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 
 from pixgrad.plots import text
 from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.results.statistics import verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,9 +140,7 @@ def winner(comparison: pd.DataFrame, metric: str, over: str = "seeds") -> str | 
     over : "seeds" or "images": which interval.
     """
     found = _row(comparison, metric, "difference", over)
-    if found["low"] > 0:
-        return "adam"
-    return "adamax" if found["high"] < 0 else None
+    return {"holds": "adam", "opposite": "adamax", "not seen": None}[verdict(found)]
 
 
 def quantiles(histogram: np.ndarray, edges: np.ndarray, shares: Sequence[float]) -> np.ndarray:

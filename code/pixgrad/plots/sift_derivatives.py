@@ -14,7 +14,7 @@ from pixgrad.plots.features import draw_keypoints
 from pixgrad.plots.style import BLUE, GREEN, SKY, VERMILION, decimal_commas
 from pixgrad.sift.derivatives import Keypoint
 from pixgrad.sift.derivatives.binning import hat, hat_derivative
-from pixgrad.sift.derivatives.compare import Comparison
+from pixgrad.sift.derivatives.compare import StageCheck
 from pixgrad.sift.derivatives.kinks import Kink
 from pixgrad.sift.derivatives.response import Response
 from pixgrad.sift.descriptor import CELL_FACTOR, WIDTH
@@ -23,7 +23,7 @@ CLOSE = 1e-10
 """Largest relative difference from autograd that is called close."""
 
 
-def comparison_table(rows: Sequence[Comparison]) -> Markdown:
+def comparison_table(rows: Sequence[StageCheck]) -> Markdown:
     """Exact, approximate and largest difference of each derivative; where it has kinks."""
     header = ("Производная", "Точно", "Близко", "autograd", "Разности", "Изломы")
     told: set[str] = set()

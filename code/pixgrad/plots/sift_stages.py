@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pixgrad.plots.features import DIRECTIONS, GRID
 from pixgrad.plots.style import BLUE, SKY, VERMILION
 from pixgrad.sift import orientation, refinement
+from pixgrad.sift.descriptor import DIRECTIONS, WIDTH
 
 
 def layer_grid(
@@ -79,30 +79,6 @@ def curvature_ratio(dog: np.ndarray, point: np.ndarray) -> np.ndarray:
     return np.divide(trace**2, det, out=np.full(len(det), np.inf), where=det > 0)
 
 
-def orientation_votes(
-    magnitude: np.ndarray, angle: np.ndarray, point: np.ndarray, scale: float
-) -> np.ndarray:
-    """The 36 sums of one keypoint before smoothing.
-
-    Parameters
-    ----------
-    magnitude, angle : (L, H, W) arrays from `orientation.gradients`.
-    point : (3,) layer, row, column.
-    scale : sigma in pixels of this octave.
-    """
-    layer, row, column = point
-    radius = round(orientation.RADIUS_FACTOR * float(scale))
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    inside = (row + y >= 0) & (row + y < magnitude.shape[1])
-    inside &= (column + x >= 0) & (column + x < magnitude.shape[2])
-    y, x = y[inside], x[inside]
-    spread = orientation.SIGMA_FACTOR * float(scale)
-    weight = np.exp(-(x**2 + y**2) / (2 * spread**2))
-    bins = np.rint(angle[layer, row + y, column + x] * (orientation.BINS / 360)).astype(int)
-    votes = weight * magnitude[layer, row + y, column + x]
-    return np.bincount(bins % orientation.BINS, votes, orientation.BINS)
-
-
 def orientation_histogram(
     ax: Axes, votes: np.ndarray, smoothed: np.ndarray, angles: Sequence[float]
 ) -> None:
@@ -130,13 +106,13 @@ def descriptor_bars(ax: Axes, values: np.ndarray, limit: float | None = None) ->
     ax.vlines(np.arange(len(values)), 0, values, colors=shades, linewidth=1.6)
     if limit is not None:
         ax.axhline(limit, color=VERMILION, linestyle="--", linewidth=1)
-    per_row = GRID * DIRECTIONS
-    for row in range(1, GRID):
+    per_row = WIDTH * DIRECTIONS
+    for row in range(1, WIDTH):
         ax.axvline(row * per_row - 0.5, color="#444444", linewidth=0.6)
     ax.set_xlim(-0.5, len(values) - 0.5)
     ax.set_ylim(bottom=0)
     ax.set_xticks(
-        (np.arange(GRID) + 0.5) * per_row - 0.5, [f"ряд {row + 1}" for row in range(GRID)]
+        (np.arange(WIDTH) + 0.5) * per_row - 0.5, [f"ряд {row + 1}" for row in range(WIDTH)]
     )
     ax.tick_params(axis="x", length=0)
     ax.grid(visible=False, axis="x")

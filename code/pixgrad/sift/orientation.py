@@ -47,10 +47,17 @@ def gradients(layers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def histograms(
     magnitude: np.ndarray, angle: np.ndarray, point: np.ndarray, scale: np.ndarray
 ) -> np.ndarray:
-    """Smoothed orientation histograms around keypoints.
+    """Orientation histograms around keypoints: `votes`, smoothed by 1-4-6-4-1."""
+    return smooth(votes(magnitude, angle, point, scale))
+
+
+def votes(
+    magnitude: np.ndarray, angle: np.ndarray, point: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """Sums of votes by direction around keypoints.
 
     Each pixel within ``round(4.5 sigma)`` votes with its gradient's length times a Gaussian of
-    ``1.5 sigma``; the circular histogram is then smoothed by 1-4-6-4-1.
+    ``1.5 sigma``.
 
     Parameters
     ----------
@@ -62,15 +69,15 @@ def histograms(
     -------
     (N, 36) float32 array; bin ``b`` is centred at ``10 b`` degrees.
     """
-    votes = np.zeros((len(point), BINS), np.float32)
+    sums = np.zeros((len(point), BINS), np.float32)
     radius, exponent = window(scale)
     for r in np.unique(radius):
         group = np.flatnonzero(radius == r)
         size = max(1, CHUNK // (2 * r + 1) ** 2)
         for start in range(0, len(group), size):
             chunk = group[start : start + size]
-            votes[chunk] = _votes(magnitude, angle, point[chunk], exponent[chunk], int(r))
-    return smooth(votes)
+            sums[chunk] = _votes(magnitude, angle, point[chunk], exponent[chunk], int(r))
+    return sums
 
 
 def window(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
@@ -89,6 +90,22 @@ def gradient_sums_by_length(net: nn.Module, images: Tensor, labels: Tensor) -> p
     """
     norms = [norm(gradient) for gradient in _Unravelled(net, images, labels).sums_by_length()]
     return pd.DataFrame({"blocks": range(len(norms)), "norm": norms})
+
+
+@contextmanager
+def through(blocks: Sequence[nn.Module], chosen: Collection[int]) -> Iterator[None]:
+    """Inside, the backward signal goes through F alone in the ``chosen`` blocks (from 0), past it
+    in the others; what the network computes stays the same."""
+    for number, block in enumerate(blocks):
+        off = "downsample" if number in chosen else "residual"
+        # What stands in the instance's own dictionary hides the module or the method.
+        vars(block)[off] = lambda x, part=getattr(block, off): part(x).detach()
+    try:
+        yield
+    finally:
+        for block in blocks:
+            for off in vars(block).keys() & {"downsample", "residual"}:
+                del vars(block)[off]
 
 
 class _Unravelled:

@@ -136,29 +136,6 @@ def random_gradients(
     return dh
 
 
-def correlation_by_lag(gradients: np.ndarray) -> np.ndarray:
-    """Mean correlation of gradients that are 0, 1 … P - 1 steps of the grid apart.
-
-    Parameters
-    ----------
-    gradients : (P, D, units), of a unit at an input; each unit is a function of its own.
-
-    Returns
-    -------
-    (P,): sum of the products at the lag over the root of the product of their sums of squares.
-    """
-    flat = gradients.reshape(len(gradients), -1)
-    products = flat @ flat.T
-    squares = np.diag(products)
-    count = len(flat)
-    return np.array(
-        [
-            np.trace(products, lag) / math.sqrt(squares[: count - lag].sum() * squares[lag:].sum())
-            for lag in range(count)
-        ]
-    )
-
-
 def correlation_of_pairs(gradients: np.ndarray) -> float:
     """The same over all pairs of different inputs."""
     flat = gradients.reshape(len(gradients), -1)

@@ -38,7 +38,7 @@ def probed(net: nn.Module, images: Tensor, labels: Tensor) -> pd.DataFrame:
     return pd.DataFrame(probe.rows, columns=list(COLUMNS))
 
 
-def factor_per_layer(norms: np.ndarray) -> float:
+def mean_factor(norms: np.ndarray) -> float:
     """Geometric mean of the factor by which a norm changes per layer towards the input.
 
     Parameters

@@ -40,7 +40,7 @@ class Case:
     """Step of the central differences, in units of the inputs."""
 
 
-class Comparison(NamedTuple):
+class StageCheck(NamedTuple):
     """Agreement of one derivative; differences are relative to its largest component."""
 
     stage: str
@@ -54,7 +54,7 @@ class Comparison(NamedTuple):
     """Slopes by central differences: to see whether a kink lies inside the step."""
 
 
-def compare(case: Case, seed: int = 0) -> list[Comparison]:
+def compare(case: Case, seed: int = 0) -> list[StageCheck]:
     """Compare the derivatives of a stage with respect to each of its inputs.
 
     Parameters
@@ -75,7 +75,7 @@ def compare(case: Case, seed: int = 0) -> list[Comparison]:
         numeric = central_differences(case, tuple(inputs.values()), douts, k, along)
         analytic = np.array([(dx * v).sum() for v in along])
         rows.append(
-            Comparison(
+            StageCheck(
                 case.stage,
                 name,
                 bool(np.array_equal(dx, reference)),
