@@ -203,21 +203,21 @@ def test_cars196_boxes_are_cut_out(root):
     base = root / "stanford_cars"
     (base / "devkit").mkdir(parents=True)
     (base / "cars_train").mkdir()
-    image = np.zeros((30, 40, 3), np.uint8)
-    image[9:20, 4:26] = 255  # the car: columns 5…26, rows 10…20 counted from one
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    car = image[6:18, 4:16]  # columns 5…16, rows 7…18 counted from one
     rows = []
     for k in range(10):
         Image.fromarray(image).save(base / "cars_train" / f"{k}.png")
-        rows.append((5, 10, 26, 20, 1 + k % 2, f"{k}.png"))
+        rows.append((5, 7, 16, 18, 1 + k % 2, f"{k}.png"))
     kinds = [
         (key, object) for key in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
     ]
     savemat(base / "devkit" / "cars_train_annos.mat", {"annotations": np.array(rows, kinds)})
     names = np.array(["Audi", "BMW"], dtype=object)
     savemat(base / "devkit" / "cars_meta.mat", {"class_names": names})
-    got = data.load("cars196", side=8)
+    got = data.load("cars196", side=12)
     assert got.names == ("Audi", "BMW")
-    assert got.images.shape == (8, 8, 8, 3) and (got.images == 255).all()
+    np.testing.assert_array_equal(got.images, np.broadcast_to(car, (8, 12, 12, 3)))
 
 
 def test_crop_square_keeps_the_middle():

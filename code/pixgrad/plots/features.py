@@ -66,6 +66,23 @@ def draw_keypoints(
     ax.add_collection(LineCollection(np.stack([xy, tips], axis=1), colors=color, linewidths=1.1))
 
 
+def draw_grid(ax: Axes, xy: np.ndarray, size: float, angle: float, color: str = SKY) -> None:
+    """The 4x4 grid of a descriptor.
+
+    Parameters
+    ----------
+    xy : shape (2,).
+    """
+    sides = _cell(size, angle)
+    edges, half = np.arange(WIDTH + 1) - WIDTH / 2, WIDTH / 2
+    lines = [
+        [xy + edge * a - half * b, xy + edge * a + half * b]
+        for a, b in (sides, sides[::-1])
+        for edge in edges
+    ]
+    ax.add_collection(LineCollection(lines, colors=color, linewidths=0.9))
+
+
 def draw_descriptor(
     ax: Axes, xy: np.ndarray, size: float, angle: float, descriptor: np.ndarray
 ) -> None:
@@ -78,12 +95,9 @@ def draw_descriptor(
     ----------
     xy : shape (2,); descriptor : shape (128,) = 4 rows, 4 columns, 8 directions.
     """
-    cell = CELL_FACTOR * size / 2
-    across, down = _directions(np.array([angle, angle + 90.0])) * cell
-    edges = np.arange(WIDTH + 1) - WIDTH / 2
-    lines = [[xy + e * across - 2 * down, xy + e * across + 2 * down] for e in edges]
-    lines += [[xy + e * down - 2 * across, xy + e * down + 2 * across] for e in edges]
-    ax.add_collection(LineCollection(lines, colors=SKY, linewidths=0.9))
+    draw_grid(ax, xy, size, angle)
+    across, down = _cell(size, angle)
+    cell = np.linalg.norm(across)
     middles = np.arange(WIDTH) - (WIDTH - 1) / 2
     centres = xy + middles[:, None, None] * down + middles[None, :, None] * across
     # Directions turn counter-clockwise on the screen, away from the keypoint's own.
@@ -168,6 +182,11 @@ def spread(
         if len(chosen) == count:
             break
     return np.array(chosen, dtype=int)
+
+
+def _cell(size: float, angle: float) -> np.ndarray:
+    """Sides of a descriptor's cell, along the keypoint's direction and across it: (2, 2)."""
+    return _directions(np.array([angle, angle + 90.0])) * (CELL_FACTOR * size / 2)
 
 
 def _directions(angle: np.ndarray) -> np.ndarray:

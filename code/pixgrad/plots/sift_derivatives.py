@@ -10,14 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 
 from pixgrad.plots import text
-from pixgrad.plots.features import draw_keypoints
-from pixgrad.plots.style import BLUE, GREEN, SKY, VERMILION, decimal_commas
+from pixgrad.plots.features import draw_grid, draw_keypoints
+from pixgrad.plots.style import BLUE, GREEN, VERMILION, decimal_commas
 from pixgrad.sift.derivatives import Keypoint
 from pixgrad.sift.derivatives.binning import hat, hat_derivative
 from pixgrad.sift.derivatives.compare import StageCheck
 from pixgrad.sift.derivatives.kinks import Kink
 from pixgrad.sift.derivatives.response import Response
-from pixgrad.sift.descriptor import CELL_FACTOR, WIDTH
 
 CLOSE = 1e-10
 """Largest relative difference from autograd that is called close."""
@@ -118,7 +117,7 @@ def draw_sensitivity(ax: Axes, jacobian: np.ndarray, keypoint: Keypoint) -> None
         shrink=0.75,
         label="1 / уровень серого",
     ).formatter.set_powerlimits((0, 0))
-    draw_grid(ax, keypoint)
+    draw_grid(ax, *on_photo(keypoint))
     _pixel_axes(ax)
 
 
@@ -132,38 +131,24 @@ def draw_component(ax: Axes, jacobian: np.ndarray, keypoint: Keypoint, component
         shrink=0.75,
         label="1 / уровень серого",
     ).formatter.set_powerlimits((0, 0))
-    draw_grid(ax, keypoint, color="#444444")
+    draw_grid(ax, *on_photo(keypoint), color="#444444")
     _pixel_axes(ax)
-
-
-def draw_grid(ax: Axes, keypoint: Keypoint, color: str = SKY) -> None:
-    """The 4x4 grid of a descriptor over the picture itself (pixels of the photo)."""
-    pixel = 2.0 ** (keypoint.octave - 1)
-    geometry = keypoint.geometry
-    side = CELL_FACTOR * geometry.scale * pixel
-    centre = pixel * np.array([geometry.x, geometry.y])
-    cosine, sine = np.cos(geometry.orientation), np.sin(geometry.orientation)
-    right, down = side * np.array([cosine, -sine]), side * np.array([sine, cosine])
-    half = WIDTH / 2
-    for edge in np.arange(WIDTH + 1) - half:
-        for a, b in ((right, down), (down, right)):
-            ends = np.array([centre + edge * a - half * b, centre + edge * a + half * b])
-            ax.plot(*ends.T, color=color, linewidth=0.9)
 
 
 def draw_photo_keypoint(ax: Axes, image: np.ndarray, keypoint: Keypoint) -> None:
     """The photograph with the keypoint and the grid of its descriptor."""
     ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-    pixel = 2.0 ** (keypoint.octave - 1)
-    geometry = keypoint.geometry
-    draw_keypoints(
-        ax,
-        pixel * np.array([[geometry.x, geometry.y]]),
-        np.array([2 * pixel * geometry.scale]),
-        np.array([-np.rad2deg(geometry.orientation)]),
-    )
-    draw_grid(ax, keypoint)
+    xy, size, angle = on_photo(keypoint)
+    draw_keypoints(ax, xy[None], np.array([size]), np.array([angle]))
+    draw_grid(ax, xy, size, angle)
     _pixel_axes(ax)
+
+
+def on_photo(keypoint: Keypoint) -> tuple[np.ndarray, float, float]:
+    """Place (2,), diameter and clockwise angle in degrees, in pixels of the photo itself."""
+    pixel, geometry = 2.0 ** (keypoint.octave - 1), keypoint.geometry
+    xy = pixel * np.array([geometry.x, geometry.y])
+    return xy, 2 * pixel * geometry.scale, -np.rad2deg(geometry.orientation)
 
 
 def draw_pictures(axes: Sequence[Axes], pictures: Mapping[str, np.ndarray], **show) -> None:
