@@ -216,7 +216,7 @@ def test_killed_at_random_moments_leaves_one_whole_folder(tmp_path: Path, means:
         command = [sys.executable, "-c", PUBLISHER, str(target), means]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment())
         assert process.stdout.readline() == b"ready\n"
-        time.sleep(moments.uniform(0, 0.05))
+        time.sleep(moments.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         if means == "renames":  # between its two renames only the next start can help

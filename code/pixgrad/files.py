@@ -68,7 +68,6 @@ def replacing(target: Path) -> Iterator[Path]:
 
     Others that replace folders in the same place are waited for.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     with workshop(target, wait=True) as place:
         new = place / "new"
         new.mkdir()
@@ -86,6 +85,7 @@ def workshop(target: Path, wait: bool = False) -> Iterator[Path]:
     ------
     PixgradError : another process works there, and ``wait`` is not set.
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target.parent, wait):
         recover(target)
         # A name of its own: children of a killed process may still be writing into theirs.
@@ -99,7 +99,7 @@ def workshop(target: Path, wait: bool = False) -> Iterator[Path]:
 def replace_folder(new: Path, target: Path) -> None:
     """Put the folder ``new`` in the place of ``target``.
 
-    The old one is left as ``new``, or beside it, for the caller to remove: see :func:`undo`.
+    The old one is left under the name of ``new``, for the caller to remove.
     """
     _sync_tree(new)
     if not (target.exists() and _exchange(new, target)):
@@ -107,8 +107,11 @@ def replace_folder(new: Path, target: Path) -> None:
             if target.exists():
                 target.rename(_aside(new))
             new.rename(target)
-        finally:
+        except BaseException:
             undo(new, target)
+            raise
+        with suppress(FileNotFoundError):  # there was no old one
+            _aside(new).rename(new)
     _sync_entries(target.parent)
 
 
