@@ -29,7 +29,7 @@ from typing import Any
 
 import pytest
 
-SAMPLE = 12
+SAMPLE = 8
 """Points that are tried by default, of each command, with and without exchange."""
 
 
@@ -188,13 +188,13 @@ def _notebooks(work: Path):
 
 def _run(work: Path, *options: str):
     """Results of two seeds take the place of those of one; checkpoints are written on the way."""
-    import tiny_experiment
     from crashes import Command
 
     from pixgrad import files
     from pixgrad.experiments.running import running
 
-    running.experiment = lambda name: tiny_experiment.EXPERIMENT
+    tiny = _tiny_experiment()
+    running.experiment = lambda name: tiny
 
     def settle(name: str, content: bytes) -> Any:
         if not name.endswith("record.json"):
@@ -217,6 +217,54 @@ def _run(work: Path, *options: str):
     _run_whole(command, work)
     command.arguments = ["run", "tiny", "--seeds", "2", *options]
     return command
+
+
+def _tiny_experiment():
+    from dataclasses import asdict, dataclass
+    from types import MappingProxyType
+
+    import pandas as pd
+    import torch
+    from tiny_training import CLASSES, SETTINGS, images
+
+    from pixgrad.experiments.running.experiment import Experiment, Findings
+    from pixgrad.training import loop
+
+    def build(generator: torch.Generator) -> torch.nn.Module:
+        """One layer: what is tried here is the writing."""
+        layer = torch.nn.Linear(3 * 8 * 8, CLASSES)
+        torch.nn.init.normal_(layer.weight, std=0.1, generator=generator)
+        torch.nn.init.zeros_(layer.bias)
+        return torch.nn.Sequential(torch.nn.Flatten(), layer)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(loop.Settings):
+        name: str
+
+    class Tiny(Experiment):
+        sources = MappingProxyType({"report": "tiny"})
+        libraries = ("torch",)
+        config = Config
+
+        def plan(self, preset, seeds):
+            fixed = asdict(SETTINGS) | {"epochs": 2, "probe_every": None}
+            return [Config(**fixed | {"seed": n, "name": f"run-{n}"}) for n in range(1, seeds + 1)]
+
+        def load(self, source):
+            return images()
+
+        def train(self, config, data, checkpoint, on_epoch, log_dir=None):
+            return loop.fit(config, build, data, checkpoint, on_epoch)
+
+        def first_losses(self, config, data, steps):
+            return loop.first_losses(config, build, data, steps)
+
+        def findings(self, outcomes, data):
+            rows = [{"name": one.config.name} | row for one in outcomes for row in one.history]
+            weights = {one.config.name: one.net[1].weight.detach().numpy() for one in outcomes}
+            return Findings({"epochs.csv": pd.DataFrame(rows)}, weights)
+
+    return Tiny()
 
 
 def _fresh(work: Path):

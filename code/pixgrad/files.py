@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from pixgrad.errors import PixgradError
 
@@ -24,24 +23,19 @@ _ASIDE = ".old"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Replace a file by ``content``; text is UTF-8, its line ends as they are."""
-    with writing(path) as file:
-        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+def write(path: Path, content: str | bytes | memoryview) -> None:
+    """Replace a file by ``content``; text is UTF-8, its line ends as they are.
 
-
-@contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of ``path`` at the end, if nothing is raised.
-
-    It lies beside ``path`` under the name of this process; what a kill leaves, ``clean`` removes.
+    What is written lies beside ``path`` under a name of this process until it is whole; what a kill
+    leaves, ``clean`` removes. Writers such as ``torch.save`` pack into memory first: a stream that
+    fails under their hands makes them raise errors of their own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # tells clean() that its writer is alive
-            yield file
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
             temporary.replace(path)
