@@ -54,26 +54,39 @@ def test_file_reaches_the_disk_before_its_name(tmp_path: Path, calls: list[str])
     assert calls == [f"fsync {temporary}", f"replace {temporary} a", "fsync folder"]
 
 
+@pytest.mark.parametrize("name", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_failed_writing_leaves_the_old_file_alone(tmp_path: Path, error: type) -> None:
+def test_failed_writing_leaves_the_old_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type, name: str
+) -> None:
+    def fail(*arguments):
+        raise error
+
     path = tmp_path / "a"
     files.write(path, b"old")
-    with pytest.raises(error), files.writing(path) as file:
-        file.write(b"half of the n")
-        raise error
+    monkeypatch.setattr(os, name, fail)
+    with pytest.raises(error):
+        files.write(path, b"new")
     assert snapshot(tmp_path) == {"a": b"old"}
 
 
-def test_leftovers_go_and_files_being_written_stay(tmp_path: Path) -> None:
+def test_leftovers_go_and_files_being_written_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     leftover = tmp_path / ".a.1.pixgrad-tmp"
     leftover.write_bytes(b"half")
     (tmp_path / ".b.1.pixgrad-tmp" / "inner").mkdir(parents=True)
     foreign = [tmp_path / name for name in (".a.tmp", "a.1.pixgrad-tmp", ".pixgrad")]
     for path in foreign:
         path.write_bytes(b"foreign")
-    with files.writing(tmp_path / "c") as file:
-        file.write(b"new")
+    real = os.fsync
+
+    def clean(descriptor: int) -> None:  # another process starts meanwhile
+        real(descriptor)
         files.clean(tmp_path, tmp_path / "absent")
+
+    monkeypatch.setattr(os, "fsync", clean)
+    files.write(tmp_path / "c", memoryview(b"new"))
     assert sorted(tmp_path.iterdir()) == sorted([*foreign, tmp_path / "c"])
 
 
@@ -216,7 +229,7 @@ def test_killed_at_random_moments_leaves_one_whole_folder(tmp_path: Path, means:
         command = [sys.executable, "-c", PUBLISHER, str(target), means]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment())
         assert process.stdout.readline() == b"ready\n"
-        time.sleep(moments.uniform(0, 0.05))
+        time.sleep(moments.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         if means == "renames":  # between its two renames only the next start can help

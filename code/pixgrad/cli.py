@@ -200,11 +200,13 @@ def _in_words(run: Any) -> str:
 
 
 def main() -> None:
-    """Run the command; a ``PixgradError`` becomes one line on stderr and exit code 1."""
+    """Run the command; what is not our mistake becomes one line on stderr and exit code 1."""
     try:
         app()
     except PixgradError as error:
         sys.exit(f"pixgrad: {error}")
+    except OSError as error:
+        sys.exit(f"pixgrad: система отказала: {error}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from pixgrad.errors import PixgradError
 
@@ -24,24 +23,19 @@ _ASIDE = ".old"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Replace a file by ``content``; text is UTF-8, its line ends as they are."""
-    with writing(path) as file:
-        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+def write(path: Path, content: str | bytes | memoryview) -> None:
+    """Replace a file by ``content``; text is UTF-8, its line ends as they are.
 
-
-@contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of ``path`` at the end, if nothing is raised.
-
-    It lies beside ``path`` under the name of this process; what a kill leaves, ``clean`` removes.
+    What is written lies beside ``path`` under a name of this process until it is whole; what a kill
+    leaves, ``clean`` removes. Writers such as ``torch.save`` pack into memory first: a stream that
+    fails under their hands makes them raise errors of their own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # tells clean() that its writer is alive
-            yield file
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
             temporary.replace(path)
@@ -68,7 +62,6 @@ def replacing(target: Path) -> Iterator[Path]:
 
     Others that replace folders in the same place are waited for.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     with workshop(target, wait=True) as place:
         new = place / "new"
         new.mkdir()
@@ -86,6 +79,7 @@ def workshop(target: Path, wait: bool = False) -> Iterator[Path]:
     ------
     PixgradError : another process works there, and ``wait`` is not set.
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
     with lock(target.parent, wait):
         recover(target)
         # A name of its own: children of a killed process may still be writing into theirs.
@@ -99,7 +93,7 @@ def workshop(target: Path, wait: bool = False) -> Iterator[Path]:
 def replace_folder(new: Path, target: Path) -> None:
     """Put the folder ``new`` in the place of ``target``.
 
-    The old one is left as ``new``, or beside it, for the caller to remove: see :func:`undo`.
+    The old one is left under the name of ``new``, for the caller to remove.
     """
     _sync_tree(new)
     if not (target.exists() and _exchange(new, target)):
@@ -107,8 +101,11 @@ def replace_folder(new: Path, target: Path) -> None:
             if target.exists():
                 target.rename(_aside(new))
             new.rename(target)
-        finally:
+        except BaseException:
             undo(new, target)
+            raise
+        with suppress(FileNotFoundError):  # there was no old one
+            _aside(new).rename(new)
     _sync_entries(target.parent)
 
 

@@ -20,7 +20,7 @@ from tiny_books import write_files
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import notebooks
 from pixgrad.book.source import pieces, project
-from pixgrad.errors import SourceError
+from pixgrad.errors import PixgradError, SourceError
 
 REFERENCE = Path(__file__).parents[1] / "quarto-reference"
 EXPECTED = json.loads((REFERENCE / "expected-html.json").read_text("utf-8"))
@@ -541,6 +541,28 @@ def test_notebooks_of_former_chapters_go_others_stay(book):
     (folder / "mine.ipynb").write_text('{"metadata": {}, "cells": []}', "utf-8")
     notebooks.write_notebooks(book)
     assert sorted(p.name for p in folder.iterdir()) == ["01-all.ipynb", "index.ipynb", "mine.ipynb"]
+
+
+@pytest.mark.parametrize("by", ["hand", "Jupyter"])
+def test_notebook_that_we_did_not_write_is_never_replaced(book, by):
+    paths = notebooks.write_notebooks(book)
+    mine, others = paths[-1], paths[:-1]
+    if by == "hand":
+        mine.write_text("{}", "utf-8")
+    else:
+        notebook = nbformat.read(mine, as_version=4)
+        notebook.cells.append(nbformat.v4.new_code_cell("answer = 42"))
+        nbformat.write(notebook, mine)
+    before = mine.read_bytes()
+    for path in others:
+        path.unlink()
+    with pytest.raises(PixgradError, match=f"{mine.name}: этот блокнот записал не pixgrad, или"):
+        notebooks.write_notebooks(book)
+    assert mine.read_bytes() == before
+    assert not any(path.exists() for path in others)  # refused before anything is written
+    mine.rename(mine.with_name("answers.ipynb"))
+    assert notebooks.write_notebooks(book) == paths
+    assert mine.with_name("answers.ipynb").read_bytes() == before
 
 
 def test_edited_chapter_is_refused_and_nothing_is_written(book):

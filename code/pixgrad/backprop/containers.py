@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 
 from pixgrad.backprop.layers import Layer, Sum
 from pixgrad.errors import PixgradError
-from pixgrad.files import writing
+from pixgrad.files import write
 
 
 class Sequential(Layer):
@@ -90,8 +91,9 @@ def restore(targets: dict[str, np.ndarray], stored: dict[str, np.ndarray], sourc
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """``np.savez_compressed``, all or nothing."""
-    with writing(path) as file:
-        np.savez_compressed(file, **arrays)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    write(path, packed.getbuffer())
 
 
 def _add_place_to_names(container: Layer) -> None:

@@ -40,6 +40,8 @@ def main() -> None:
             _bring_up_to_date(root)
     except PixgradError as error:
         sys.exit(f"pixgrad: {error}")
+    except OSError as error:
+        sys.exit(f"pixgrad: система отказала: {error}")
 
 
 def _bring_up_to_date(root: Path) -> None:

@@ -9,6 +9,7 @@ batch normalisation the run, is that of one process but for the order of sums.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -284,9 +285,10 @@ class _TorchRun(Run):
             "waited": self.waited,
             **self.outcome.state(),
         }
+        packed = io.BytesIO()
+        torch.save(state, packed)  # into a file that fails it would hide what the system said
         try:
-            with files.writing(path) as file:  # by its name torch hides what the system said
-                torch.save(state, file)
+            files.write(path, packed.getbuffer())
         except OSError as error:
             raise PixgradError(
                 f"не записать контрольную точку {path} ({error.strerror}); "

@@ -100,15 +100,21 @@ def put_prose(root: Path, chapter: str, document: qmd.Document) -> None:
 
 
 def remove(root: Path, chapter: str) -> None:
-    """Remove the results of a chapter that has left the book or has no cells any more."""
+    """Remove the results of a chapter that has left the book or has no cells any more.
+
+    The record goes last: while it is there, the next run removes what is left.
+    """
+    folder, away = chapter_folder(root, chapter), _workshop(root) / _flat(chapter)
+    if folder.exists():
+        folder.rename(away)
+    for parent in folder.relative_to(root / "_freeze").parents[:-1]:
+        place = root / "_freeze" / parent
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
     records = read_records(root)
     del records[chapter]
     write_records(root, records)
-    folder = chapter_folder(root, chapter)
-    shutil.rmtree(folder, ignore_errors=True)
-    for parent in folder.relative_to(root / "_freeze").parents[:-1]:
-        if not any((root / "_freeze" / parent).iterdir()):
-            (root / "_freeze" / parent).rmdir()
+    shutil.rmtree(away, ignore_errors=True)
 
 
 def assemble(document: qmd.Document, cells: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:

@@ -186,6 +186,9 @@ def _local_files(
         if target.suffix == ".html" and not (project.root / target).exists():
             message = f"ссылка на {target.with_suffix('.qmd')}, которой нет в списке глав"
             raise SourceError(message, chapter.path, _line_of(chapter, address))
+        if target.as_posix().startswith("../"):
+            message = f"файл {unquote(path)} лежит вне книги, рядом с сайтом его не положить"
+            raise SourceError(message, chapter.path, _line_of(chapter, path))
         if not _source(project, chapter, path).is_file():
             message = f"файла {unquote(path)} нет"
             raise SourceError(message, chapter.path, _line_of(chapter, path))

@@ -26,11 +26,11 @@ from pixgrad.book.rendering.crossref import Label
 from pixgrad.book.source import frozen, pieces
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project, cell_options
-from pixgrad.errors import SourceError
+from pixgrad.errors import PixgradError, SourceError
 
 FOLDER = "notebooks"
 _MARK = "pixgrad"
-"""Key of the notebook metadata by which our files are known."""
+"""Key of the notebook metadata by which our files are known: their source and own SHA-256."""
 _TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
@@ -56,6 +56,7 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     Raises
     ------
     SourceError : a chapter was not executed; a dangling reference or citation.
+    PixgradError : in place of a notebook lies one that we did not write, or that was edited since.
     """
     project = projects.load(root)
     folder = out or project.root / FOLDER
@@ -63,6 +64,11 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     labels = crossref.index(project)
     made = pandoc.each(project, lambda chapter: _notebook(project, chapter, labels))
     texts = {folder / f"{path.stem}.ipynb": text for path, text in made.items() if text}
+    for path, text in texts.items():
+        if path.exists() and path.read_bytes() != text.encode("utf-8") and not _is_ours(path):
+            raise PixgradError(
+                f"{path}: этот блокнот записал не pixgrad, или его потом изменили; переименуйте его"
+            )
     written = [path for path, text in texts.items() if _write(path, text)]
     removed = [path for path in folder.glob("*.ipynb") if path not in texts and _is_ours(path)]
     for path in removed:
@@ -313,6 +319,7 @@ def _json(notebook: NotebookNode) -> str:
         data = output.get("data", {})
         if _TYPES[".svg"] in data:
             data[_TYPES[".svg"]] = "".join(data[_TYPES[".svg"]])
+    lines["metadata"][_MARK]["sha256"] = _digest(lines)
     return json.dumps(lines, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
@@ -327,6 +334,15 @@ def _write(path: Path, text: str) -> bool:
 
 def _is_ours(path: Path) -> bool:
     try:
-        return _MARK in json.loads(path.read_text("utf-8"))["metadata"]
+        notebook = json.loads(path.read_text("utf-8"))
+        return notebook["metadata"][_MARK]["sha256"] == _digest(notebook)
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _digest(notebook: Mapping[str, Any]) -> str:
+    """SHA-256 of a notebook without its own digest: one that was edited is not ours any more."""
+    metadata = notebook["metadata"]
+    mark = {key: value for key, value in metadata[_MARK].items() if key != "sha256"}
+    unsigned = {**notebook, "metadata": {**metadata, _MARK: mark}}
+    return hashlib.sha256(json.dumps(unsigned, sort_keys=True).encode("utf-8")).hexdigest()

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from pixgrad import files
 from pixgrad.book.executing import freeze
+from pixgrad.book.rendering import outputs
 from pixgrad.book.source import project as books
 from pixgrad.book.source.project import Project
 from pixgrad.errors import PixgradError
@@ -25,6 +26,7 @@ ENGINES = ("auto", "quarto", "pandoc")
 OLDEST_QUARTO = (1, 9)  # the first with Typst books
 NOTEBOOKS = "notebooks"
 _STAMPS = "stamps.json"
+_NO_SOURCES = ("__pycache__", "site_libs")
 
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -50,6 +52,7 @@ def render_book(
     wanted = _known_formats(formats)
     project = books.load(root)
     version = quarto_version() if _uses_quarto(engine) else None
+    outputs.require_place(project)
     freeze.freeze_book(project.root)
     with files.workshop(project.output_dir) as workshop:
         files.clean(project.cache_dir)
@@ -131,8 +134,8 @@ def _build(project: Project, name: str, out: Path, quarto: str | None) -> None:
 
 
 def _run_quarto(project: Project, to: str, out: Path) -> None:
-    place = out.relative_to(project.root)
-    command = ["quarto", "render", ".", "--to", to, "--output-dir", str(place)]
+    place = os.path.relpath(out, project.root)
+    command = ["quarto", "render", ".", "--to", to, "--output-dir", place]
     code = subprocess.run(command, cwd=project.root).returncode
     if code != 0:
         raise PixgradError(
@@ -142,18 +145,16 @@ def _run_quarto(project: Project, to: str, out: Path) -> None:
 
 
 def _publish(project: Project, built: Sequence[str], workshop: Path) -> None:
-    target, name = project.output_dir, pdf_name(project)
-    if "pdf" in built:
-        (pdf,) = (workshop / "pdf").glob("*.pdf")
-    else:
-        pdf = target / name
-    if "html" in built:
-        if pdf.is_file():
-            os.link(pdf, workshop / "html" / name)
-        files.replace_folder(workshop / "html", target)
-    elif "pdf" in built:
-        target.mkdir(exist_ok=True)
-        pdf.replace(target / name)
+    if not {"html", "pdf"} & set(built):
+        return
+    new, name = workshop / "html", pdf_name(project)
+    new.mkdir(exist_ok=True)
+    for pdf in (workshop / "pdf").glob("*.pdf"):
+        pdf.rename(new / name)
+    for kept in outputs.unchanged(project):
+        if ("html" not in built or kept == name) and not (new / kept).exists():
+            outputs.link(project.output_dir / kept, new / kept)
+    outputs.publish(project, new)
 
 
 def _shown(project: Project, name: str) -> Path:
@@ -203,29 +204,29 @@ def _write_stamps(project: Project, names: Sequence[str], inputs: str) -> None:
 
 def _input_digest(project: Project, quarto: str | None) -> str:
     """Of every file in the project (but hidden ones and results) and of this generator."""
-    skipped = {NOTEBOOKS, "__pycache__", "site_libs"}
-    state = [f"quarto {quarto}", *_state(Path(__file__).parents[1], skipped)]
+    own = {project.output_dir / name for name in (*outputs.listed(project), outputs.LIST)}
+    state = [f"quarto {quarto}", *_state(Path(__file__).parents[1], own)]
     for path in sorted(project.root.iterdir()):
-        is_result = path.name.split(".")[0] == project.output_dir.name
-        if not (path.name.startswith(".") or is_result or path.name in skipped):
-            state += _state(path, skipped)
+        if not (path.name.startswith(".") or path.name == NOTEBOOKS):
+            state += _state(path, own)
     return _digest(state)
 
 
 def _output_digest(project: Project, name: str) -> str:
-    pdf = project.output_dir / pdf_name(project)
-    if name == "html":
-        return _digest(_state(project.output_dir, {pdf.name}))
-    return _digest(_state(pdf if name == "pdf" else project.root / NOTEBOOKS, set()))
+    if name == "ipynb":
+        return _digest(_state(project.root / NOTEBOOKS))
+    pdf = pdf_name(project)
+    built = [pdf] if name == "pdf" else sorted({*outputs.listed(project)} - {pdf})
+    return _digest(line for one in built for line in _state(project.output_dir / one))
 
 
-def _state(path: Path, skipped: set[str]) -> Iterator[str]:
-    """Path, size and time of change of a file or of every file in a folder."""
+def _state(path: Path, own: Collection[Path] = ()) -> Iterator[str]:
+    """Path, size and time of change of a file or of every file in a folder that is not our own."""
     if path.is_dir():
-        for inner in sorted(os.scandir(path), key=lambda entry: entry.name):
-            if inner.name not in skipped:
-                yield from _state(Path(inner.path), skipped)
-    elif path.exists():
+        for inner in sorted(path.iterdir()):
+            if inner.name not in _NO_SOURCES:
+                yield from _state(inner, own)
+    elif path.exists() and path not in own:
         status = path.stat()
         yield f"{path} {status.st_size} {status.st_mtime_ns}"
 

@@ -79,7 +79,8 @@ class Project:
 
     @property
     def output_dir(self) -> Path:
-        return self.root / str(self.get("project", "output-dir", default="_book"))
+        """Where the book is built to, links followed."""
+        return (self.root / str(self.get("project", "output-dir") or "_book")).resolve()
 
     @property
     def cache_dir(self) -> Path:
