@@ -44,14 +44,19 @@ def freeze(
 
 @app.command()
 def render(
+    page: Annotated[
+        Path | None, typer.Argument(help="Файл .qmd вне книги, для --to gfm; иначе все отчёты.")
+    ] = None,
     project: ProjectDir = Path(),
     engine: Annotated[str, typer.Option(help="auto, quarto или pandoc.")] = "auto",
-    to: Annotated[str, typer.Option(help="Форматы через запятую: html, pdf, ipynb.")] = "html,pdf",
+    to: Annotated[
+        str, typer.Option(help="Форматы через запятую: html, pdf, ipynb, gfm (страница GitHub).")
+    ] = "html,pdf",
 ) -> None:
-    """Собрать сайт, PDF и блокноты из _freeze в _book."""
+    """Собрать сайт, PDF и блокноты из _freeze в _book; отчёты — страницами для GitHub."""
     from pixgrad.book.rendering import render as command
 
-    command.render_book(project, engine=engine, formats=to.split(","))
+    command.render_book(project, engine=engine, formats=to.split(","), page=page)
 
 
 @app.command()
@@ -68,21 +73,6 @@ def check(project: ProjectDir = Path()) -> None:
     from pixgrad.book.checking import check as command
 
     command.check_book(project)
-
-
-@app.command()
-def lab_report(
-    project: Annotated[Path, typer.Option("--project", help="Папка с results/.")] = Path(),
-) -> None:
-    """Записать отчёт лабораторной работы для GitHub в reports/lab1 по папке results."""
-    try:
-        from pixgrad import lab_report as command
-    except ModuleNotFoundError as error:
-        raise PixgradError(
-            f"отчёту нужен пакет {error.name}; поставьте полный набор: make test"
-        ) from None
-
-    typer.echo(f"Отчёт: {command.write(project)}")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pixgrad.book.ledger import staleness, store
+from pixgrad.book.ledger import qmd, staleness, store
 from pixgrad.book.ledger.dependencies import Digests
 from pixgrad.book.ledger.staleness import FRESH, PROSE, STALE, State
 from pixgrad.book.source import options as cell_options
@@ -52,7 +52,7 @@ def freeze_book(
     accept_sources : let a data source be served by another origin than recorded.
     jobs : chapters executed at a time.
     timeout : seconds for one cell; 0 is no limit.
-    only : the chapters to look at; all by default.
+    only : the pages to look at, which need not be in the book; the book and its reports by default.
 
     Raises
     ------
@@ -60,15 +60,15 @@ def freeze_book(
         changed its origin. Chapters that succeeded are kept.
     """
     project = load(root)
-    listed = [chapter.path.as_posix() for chapter in project.chapters]
-    chapters = listed if only is None else [name for name in listed if name in set(only)]
+    listed = [page.path.as_posix() for page in (*project.chapters, *project.reports)]
+    chapters = listed if only is None else list(only)
     digests = Digests(project.root)
     if check:
         _check(staleness.assess(project.root, chapters, digests))
         return
     with store.writing(project.root):
         states = staleness.assess(project.root, chapters, digests)
-        _remove_departed(project, listed)
+        _remove_departed(project.root)
         for state in states:
             if state.status == PROSE:
                 store.put_prose(project.root, state.chapter, state.document)
@@ -91,13 +91,13 @@ def _check(states: Sequence[State]) -> None:
         raise PixgradError(f"устаревших глав: {len(behind)}; выполните pixgrad freeze")
 
 
-def _remove_departed(project: Project, listed: Sequence[str]) -> None:
-    with_cells = {chapter.path.as_posix() for chapter in project.chapters if chapter.document.cells}
-    for chapter in staleness.read_records(project.root):
-        if chapter not in with_cells:
-            store.remove(project.root, chapter)
-            where = "осталась без ячеек" if chapter in listed else "больше не в книге"
-            typer.echo(f"{chapter}: {where}, результаты удалены")
+def _remove_departed(root: Path) -> None:
+    for chapter in staleness.read_records(root):
+        gone = not (root / chapter).is_file()
+        if gone or not qmd.read(root / chapter, shown_as=chapter).cells:
+            store.remove(root, chapter)
+            why = "больше нет" if gone else "осталась без ячеек"
+            typer.echo(f"{chapter}: {why}, результаты удалены")
 
 
 def _summary(states: Sequence[State]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -79,26 +79,22 @@ def language(project: Project, key: str) -> str:
     return str(project.get("language", key, default=_LANGUAGE[key]))
 
 
-def records(project: Project) -> dict[Path, dict[str, list]]:
-    """What each chapter defines and uses, in document order.
-
-    Returns
-    -------
-    chapter path -> {"labels": [{"id", "kind", "number", "title"}], "refs": [label], "cites": [key]}
-    """
-    return pandoc.each(project, lambda chapter: _record(project, chapter))
+def records(project: Project, chapters: Sequence[Chapter]) -> dict[Path, dict[str, list]]:
+    """``record`` of each chapter, by its path."""
+    return pandoc.each(chapters, lambda chapter: record(project, chapter))
 
 
-def index(project: Project) -> dict[str, Label]:
-    """Every label of the book.
+def index(project: Project, chapters: Sequence[Chapter] | None = None) -> dict[str, Label]:
+    """Every label of the book, or of some pages.
 
     Raises
     ------
     SourceError : a label is defined twice.
     """
     labels: dict[str, Label] = {}
-    found = records(project)
-    for chapter in project.chapters:
+    chapters = project.chapters if chapters is None else chapters
+    found = records(project, chapters)
+    for chapter in chapters:
         for entry in found[chapter.path]["labels"]:
             first = labels.get(entry["id"])
             if first:
@@ -118,7 +114,7 @@ def settings(
     ------
     SourceError : the chapter refers to a label that the book does not have.
     """
-    used = _record(project, chapter)["refs"]
+    used = record(project, chapter)["refs"]
     missing = [id for id in used if id not in labels]
     if missing:
         raise _dangling(missing[0], chapter)
@@ -145,7 +141,13 @@ def _titles(project: Project) -> dict[str, str]:
     }
 
 
-def _record(project: Project, chapter: Chapter) -> dict[str, list]:
+def record(project: Project, chapter: Chapter) -> dict[str, list]:
+    """What a chapter defines and uses, in document order.
+
+    Returns
+    -------
+    {"labels": [{"id", "kind", "number", "title"}], "refs": [label], "cites": [key]}
+    """
     text = pandoc.markdown(project, chapter, "html")
     options = _settings(project, chapter, "html")
 
@@ -155,12 +157,12 @@ def _record(project: Project, chapter: Chapter) -> dict[str, list]:
         return json.loads(answer["meta"]["record"]["c"])
 
     name = chapter.path.with_suffix("").as_posix().replace("/", "-")
-    record = pandoc.cached(project, f"{name}.labels", [text, options], make)
-    if record["lost"]:
-        first = record["lost"][0].strip().split("\n")[0]
+    found = pandoc.cached(project, f"{name}.labels", [text, options], make)
+    if found["lost"]:
+        first = found["lost"][0].strip().split("\n")[0]
         line = pandoc.find_line(chapter, re.escape(first))
         raise SourceError(f"«{first}» не попадёт ни на сайт, ни в PDF", chapter.path, line)
-    return record
+    return found
 
 
 def _prefix(project: Project, chapter: Chapter, entry: Mapping[str, str]) -> str:

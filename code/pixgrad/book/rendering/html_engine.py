@@ -54,8 +54,13 @@ def build_html(project: Project, out_dir: Path) -> None:
     """
     supported.require(project)
     labels = crossref.index(project)
-    cites = {path: record["cites"] for path, record in crossref.records(project).items()}
-    bodies = pandoc.each(project, lambda chapter: _convert(project, chapter, labels, cites))
+    cites = {
+        path: record["cites"]
+        for path, record in crossref.records(project, project.chapters).items()
+    }
+    bodies = pandoc.each(
+        project.chapters, lambda chapter: _convert(project, chapter, labels, cites)
+    )
     names = {
         chapter.path: _name(chapter, bodies[chapter.path].title) for chapter in project.chapters
     }

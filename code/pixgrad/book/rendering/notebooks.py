@@ -39,7 +39,7 @@ _TYPES = {
     ".webp": "image/webp",
     ".gif": "image/gif",
 }
-_PICTURE = re.compile(r"\]\(<?pixgrad-image:(?P<src>[^)>]+?)>?\)")
+PICTURE = re.compile(r"\]\(<?pixgrad-image:(?P<src>[^)>]+?)>?\)")
 _ONLY_REFERENCES = re.compile(r"\s*(?:#[^\n]*\n\s*)?:{3,}\s*\{#refs[^}]*\}\s*:{3,}\s*")
 
 
@@ -62,7 +62,7 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     folder = out or project.root / FOLDER
     files.clean(folder, project.cache_dir)
     labels = crossref.index(project)
-    made = pandoc.each(project, lambda chapter: _notebook(project, chapter, labels))
+    made = pandoc.each(project.chapters, lambda chapter: _notebook(project, chapter, labels))
     texts = {folder / f"{path.stem}.ipynb": text for path, text in made.items() if text}
     for path, text in texts.items():
         if path.exists() and path.read_bytes() != text.encode("utf-8") and not _is_ours(path):
@@ -108,7 +108,7 @@ def _entries(
     arguments = [
         "--to=json",
         f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-        *_citations(project),
+        *citations(project),
         f"--lua-filter={pandoc.FILTERS / 'notebook.lua'}",
     ]
     answer = pandoc.run(project, chapter, _marked(project, chapter), arguments, settings)
@@ -127,7 +127,7 @@ def _marked(project: Project, chapter: Chapter) -> str:
     return pandoc.expand(project, chapter, text)
 
 
-def _citations(project: Project) -> list[str]:
+def citations(project: Project) -> list[str]:
     books = pandoc.bibliographies(project)
     if not books:
         return []
@@ -265,7 +265,7 @@ def _output(
 
 def _picture(project: Project, chapter: Chapter, src: str) -> dict[str, str]:
     """Media type -> content, as nbformat keeps it."""
-    path = _picture_path(project, chapter, src)
+    path = picture_path(project, chapter, src)
     media = _media_type(chapter, path)
     if media == "image/svg+xml":
         return {media: path.read_text("utf-8")}
@@ -276,14 +276,14 @@ def _with_pictures(project: Project, chapter: Chapter, text: str) -> str:
     """The markdown with its pictures inside, as data addresses."""
 
     def embed(match: re.Match) -> str:
-        path = _picture_path(project, chapter, unquote(match["src"]))
+        path = picture_path(project, chapter, unquote(match["src"]))
         content = base64.b64encode(path.read_bytes()).decode()
         return f"](data:{_media_type(chapter, path)};base64,{content})"
 
-    return _PICTURE.sub(embed, text.replace("&nbsp;", "\u00a0"))
+    return PICTURE.sub(embed, text.replace("&nbsp;", "\u00a0"))
 
 
-def _picture_path(project: Project, chapter: Chapter, src: str) -> Path:
+def picture_path(project: Project, chapter: Chapter, src: str) -> Path:
     own = f"{chapter.stem}_files/"
     if src.startswith(own):
         path = project.freeze_dir / chapter.path.with_suffix("") / src.removeprefix(own)

@@ -163,15 +163,11 @@ def find_line(chapter: Chapter, pattern: str) -> int | None:
     return None
 
 
-def each(project: Project, work: Callable[[Chapter], T]) -> dict[Path, T]:
+def each(chapters: Sequence[Chapter], work: Callable[[Chapter], T]) -> dict[Path, T]:
     """``work`` done for every chapter, two at a time; the first chapter's error wins."""
     with ThreadPoolExecutor(2) as pool:
         return dict(
-            zip(
-                (chapter.path for chapter in project.chapters),
-                pool.map(work, project.chapters),
-                strict=True,
-            )
+            zip((chapter.path for chapter in chapters), pool.map(work, chapters), strict=True)
         )
 
 

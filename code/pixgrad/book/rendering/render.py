@@ -16,12 +16,12 @@ from rich.console import Console
 
 from pixgrad import files
 from pixgrad.book.executing import freeze
-from pixgrad.book.rendering import outputs
+from pixgrad.book.rendering import github, outputs
 from pixgrad.book.source import project as books
 from pixgrad.book.source.project import Project
 from pixgrad.errors import PixgradError
 
-FORMATS = {"html": "сайт", "pdf": "PDF", "ipynb": "блокноты"}
+FORMATS = {"html": "сайт", "pdf": "PDF", "ipynb": "блокноты", "gfm": "страницы для GitHub"}
 ENGINES = ("auto", "quarto", "pandoc")
 OLDEST_QUARTO = (1, 9)  # the first with Typst books
 NOTEBOOKS = "notebooks"
@@ -32,7 +32,10 @@ _console = Console(highlight=False, soft_wrap=True)
 
 
 def render_book(
-    root: Path | str = ".", engine: str = "auto", formats: Sequence[str] = ("html", "pdf")
+    root: Path | str = ".",
+    engine: str = "auto",
+    formats: Sequence[str] = ("html", "pdf"),
+    page: Path | None = None,
 ) -> None:
     """Render the book in ``root``; the result replaces the previous one whole or not at all.
 
@@ -42,7 +45,8 @@ def render_book(
     ----------
     root : folder with ``_quarto.yml``.
     engine : ``quarto``, ``pandoc`` (the embedded one), or ``auto``: Quarto if it is new enough.
-    formats : any of ``html``, ``pdf``, ``ipynb``.
+    formats : any of ``html``, ``pdf``, ``ipynb``, ``gfm``.
+    page : a ``.qmd`` outside the book, for ``gfm`` alone; by default the reports of the book.
 
     Raises
     ------
@@ -50,10 +54,17 @@ def render_book(
         anything in the book that cannot be rendered.
     """
     wanted = _known_formats(formats)
+    if page is not None and wanted != ["gfm"]:
+        raise PixgradError(f"{page}: отдельный файл собирается только с --to gfm")
+    if "gfm" in wanted:
+        github.write_pages(root, page)
+        wanted.remove("gfm")
+    if not wanted:
+        return
     project = books.load(root)
     version = quarto_version() if _uses_quarto(engine) else None
     outputs.require_place(project)
-    freeze.freeze_book(project.root)
+    freeze.freeze_book(project.root, only=[chapter.path.as_posix() for chapter in project.chapters])
     with files.workshop(project.output_dir) as workshop:
         files.clean(project.cache_dir)
         inputs = _input_digest(project, version)

@@ -17,7 +17,8 @@ from pixgrad.errors import SourceError
 
 CALLOUTS = frozenset({"note", "tip", "warning", "important", "caution"})
 
-_FRONT_MATTER = frozenset({"title", "jupyter", "engine", "execute", "number-sections", "lang"})
+_FIGURES = frozenset({"fig-width", "fig-height", "fig-dpi", "fig-format"})
+_FRONT_MATTER = _FIGURES | {"title", "jupyter", "engine", "execute", "number-sections", "lang"}
 _CLASSES = re.compile(
     r"column|columns|column-.+|aside|grid|g-col-.+|g-start-.+|panel-(?!tabset$).+|hidden"
     r"|landscape|list-table|lightbox"

@@ -49,7 +49,9 @@ class _Piece:
 def _pieces(project: Project) -> Iterator[_Piece]:
     labels = crossref.index(project)
     citations = _Citations.of(project)
-    chapters = pandoc.each(project, lambda each: _convert(project, each, labels, citations))
+    chapters = pandoc.each(
+        project.chapters, lambda each: _convert(project, each, labels, citations)
+    )
     yield _Piece((pandoc.TEMPLATES / "book.typ").read_text("utf-8"))
     yield _Piece(_opening(project))
     group = None
@@ -106,7 +108,7 @@ class _Citations:
 
     @classmethod
     def of(cls, project: Project) -> _Citations:
-        records = crossref.records(project).items()
+        records = crossref.records(project, project.chapters).items()
         books = pandoc.bibliographies(project)
         styles = [project.root / project.get("csl")] if project.get("csl") else []
         lists = (c for c in project.chapters if _REFS_DIV.search(c.document.text))

@@ -21,7 +21,7 @@ VARIABLES = "_variables.yml"
 
 @dataclass(frozen=True)
 class Chapter:
-    """One ``.qmd`` of the book.
+    """One ``.qmd`` of the book, or a page outside it.
 
     ``number`` is "1", "2", … for chapters, "A", "B", … for appendices, None if unnumbered.
     """
@@ -29,7 +29,7 @@ class Chapter:
     path: Path
     """Relative to the project, as in ``_quarto.yml``."""
     document: qmd.Document
-    kind: Literal["index", "chapter", "appendix"]
+    kind: Literal["index", "chapter", "appendix", "outside"]
     number: str | None
     part: str | None
     title: str
@@ -94,6 +94,24 @@ class Project:
     def chapters(self) -> list[Chapter]:
         """All pages in reading order (index first), numbered as Quarto numbers them."""
         return list(_chapters(self))
+
+    @cached_property
+    def reports(self) -> list[Chapter]:
+        """The pages outside the book that ``pixgrad: reports`` names."""
+        return [self.outside(path) for path in self.get("pixgrad", "reports", default=[])]
+
+    def outside(self, path: Path | str) -> Chapter:
+        """A page of the project that is not in the book; ``path`` is relative to the project.
+
+        Raises
+        ------
+        SourceError : it cannot be read, has no title, or is a chapter of the book.
+        """
+        if Path(path) in {chapter.path for chapter in self.chapters}:
+            raise SourceError("это глава книги, а не отдельная страница", path)
+        document = qmd.read(self.root / path, shown_as=path)
+        title, id, _ = _title(document, str(path))
+        return Chapter(Path(path), document, "outside", None, None, title, id)
 
     @cached_property
     def variables(self) -> Mapping[str, Any]:

@@ -1,0 +1,181 @@
+"""``pixgrad render --to gfm``: pages outside the book, such as a report, as GitHub shows them.
+
+``reports/lab1/README.qmd`` becomes ``README.md`` beside it, its figures as files beside that. The
+cells are executed and frozen as those of a chapter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+import typer
+
+from pixgrad import files
+from pixgrad.book.executing import freeze
+from pixgrad.book.rendering import crossref, notebooks, pandoc
+from pixgrad.book.source import project as projects
+from pixgrad.book.source.project import Chapter, Project
+from pixgrad.errors import PixgradError, SourceError
+
+_FIRST_LINES = """\
+<!-- Сделано из {} командой pixgrad render --to gfm; правки здесь пропадут.
+Рисунки: {} -->
+"""
+_MARK = re.compile(_FIRST_LINES.format(".*", "(?P<figures>.*)"))
+_REFUSED = {
+    r"\\(?P<what>mbox|phantom|(re)?newcommand|def|require|href|class|style)\b": (
+        "формулу с \\{} GitHub не показывает"
+    ),
+    r"(?P<what>[\w-]+\$`[^`]+`\$|\$`[^`]+`\$\w+)": (
+        "{}: формулу вплотную к букве GitHub не узнаёт; поставьте пробел"
+    ),
+}
+
+
+def write_pages(root: Path | str, file: Path | None = None) -> None:
+    """Write one page, or every page that ``pixgrad: reports`` of ``_quarto.yml`` names.
+
+    A page that would not change is left alone. Figures that the page does not show any more are
+    removed; which files are ours its first lines tell.
+
+    Parameters
+    ----------
+    root : folder of the book that lends its settings, bibliography and labels.
+    file : a ``.qmd`` of the project that is not in the book.
+
+    Raises
+    ------
+    PixgradError : nothing to write; a stale page that cannot be executed here; a construct that
+        GitHub does not show; a file of somebody else's in the place of ours.
+    """
+    project = projects.load(root)
+    if file is None:
+        pages = project.reports
+    elif not file.resolve().is_relative_to(project.root):
+        raise PixgradError(f"{file} лежит вне папки книги {project.root}")
+    else:
+        pages = [project.outside(file.resolve().relative_to(project.root))]
+    if not pages:
+        raise project.error("в pixgrad: reports нет ни одного отчёта; назовите файл .qmd")
+    freeze.freeze_book(project.root, only=[page.path.as_posix() for page in pages])
+    for page in pages:
+        source = project.root / page.path
+        changed = _write(source, *_page(project, page))
+        unchanged = "" if changed else " (без изменений)"
+        typer.echo(f"GitHub: {source.with_suffix('.md')}{unchanged}")
+
+
+def _page(project: Project, page: Chapter) -> tuple[str, dict[str, bytes]]:
+    """The page and the figures that lie beside it."""
+    figures: dict[str, bytes] = {}
+
+    def place(match: re.Match) -> str:
+        path = notebooks.picture_path(project, page, unquote(match["src"]))
+        if not path.is_relative_to(project.freeze_dir):
+            return f"]({crossref.relative(path, _folder(project, page))})"
+        name = re.sub(r"-output-1(?=\.\w+$)", "", path.name)
+        figures[name] = path.read_bytes()
+        return f"]({name})"
+
+    return notebooks.PICTURE.sub(place, markdown(project, page)), figures
+
+
+def markdown(project: Project, page: Chapter) -> str:
+    """The page for GitHub, addresses of pictures marked with ``pixgrad-image:``.
+
+    Raises
+    ------
+    SourceError : a dangling reference or citation, a formula that GitHub does not show.
+    """
+    labels = _labels(project, page)
+    settings = crossref.settings(project, page, "gfm", labels)
+    settings["pages"] = {
+        crossref.relative(chapter.path, page.path.parent): _address(project, page, chapter)
+        for chapter in project.chapters
+    }
+    for name, target in settings["refs"].items():
+        target["href"] = _href(project, page, labels[name])
+    arguments = [
+        "--to=gfm",
+        "--wrap=none",
+        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
+        *notebooks.citations(project),
+        f"--lua-filter={pandoc.FILTERS / 'github.lua'}",
+    ]
+    executed = pandoc.markdown(project, page, "html")
+    text = pandoc.run(project, page, executed, arguments, settings).replace("&nbsp;", "\u00a0")
+    _refuse_unseen(page, text)
+    return text
+
+
+def _labels(project: Project, page: Chapter) -> Mapping[str, crossref.Label]:
+    """Those of the page; where it refers to others, those of the book, too."""
+    own = crossref.index(project, [page])
+    if all(used in own for used in crossref.record(project, page)["refs"]):
+        return own
+    return crossref.index(project, [*project.chapters, page])
+
+
+def _href(project: Project, page: Chapter, label: crossref.Label) -> str:
+    """Own sections have anchors on GitHub, own figures have none."""
+    if label.chapter.path != page.path:
+        return _address(project, page, label.chapter)
+    return f"#{label.id}" if label.kind == "sec" else ""
+
+
+def _address(project: Project, page: Chapter, chapter: Chapter) -> str:
+    """Of a chapter: GitHub shows its notebook with the outputs, the source without."""
+    notebook = Path(notebooks.FOLDER, f"{chapter.stem}.ipynb")
+    shown = notebook if (project.root / notebook).is_file() else chapter.path
+    return crossref.relative(shown, page.path.parent)
+
+
+def _refuse_unseen(page: Chapter, text: str) -> None:
+    prose = "".join(line for is_code, line in pandoc.code_lines(text) if not is_code)
+    formulas = re.findall(r"^``` math\n.*?^```$", text, re.M | re.S)
+    for pattern, message in _REFUSED.items():
+        found = re.search(pattern, "\n".join([prose, *formulas]))
+        if found:
+            line = pandoc.find_line(page, re.escape(found["what"].replace("`", "")))
+            raise SourceError(message.format(found["what"]), page.path, line)
+
+
+def _folder(project: Project, page: Chapter) -> Path:
+    return (project.root / page.path).parent
+
+
+def _write(source: Path, text: str, figures: Mapping[str, bytes]) -> bool:
+    """Figures first, then the page, then former figures go; False if there was nothing to do.
+
+    The first lines of the page name what is ours, so that the next run finishes a killed one.
+    """
+    folder, target = source.parent, source.with_suffix(".md").name
+    files.clean(folder)
+    mark = _MARK.match((_content(folder / target) or b"").decode("utf-8", "replace"))
+    ours = {target, *mark["figures"].split()} if mark else set()
+    former = sorted(ours - figures.keys() - {target})
+
+    def page(*names: str) -> bytes:
+        return f"{_FIRST_LINES.format(source.name, ' '.join(names))}\n{text}".encode()
+
+    wanted = {**figures, target: page(*figures)}
+    changed = {name: raw for name, raw in wanted.items() if _content(folder / name) != raw}
+    for name in changed.keys() - ours:
+        if (folder / name).exists():
+            raise PixgradError(f"{folder / name} написан не нами; переименуйте его")
+    if former:
+        changed[target] = page(*figures, *former)
+    for name, raw in changed.items():
+        files.write(folder / name, raw)
+    for name in former:
+        (folder / name).unlink(missing_ok=True)
+    if former:
+        files.write(folder / target, wanted[target])
+    return bool(changed)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
