@@ -12,6 +12,19 @@ from PIL import Image
 
 from pixgrad.plots.style import BLUE, VERMILION
 
+_RUSSIAN = {
+    "SUV": "внедорожник",
+    "Sedan": "седан",
+    "Coupe": "купе",
+    "Convertible": "кабриолет",
+    "Pickup": "пикап",
+}
+
+
+def class_names(names: Sequence[str]) -> list[str]:
+    """Types of car bodies in Russian; other names as they are."""
+    return [_RUSSIAN.get(str(name), str(name)) for name in names]
+
 
 def answer_tiles(
     images: Sequence[np.ndarray], titles: Sequence[str], correct: Sequence[bool], columns: int

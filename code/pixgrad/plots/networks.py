@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from pixgrad.plots import text
 from pixgrad.plots.curves import draw_band
+from pixgrad.plots.style import BLUE, VERMILION
 
 
 def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> None:
@@ -25,6 +26,27 @@ def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> N
     curve = by_epoch.mean(), by_epoch.min(), by_epoch.max()
     draw_band(ax, epochs, *curve, color=color, label=label, **line)
     ax.set_xlabel("эпоха")
+
+
+def digit_curves(axes: Sequence[Axes], epochs, names: Mapping[str, str]) -> None:
+    """Losses and shares of errors by epoch, logarithmic: validation solid, training dotted.
+
+    Parameters
+    ----------
+    axes : two.
+    epochs : a row an epoch of a run, with ``network``.
+    names : network -> its name in the book; the first is blue, the second red.
+    """
+    for (network, name), color in zip(names.items(), (BLUE, VERMILION), strict=True):
+        mine = epochs[epochs["network"] == network].copy()
+        for part, word, dash in (("validation", "проверка", "-"), ("train", "обучение", ":")):
+            mine["error"] = 100 * (1 - mine[f"{part}_accuracy"])
+            for ax, column in zip(axes, (f"{part}_loss", "error"), strict=True):
+                epoch_band(ax, mine, column, f"{name}, {word}", color, linestyle=dash)
+    axes[0].set_yscale("log")
+    axes[0].set_ylabel("функция потерь")
+    axes[1].set_yscale("symlog", linthresh=0.1)
+    axes[1].set_ylabel("доля ошибок, %")
 
 
 def confusion(ax: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:

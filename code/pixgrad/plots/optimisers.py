@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from pixgrad.plots import text
-from pixgrad.plots.style import BLUE, VERMILION
-from pixgrad.results.statistics import verdict
+from pixgrad.plots import networks, style, text
+from pixgrad.plots.style import BLUE, GREY, VERMILION
+from pixgrad.results import statistics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,13 @@ COLORS = {"adam": BLUE, "adamax": VERMILION}
 DASHES = {"adam": "-", "adamax": "--"}
 MARKERS = {"adam": "o", "adamax": "s"}
 METRICS = {"accuracy": "верных ответов, %", "macro_f1": "macro F1"}
+ADVISED = {"adam": 1e-3, "adamax": 2e-3}
+"""Learning rates that Kingma and Ba (2015) advise."""
+LOSSES = {
+    "running_loss": "обучение, по ходу эпохи",
+    "train_loss": "обучение, после эпохи",
+    "validation_loss": "проверка, после эпохи",
+}
 
 
 def line(optimiser: str, **changed: object) -> dict[str, object]:
@@ -33,6 +40,33 @@ def line(optimiser: str, **changed: object) -> dict[str, object]:
         "color": COLORS[optimiser],
         "linestyle": DASHES[optimiser],
     } | changed
+
+
+def learning_curves(axes: Sequence[Axes], epochs: pd.DataFrame, num_classes: int) -> None:
+    """Losses and macro F1 of the main runs by epoch, after each epoch; a guesser's level in grey.
+
+    Parameters
+    ----------
+    axes : two.
+    epochs : a row an epoch of a run.
+    """
+    main = epochs[epochs["stage"] == "main"]
+    for ax, value, guessed in zip(
+        axes, ("loss", "macro_f1"), (np.log(num_classes), 1 / num_classes), strict=True
+    ):
+        for name, word in NAMES.items():
+            mine = main[main["optimiser"] == name]
+            for part, title, dash in (
+                ("validation", "проверка", DASHES[name]),
+                ("train", "обучение", ":"),
+            ):
+                label, column = f"{word}, {title}", f"{part}_{value}"
+                networks.epoch_band(ax, mine, column, label, COLORS[name], linestyle=dash)
+        ax.axhline(guessed, color=GREY, linewidth=0.9)
+    style.loss_axis(axes[0])
+    axes[0].set_ylabel("функция потерь")
+    axes[1].set_ylabel("macro F1")
+    style.decimal_commas(axes[1])
 
 
 def sensitivity(ax: Axes, sweep: pd.DataFrame, value: str, advised: Mapping[str, float]) -> None:
@@ -69,7 +103,7 @@ def paired_runs(ax: Axes, summary: pd.DataFrame, value: str) -> None:
     summary : a row a run: ``optimiser``, ``seed`` and ``value``.
     """
     by_seed = summary.pivot(index="seed", columns="optimiser", values=value)
-    ax.vlines(by_seed.index, by_seed.min(axis=1), by_seed.max(axis=1), color="#8c939c", zorder=1)
+    ax.vlines(by_seed.index, by_seed.min(axis=1), by_seed.max(axis=1), color=GREY, zorder=1)
     for optimiser, name in NAMES.items():
         look = {"color": COLORS[optimiser], "marker": MARKERS[optimiser]}
         ax.scatter(by_seed.index, by_seed[optimiser], s=28, label=name, zorder=2, **look)
@@ -140,7 +174,113 @@ def winner(comparison: pd.DataFrame, metric: str, over: str = "seeds") -> str | 
     over : "seeds" or "images": which interval.
     """
     found = _row(comparison, metric, "difference", over)
-    return {"holds": "adam", "opposite": "adamax", "not seen": None}[verdict(found)]
+    return {"holds": "adam", "opposite": "adamax", "not seen": None}[statistics.verdict(found)]
+
+
+def verdict(comparison: pd.DataFrame, metric: str) -> str:
+    """Who is better on the test, in a sentence or more: the interval over seeds decides.
+
+    Parameters
+    ----------
+    comparison : table of the experiment.
+    metric : a key of ``METRICS``.
+    """
+    name, scale, digits, unit = {
+        "accuracy": ("доле верных ответов", 100, 1, f"{text.NBSP}п.{text.NBSP}п."),
+        "macro_f1": ("macro F1", 1, 3, ""),
+    }[metric]
+    seeds, images = (_row(comparison, metric, "difference", over) for over in ("seeds", "images"))
+    ends = [
+        " ".join(
+            f"{word} {text.number(scale * row[end], digits)}"
+            for word, end in (("от", "low"), ("до", "high"))
+        )
+        for row in (seeds, images)
+    ]
+    best, of_images = (winner(comparison, metric, over) for over in ("seeds", "images"))
+    measured = (
+        f"Adam − AdaMax = {text.number(scale * seeds['estimate'], digits)}{unit}, "
+        f"95-процентный интервал по зёрнам {ends[0]}, по фотографиям {ends[1]}"
+    )
+    if best is not None:
+        agrees = (
+            "нуля нет и во втором"
+            if of_images == best
+            else "но второй содержит нуль, и на других фотографиях ответ мог бы быть иным"
+        )
+        return f"По {name} на тесте лучше {NAMES[best]}: {measured}; в первом нуля нет, {agrees}."
+    least = f"{text.number(scale * seeds['detectable'], digits)}{unit}"
+    doubt = (
+        ""
+        if of_images is None
+        else (
+            " Второй интервал нуля не содержит, но он относится лишь к этим обученным сетям, "
+            "а сравниваем мы методы: их следующее обучение дало бы другие сети."
+        )
+    )
+    return (
+        f"По {name} на тесте разницы не видно: {measured}; в первом есть нуль.{doubt} Столько "
+        f"запусков с вероятностью 80{text.NBSP}% заметили бы разность {least} и больше."
+    )
+
+
+def paired_losses(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Both methods by epoch over the seeds they share, and what the paired comparison says.
+
+    Parameters
+    ----------
+    epochs : a row an epoch of a run; the main runs count.
+    column : a key of ``LOSSES``.
+
+    Returns
+    -------
+    By epoch: means ``adam`` and ``adamax``; ``difference`` and its 95 % interval ``low``, ``high``.
+
+    Raises
+    ------
+    PixgradError : fewer than two common seeds.
+    """
+    import pandas as pd
+
+    main = epochs[epochs["stage"] == "main"]
+    wide = main.pivot(index="seed", columns=["epoch", "optimiser"], values=column).dropna()
+    rows = {}
+    for epoch in sorted(main["epoch"].unique()):
+        runs = wide[epoch]
+        found = statistics.paired_student(
+            runs["adam"], runs["adamax"], shared=("weights", "batches")
+        )
+        rows[epoch] = [*runs[list(NAMES)].mean(), found.estimate, found.low, found.high]
+    return pd.DataFrame.from_dict(rows, "index", columns=[*NAMES, "difference", "low", "high"])
+
+
+def loss_table(epochs: pd.DataFrame):
+    """Losses after the first epoch, a quarter, a half and the whole of the training."""
+    rows = []
+    for column, name in LOSSES.items():
+        paired = paired_losses(epochs, column)
+        last = paired.index.max()
+        for epoch in sorted({1, max(1, round(last / 4)), max(1, round(last / 2)), last}):
+            *means, low, high = (text.number(value, 3) for value in paired.loc[epoch])
+            rows.append([name, str(epoch), *means, f"от {low} до {high}"])
+    header = ["потери", "эпоха", *NAMES.values(), "разность", "интервал"]
+    return text.table(header, rows)
+
+
+def loss_verdict(epochs: pd.DataFrame) -> str:
+    """In how many epochs the interval of the losses leaves zero out, and for whom."""
+    told = []
+    for column, name in LOSSES.items():
+        paired = paired_losses(epochs, column)
+        better = {"adam": (paired["high"] < 0).sum(), "adamax": (paired["low"] > 0).sum()}
+        seen = [f"в {count} меньше у {NAMES[who]}" for who, count in better.items() if count]
+        of = text.plural(len(paired), "эпохи", "эпох", "эпох")
+        told.append(
+            f"{name} — разница видна в {sum(better.values())} из {of} ({', '.join(seen)})"
+            if seen
+            else f"{name} — разницы не видно ни в одной из {of}"
+        )
+    return "; ".join(told)
 
 
 def quantiles(histogram: np.ndarray, edges: np.ndarray, shares: Sequence[float]) -> np.ndarray:

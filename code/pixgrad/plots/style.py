@@ -17,6 +17,8 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#000000",
 )
 """Okabe and Ito's colours, in the order of the style's cycle."""
+GREY = "#8c939c"
+"""Of what only helps to read: levels, links between points."""
 
 
 def use_style() -> None:
@@ -50,6 +52,24 @@ def decimal_commas(*axes: mpl.axes.Axes) -> None:
                 axis.get_major_formatter(), ScalarFormatter
             ):
                 axis.set_major_formatter(CommaFormatter())
+
+
+def loss_axis(ax: mpl.axes.Axes) -> None:
+    """Losses that differ many times get a logarithmic axis, with numbers read at a glance."""
+    low, high = ax.get_ylim()
+    if low > 0 and high < 3 * low:
+        decimal_commas(ax)
+        return
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 50) if low <= tick <= high]
+    ax.set_yticks(ticks, [f"{tick:g}".replace(".", ",") for tick in ticks])
+    ax.set_yticks([], minor=True)
+
+
+def legend_below(figure: mpl.figure.Figure, ax: mpl.axes.Axes, columns: int = 4) -> None:
+    """One legend under all axes, where it hides no curve."""
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
 def percent_ticks(axis: Axis) -> None:

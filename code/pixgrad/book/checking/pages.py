@@ -188,13 +188,16 @@ class Page:
 
 @dataclass(frozen=True)
 class Book:
-    """All pages of a project."""
+    """All pages of a project, its reports included."""
 
     project: Project
 
     @cached_property
     def pages(self) -> list[Page]:
-        return [Page(self.project, chapter) for chapter in self.project.chapters]
+        return [
+            Page(self.project, chapter)
+            for chapter in (*self.project.chapters, *self.project.reports)
+        ]
 
     @cached_property
     def by_file(self) -> dict[str, Page]:

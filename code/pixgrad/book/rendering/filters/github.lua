@@ -24,6 +24,7 @@ end
 
 markdown = dofile(pandoc.path.join { folder, 'markdown.lua' }) {
   format = 'gfm',
+  above = { lst = true, tbl = true },
   image = function(source) return 'pixgrad-image:' .. source end,
   callout = alert,
   inlines = {

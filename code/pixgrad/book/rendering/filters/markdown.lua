@@ -6,7 +6,8 @@
 --   format           pandoc's writer
 --   inlines          handlers of inlines besides those below
 --   image(source)    the address of a local picture
---   callout(div, title, content)   a callout as blocks
+--   callout(kind, title, content)   a callout as blocks
+--   above            kinds of floats whose caption stands above
 
 local titles = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false).titles
 local CALLOUTS = { 'note', 'tip', 'warning', 'important', 'caution' }
@@ -175,7 +176,7 @@ return function(own)
       local content = plain(element.content)
       if element.classes:includes 'subfloat' then return content end
       local caption = caption_of(element)
-      return element.classes[2] == 'lst' and caption .. content or content .. caption
+      return own.above[element.classes[2]] and caption .. content or content .. caption
     end,
     Table = table_of,
     Header = heading,

@@ -39,6 +39,7 @@ end
 
 markdown = dofile(pandoc.path.join { folder, 'markdown.lua' }) {
   format = 'gfm-tex_math_gfm+tex_math_dollars',
+  above = { lst = true },
   image = function(source) return 'pixgrad-image:' .. source end,
   callout = function(_, title, content)
     return pandoc.BlockQuote(pandoc.Blocks { markdown.bold(title) } .. content)

@@ -1,0 +1,124 @@
+"""Figures, tables and sentences on speed, from the tables of the experiment ``speed``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from pixgrad.plots import optimisers, text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMPLEMENTATIONS = {
+    "numpy": "NumPy, наш код",
+    "torch": "PyTorch",
+    "torch-channels-last": "PyTorch, channels last",
+    "torch-compile": "PyTorch, torch.compile",
+    "torch-compile-channels-last": "PyTorch, torch.compile, channels last",
+    "torch-foreach": "PyTorch, foreach",
+    "torch-fused": "PyTorch, fused",
+}
+PARTS = {"forward": "прямой проход", "backward": "обратный", "step": "оптимизатор"}
+NETWORKS = {"lenet": "LeNet", "resnet-50": "ResNet-50"}
+
+
+def step_bars(ax: Axes, summary: pd.DataFrame, network: str) -> None:
+    """What a training step of a network is made of, a bar an implementation.
+
+    Parameters
+    ----------
+    summary : a row a part of an implementation's step, ``ms`` of the processor.
+    """
+    mine = summary[summary["network"] == network].dropna(subset="ms")
+    order = list(mine["implementation"].unique())
+    times = mine.pivot(index="implementation", columns="part", values="ms").loc[order]
+    left = np.zeros(len(times))
+    for part, word in PARTS.items():
+        ax.barh([IMPLEMENTATIONS[name] for name in order], times[part], left=left, label=word)
+        left += times[part].to_numpy()
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+    ax.set_title(NETWORKS[network])
+    ax.set_xlabel("мс процессора на шаг")
+
+
+def step_table(summary: pd.DataFrame, made: pd.DataFrame, network: str):
+    """A row an implementation: times of the parts, images in a second, the ratio to PyTorch.
+
+    Parameters
+    ----------
+    summary, made : tables ``summary`` and ``implementations``.
+    """
+    rates = made[made["network"] == network].set_index("implementation")["images_s"]
+    rows = []
+    for name, parts in summary[summary["network"] == network].groupby("implementation", sort=False):
+        parts = parts.set_index("part")
+        cells = ["—"] * 6
+        if parts["ms"].notna().all():
+            cells = [text.number(parts.loc[part, "ms"], 2) for part in (*PARTS, "total")]
+            cells += [text.number(rates[name]), ratio(parts.loc["total"])]
+        rows.append([IMPLEMENTATIONS[name], *cells])
+    header = ["реализация", *PARTS.values(), "весь шаг", "изобр./с", "к PyTorch"]
+    return text.table(header, rows)
+
+
+def optimiser_table(table: pd.DataFrame):
+    """A row a method: the time of its step and the ratio to PyTorch's Adam."""
+    rows = [
+        [
+            f"{optimisers.NAMES[row['optimiser']]}, {IMPLEMENTATIONS[row['implementation']]}",
+            f"{text.number(row['ms'], 1)} ({text.interval(row['ms_low'], row['ms_high'], 1)})",
+            ratio(row),
+        ]
+        for _, row in table.iterrows()
+    ]
+    return text.table(["метод", "шаг, мс (квартили)", "к Adam из PyTorch"], rows)
+
+
+def verdicts(summary: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    """The own network beside PyTorch, PyTorch's ways beside each other, AdaMax beside Adam.
+
+    Parameters
+    ----------
+    summary, table : tables ``summary`` and ``optimisers``.
+    """
+    told = []
+    whole = summary[summary["part"] == "total"].dropna(subset="ms")
+    for network, rows in whole.groupby("network", sort=False):
+        by_kind, name = rows.set_index("implementation"), NETWORKS[network]
+        if "numpy" in by_kind.index:
+            told.append(
+                f"Шаг обучения {name} на NumPy занимает {_beside(by_kind.loc['numpy'], 'PyTorch')}."
+            )
+        ways = by_kind.drop(index=["numpy", "torch"], errors="ignore")
+        if len(ways):
+            best = ways.loc[ways["ratio"].idxmin()]
+            told.append(
+                f"Быстрейший из остальных способов PyTorch для {name} — "
+                f"«{IMPLEMENTATIONS[best.name]}»: шаг занимает {_beside(best, 'обычный')}."
+            )
+    adamax = table.set_index(["optimiser", "implementation"]).loc[("adamax", "torch")]
+    return [*told, f"Сам AdaMax в PyTorch тратит на шаг {_beside(adamax, 'Adam')}."]
+
+
+def ratio(row: pd.Series) -> str:
+    """``0,62 (0,61–0,64)``: the median and the quartiles; 1 for what is compared with itself."""
+    if row["ratio_low"] == row["ratio_high"] == 1:
+        return "1"
+    quartiles = text.interval(row["ratio_low"], row["ratio_high"], 2)
+    return f"{text.number(row['ratio'], 2)} ({quartiles})"
+
+
+def _beside(row: pd.Series, other: str) -> str:
+    """A ratio of times in words: a difference only where the quartiles, as printed, leave 1 out."""
+    if round(row["ratio_low"], 2) <= 1 <= round(row["ratio_high"], 2):
+        return f"столько же времени, сколько {other}, в пределах разброса (отношение {ratio(row)})"
+    times = max(row["ratio"], 1 / row["ratio"])
+    more = "больше" if row["ratio"] > 1 else "меньше"
+    digits = 1 if times >= 2 else 2
+    return (
+        f"в {text.number(times, digits)} раза {more} времени, чем {other} (отношение {ratio(row)})"
+    )
