@@ -12,6 +12,11 @@ from pixgrad.plots.style import BLUE, VERMILION
 PHOTOS = [np.full((8, 8, 3), 10 * number, dtype=np.uint8) for number in range(3)]
 
 
+def test_class_names_are_russian_where_they_are_words():
+    names = np.array(["Coupe", "Audi S4 2012"])
+    assert answers.class_names(names) == ["купе", "Audi S4 2012"]
+
+
 @pytest.fixture(autouse=True)
 def close():
     yield

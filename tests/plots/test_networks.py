@@ -26,6 +26,26 @@ def test_epoch_band_is_the_mean_between_the_extremes(ax):
     assert corners == {(1, 1), (1, 3), (2, 4), (2, 8)}
 
 
+def test_digit_curves_show_losses_and_errors_of_both_parts():
+    parts = {
+        "train_loss": 0.1,
+        "validation_loss": 0.2,
+        "train_accuracy": 1,
+        "validation_accuracy": 0.9,
+    }
+    rows = [
+        {"network": name, "seed": 1, "epoch": epoch, **parts} for name in "ab" for epoch in (1, 2)
+    ]
+    figure, axes = plt.subplots(1, 2)
+    networks.digit_curves(axes, pd.DataFrame(rows), {"a": "А", "b": "Б"})
+    shown = [[line.get_ydata()[0] for line in ax.lines] for ax in axes]
+    assert shown == [[0.2, 0.1] * 2, [pytest.approx(10), 0] * 2]
+    assert [line.get_label() for line in axes[0].lines] == [
+        *("А, проверка", "А, обучение", "Б, проверка", "Б, обучение"),
+    ]
+    plt.close(figure)
+
+
 def test_run_table_is_in_per_cent_with_student_intervals():
     summary = pd.DataFrame({"network": ["b", "a", "a", "b"], "test": [0.5, 0.98, 0.99, 0.5]})
     rows = networks.run_table(summary, {"a": "А", "b": "Б"}, {"test": "тест"}).data.splitlines()

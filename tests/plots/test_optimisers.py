@@ -1,12 +1,18 @@
 """Figures and tables of Adam and AdaMax show the numbers given."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from pixgrad.errors import PixgradError
 from pixgrad.plots import optimisers
 from pixgrad.training import moments
+
+SEEDS, EPOCHS = (1, 2, 3, 4), 8
 
 
 @pytest.fixture
@@ -33,6 +39,22 @@ def comparison(low: float, high: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+@pytest.fixture(scope="module")
+def epochs() -> pd.DataFrame:
+    """Adam is ahead by the running loss from epoch 5 on, and never by the others."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for stage, name, seed, epoch in itertools.product(
+        ("main", "sweep"), optimisers.NAMES, SEEDS, range(1, EPOCHS + 1)
+    ):
+        row = {"stage": stage, "optimiser": name, "seed": seed, "epoch": epoch}
+        losses = {column: rng.uniform(1, 1.1) / epoch for column in optimisers.LOSSES}
+        losses["running_loss"] -= 0.5 * (name == "adam" and epoch >= 5)
+        scores = {f"{part}_macro_f1": 1 - 0.5 / epoch for part in ("train", "validation")}
+        rows.append(row | losses | scores)
+    return pd.DataFrame(rows)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "better"),
     [(0.01, 0.2, "adam"), (-0.2, -0.01, "adamax"), (-0.1, 0.1, None), (0.0, 0.1, None)],
@@ -43,6 +65,86 @@ def test_a_winner_needs_an_interval_without_zero(low, high, better):
 
 def test_a_winner_over_images_is_another_question():
     assert optimisers.winner(comparison(-0.1, 0.1), "macro_f1", "images") == "adam"
+
+
+def test_a_verdict_gives_both_intervals_and_the_one_over_seeds_decides():
+    """Over images the interval of macro F1 is 0.02 … 0.18."""
+    none = optimisers.verdict(comparison(-0.1, 0.3), "macro_f1")
+    assert none.startswith(
+        "По macro F1 на тесте разницы не видно: Adam − AdaMax = 0,100, 95-процентный интервал по "
+        "зёрнам от −0,100 до 0,300, по фотографиям от 0,020 до 0,180; в первом есть нуль. Второй "
+        "интервал нуля не содержит, но он относится лишь к этим обученным сетям"
+    )
+    assert none.endswith("заметили бы разность 0,150 и больше.")
+    adam = optimisers.verdict(comparison(0.01, 0.19), "macro_f1")
+    assert adam.startswith("По macro F1 на тесте лучше Adam: ")
+    assert adam.endswith("в первом нуля нет, во втором тоже.")
+    adamax = optimisers.verdict(comparison(-0.3, -0.1), "macro_f1")
+    assert adamax.startswith("По macro F1 на тесте лучше AdaMax: Adam − AdaMax = −0,200,")
+    accuracy = optimisers.verdict(comparison(0, 1), "accuracy")
+    assert "= 10,0\xa0п.\xa0п., 95-процентный интервал по зёрнам от −2,0 до 22,0" in accuracy
+    assert "Второй" not in accuracy
+    assert "разность 20,0\xa0п.\xa0п. и больше" in accuracy
+
+
+def test_paired_losses_are_those_of_the_paired_t_test(epochs):
+    """Of the main runs alone."""
+    main = epochs[epochs["stage"] == "main"]
+    for column in optimisers.LOSSES:
+        paired = optimisers.paired_losses(epochs, column)
+        for epoch, of in main.groupby("epoch"):
+            adam, adamax = (of[of["optimiser"] == name][column] for name in optimisers.NAMES)
+            test = stats.ttest_rel(adam, adamax)
+            low, high = test.confidence_interval()
+            expected = [adam.mean(), adamax.mean(), adam.mean() - adamax.mean(), low, high]
+            np.testing.assert_allclose(paired.loc[epoch], expected)
+
+
+def test_loss_verdict_counts_the_epochs_of_each_kind_of_loss(epochs):
+    counts = {}
+    for column, name in optimisers.LOSSES.items():
+        paired = optimisers.paired_losses(epochs, column)
+        counts[name] = ((paired["high"] < 0).sum(), (paired["low"] > 0).sum())
+    adam, adamax = counts.pop("обучение, по ходу эпохи")
+    assert adam == 4
+    told = optimisers.loss_verdict(epochs).split("; ")
+    assert told[0].startswith(
+        f"обучение, по ходу эпохи — разница видна в {4 + adamax} из 8\xa0эпох"
+    )
+    assert "в 4 меньше у Adam" in told[0]
+    for (name, seen), sentence in zip(counts.items(), told[1:], strict=True):
+        assert sentence.startswith(f"{name} — разниц")
+        assert ("не видно ни в одной из 8\xa0эпох" in sentence) == (sum(seen) == 0)
+
+
+def test_loss_table_has_four_epochs_of_each_kind(epochs):
+    rows = [
+        row.strip("| ").split(" | ") for row in optimisers.loss_table(epochs).data.splitlines()[2:]
+    ]
+    assert [row[:2] for row in rows] == [
+        [name, epoch] for name in optimisers.LOSSES.values() for epoch in "1248"
+    ]
+    adam = epochs.query("stage == 'main' and optimiser == 'adam' and epoch == 8")["train_loss"]
+    assert rows[7][2] == f"{adam.mean():.3f}".replace(".", ",")
+
+
+def test_one_common_seed_is_refused(epochs):
+    alone = epochs[(epochs["seed"] == 1) | (epochs["optimiser"] == "adam")]
+    with pytest.raises(PixgradError, match="нужны два общих зерна"):
+        optimisers.loss_verdict(alone)
+
+
+def test_learning_curves_are_those_of_the_main_runs(epochs):
+    figure, axes = plt.subplots(1, 2)
+    optimisers.learning_curves(axes, epochs, 5)
+    curve, *_ = axes[0].lines
+    adam = epochs.query("stage == 'main' and optimiser == 'adam'").groupby("epoch")
+    np.testing.assert_allclose(curve.get_ydata(), adam["validation_loss"].mean())
+    labels = [f"{name}, {part}" for name in ("Adam", "AdaMax") for part in ("проверка", "обучение")]
+    assert axes[1].get_legend_handles_labels()[1] == labels
+    guesses = [ax.lines[-1].get_ydata()[0] for ax in axes]
+    assert guesses == [pytest.approx(np.log(5)), 0.2]
+    plt.close(figure)
 
 
 def test_difference_table_has_accuracy_in_percentage_points():

@@ -74,3 +74,13 @@ def test_photo_is_a_jpeg_much_smaller_than_png():
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=raster.DPI)
     assert len(shown.data) < 0.6 * len(buffer.getvalue())
+
+
+@pytest.mark.parametrize(("high", "scale"), [(2.9, "linear"), (30, "log")])
+def test_losses_that_differ_many_times_get_a_logarithmic_axis(high, scale):
+    _, ax = plt.subplots()
+    ax.set_ylim(1, high)
+    style.loss_axis(ax)
+    assert ax.get_yscale() == scale
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert {"1,5", "1,50"} & {*labels} and not any("." in label for label in labels)

@@ -204,7 +204,7 @@ def verdict(comparison: pd.DataFrame, metric: str) -> str:
     )
     if best is not None:
         agrees = (
-            "нуля нет и во втором"
+            "во втором тоже"
             if of_images == best
             else "но второй содержит нуль, и на других фотографиях ответ мог бы быть иным"
         )

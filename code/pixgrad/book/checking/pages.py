@@ -194,10 +194,8 @@ class Book:
 
     @cached_property
     def pages(self) -> list[Page]:
-        return [
-            Page(self.project, chapter)
-            for chapter in (*self.project.chapters, *self.project.reports)
-        ]
+        listed = (*self.project.chapters, *self.project.reports)
+        return [Page(self.project, chapter) for chapter in listed]
 
     @cached_property
     def by_file(self) -> dict[str, Page]:

@@ -52,7 +52,7 @@ def freeze_book(
     accept_sources : let a data source be served by another origin than recorded.
     jobs : chapters executed at a time.
     timeout : seconds for one cell; 0 is no limit.
-    only : the pages to look at, which need not be in the book; the book and its reports by default.
+    only : the pages to look at, in the book or not; by default the book and its reports.
 
     Raises
     ------

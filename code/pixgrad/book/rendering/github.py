@@ -7,9 +7,9 @@ cells are executed and frozen as those of a chapter.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import typer
 
@@ -63,33 +63,38 @@ def write_pages(root: Path | str, file: Path | None = None) -> None:
     freeze.freeze_book(project.root, only=[page.path.as_posix() for page in pages])
     for page in pages:
         source = project.root / page.path
-        changed = _write(source, *_page(project, page))
+        changed = _write(source, *contents(project, page))
         unchanged = "" if changed else " (без изменений)"
         typer.echo(f"GitHub: {source.with_suffix('.md')}{unchanged}")
 
 
-def _page(project: Project, page: Chapter) -> tuple[str, dict[str, bytes]]:
-    """The page and the figures that lie beside it."""
-    figures: dict[str, bytes] = {}
-
-    def place(match: re.Match) -> str:
-        path = notebooks.picture_path(project, page, unquote(match["src"]))
-        if not path.is_relative_to(project.freeze_dir):
-            return f"]({crossref.relative(path, _folder(project, page))})"
-        name = re.sub(r"-output-1(?=\.\w+$)", "", path.name)
-        figures[name] = path.read_bytes()
-        return f"]({name})"
-
-    return notebooks.PICTURE.sub(place, markdown(project, page)), figures
-
-
-def markdown(project: Project, page: Chapter) -> str:
-    """The page for GitHub, addresses of pictures marked with ``pixgrad-image:``.
+def contents(project: Project, page: Chapter) -> tuple[str, dict[str, bytes]]:
+    """The text of an executed page and the figures that lie beside it, by name.
 
     Raises
     ------
     SourceError : a dangling reference or citation, a formula that GitHub does not show.
     """
+    figures: dict[str, bytes] = {}
+
+    def place(match: re.Match) -> str:
+        path = notebooks.picture_path(project, page, unquote(match["src"]))
+        if not path.is_relative_to(project.freeze_dir):
+            return f"]({quote(crossref.relative(path, (project.root / page.path).parent))})"
+        name = re.sub(r"-output-1(?=\.\w+$)", "", path.name)
+        figures[name] = path.read_bytes()
+        return f"]({name})"
+
+    return notebooks.PICTURE.sub(place, _markdown(project, page)), figures
+
+
+def whole(source: Path, text: str, names: Iterable[str]) -> bytes:
+    """The page with its first lines, which name its figures."""
+    return f"{_FIRST_LINES.format(source.name, ' '.join(names))}\n{text}".encode()
+
+
+def _markdown(project: Project, page: Chapter) -> str:
+    """The page, addresses of pictures marked with ``pixgrad-image:``."""
     labels = _labels(project, page)
     settings = crossref.settings(project, page, "gfm", labels)
     settings["pages"] = {
@@ -143,31 +148,23 @@ def _refuse_unseen(page: Chapter, text: str) -> None:
             raise SourceError(message.format(found["what"]), page.path, line)
 
 
-def _folder(project: Project, page: Chapter) -> Path:
-    return (project.root / page.path).parent
-
-
 def _write(source: Path, text: str, figures: Mapping[str, bytes]) -> bool:
     """Figures first, then the page, then former figures go; False if there was nothing to do.
 
-    The first lines of the page name what is ours, so that the next run finishes a killed one.
+    What is ours the first lines of the page say at any moment: the next run finishes a killed one.
     """
     folder, target = source.parent, source.with_suffix(".md").name
     files.clean(folder)
     mark = _MARK.match((_content(folder / target) or b"").decode("utf-8", "replace"))
-    ours = {target, *mark["figures"].split()} if mark else set()
+    ours = {target, *(Path(name).name for name in mark["figures"].split())} if mark else set()
     former = sorted(ours - figures.keys() - {target})
-
-    def page(*names: str) -> bytes:
-        return f"{_FIRST_LINES.format(source.name, ' '.join(names))}\n{text}".encode()
-
-    wanted = {**figures, target: page(*figures)}
+    wanted = {**figures, target: whole(source, text, figures)}
     changed = {name: raw for name, raw in wanted.items() if _content(folder / name) != raw}
     for name in changed.keys() - ours:
         if (folder / name).exists():
             raise PixgradError(f"{folder / name} написан не нами; переименуйте его")
     if former:
-        changed[target] = page(*figures, *former)
+        changed[target] = whole(source, text, [*figures, *former])
     for name, raw in changed.items():
         files.write(folder / name, raw)
     for name in former:

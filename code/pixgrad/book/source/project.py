@@ -98,7 +98,8 @@ class Project:
     @cached_property
     def reports(self) -> list[Chapter]:
         """The pages outside the book that ``pixgrad: reports`` names."""
-        return [self.outside(path) for path in self.get("pixgrad", "reports", default=[])]
+        listed = self.get("pixgrad", "reports", default=[])
+        return [self.outside(path) for path in (listed if isinstance(listed, list) else [listed])]
 
     def outside(self, path: Path | str) -> Chapter:
         """A page of the project that is not in the book; ``path`` is relative to the project.
