@@ -1,4 +1,4 @@
-# make report — from a bare clone to the site, the PDF and the notebooks (light set, no torch).
+# make report — from a bare clone to site, PDF, notebooks and reports (light set, no torch).
 # make test   — the full set, the linter of the book and the default tests.
 
 PYTHON := $(shell for name in python3.13 python3.12 python3.11 python3; do \
@@ -9,7 +9,7 @@ BIN := .venv/bin
 .PHONY: report test test-all freeze results notebooks clean
 
 report: .venv/.light
-	$(BIN)/pixgrad render --to html,pdf,ipynb
+	$(BIN)/pixgrad render --to html,pdf,ipynb,gfm
 
 test: .venv/.full
 	$(BIN)/pixgrad check

@@ -12,7 +12,7 @@ import pypandoc
 import pytest
 from tiny_books import cell, pixgrad, snapshot, times, write, write_book
 
-from pixgrad import files
+from pixgrad import files, results
 from pixgrad.book.checking.check import findings
 from pixgrad.book.checking.pages import Book
 from pixgrad.book.executing import freeze
@@ -43,7 +43,7 @@ PAGE = "\n".join(
         "",
         "::: {.callout-warning}\n## Осторожно, $q$\n\nТекст.\n:::\n",
         "::: {.callout-note}\nПросто.\n:::\n",
-        "## Часть 1: `код`, $x$ {#sec-part}\n",
+        "## Часть\u00a01: `код`, $x$ {#sec-part}\n",
         "$$\n\\operatorname{max}_i \\{a_i\\} = \\lvert b \\rvert\\,,\n$$ {#eq-sum}\n",
         cell(PLOT, "label: fig-plot", 'fig-cap: "Прямая $y = x$."', 'fig-alt: "Прямая"'),
         cell(TABLE, "label: tbl-made", 'tbl-cap: "Сделана ячейкой."', "echo: false"),
@@ -52,6 +52,7 @@ PAGE = "\n".join(
         "## Часть 1: `код`, $x$ {#sec-part-two}\n",
         "+-----+---+\n| a   | b |\n+=====+===+\n| - x | 2 |\n+-----+---+\n",
         ": Не для чёрточек. {#tbl-wide}\n",
+        "```{=html}\n<style>b { color: red }</style><b>Жирно</b>\n```\n",
         "::: {.content-visible when-format=\"gfm\"}\nДля GitHub.\n:::\n",
         "::: {.content-hidden when-format=\"gfm\"}\nНе для GitHub.\n:::\n",
         "![Снимок](own%20picture.png){#fig-own fig-alt=\"Снимок\"}\n",
@@ -201,6 +202,7 @@ def test_references_captions_and_citations_are_text(written):
         ("    два\n    ряда\n\n", "Число **5**."),
     ):
         assert before + after in text
+    assert "<b>Жирно</b>" in text and "color" not in text
     assert "Для GitHub." in text and "Не для GitHub." not in text
     assert "## Литература\n\n- Kingma, Diederik P." in text
 
@@ -392,8 +394,9 @@ def test_github_shows_the_whole_report(report):
 
 
 def test_numbers_of_the_report_are_those_of_the_results(report):
-    pd = pytest.importorskip("pandas")
-    by_network = pd.read_csv(ROOT / "results/mnist/summary.csv").groupby("network")
+    pytest.importorskip("pandas")
+    mnist, cars = (results.load(name, ROOT / "results") for name in ("mnist", "adam_vs_adamax"))
+    by_network = mnist.tables["summary"].groupby("network")
     shown = {rows[0][0]: rows for rows in tables(report)}
     digits = {row[0]: row for row in shown["сеть"][1:]}
     for network, name in (("relu", "LeNet с ReLU"), ("sigmoid", "сеть с сигмоидой")):
@@ -401,9 +404,7 @@ def test_numbers_of_the_report_are_those_of_the_results(report):
         for column, part in enumerate(("train", "validation", "test"), 2):
             mean = f"{100 * values[f'{part}_accuracy'].mean():.2f}".replace(".", ",")
             assert digits[name][column].startswith(mean + "\u00a0±")
-    epochs = pd.read_parquet(ROOT / "results/adam_vs_adamax/epochs.parquet").query(
-        "stage == 'main'"
-    )
+    epochs = cars.tables["epochs"].query("stage == 'main'")
     names = {"running": "обучение, по ходу эпохи", "train": "обучение, после эпохи"}
     for column, name in {**names, "validation": "проверка, после эпохи"}.items():
         means = epochs.groupby(["epoch", "optimiser"])[f"{column}_loss"].mean()

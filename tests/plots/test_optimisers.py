@@ -181,18 +181,20 @@ def test_test_table_has_a_column_a_method():
 def test_sensitivity_rings_the_chosen_rate_and_marks_the_advised_one(ax):
     sweep = pd.DataFrame(
         {
-            "optimiser": ["adam", "adam", "adamax", "adamax"],
-            "rate": [1e-2, 1e-3, 1e-2, 1e-3],
-            "loss": [2.0, 1.0, np.nan, 3.0],
-            "chosen": [False, True, False, True],
+            "optimiser": ["adam"] * 4 + ["adamax"] * 3,
+            "rate": [1e-2, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2, 1e-3],
+            "loss": [2.0, 0.5, 1.5, 4.0, np.nan, 1.0, 3.0],
+            "chosen": [False, True, True, False, False, False, True],
         }
     )
     optimisers.sensitivity(ax, sweep, "loss", {"adam": 1e-3, "adamax": 2e-3})
     curve, ring, advice, other, *_ = ax.lines
-    np.testing.assert_array_equal(curve.get_xydata(), [[1e-3, 1], [1e-2, 2]])
+    np.testing.assert_array_equal(curve.get_xydata(), [[1e-3, 1], [1e-2, 3]])
     np.testing.assert_array_equal(ring.get_xydata(), [[1e-3, 1]])
     np.testing.assert_array_equal(advice.get_xdata(), [1e-3, 1e-3])
     assert np.isnan(other.get_ydata()[1])  # diverged
+    segments = ax.collections[0].get_segments()
+    np.testing.assert_array_equal(segments, [[[1e-3, 0.5], [1e-3, 1.5]], [[1e-2, 2], [1e-2, 4]]])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0,001", "0,01"]
 
 

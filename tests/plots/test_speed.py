@@ -61,7 +61,7 @@ def test_optimiser_table_names_method_and_implementation():
 
 def test_verdicts_need_quartiles_that_leave_one_out_as_printed(summary):
     assert speed.verdicts(summary, optimisers(0.98)) == [
-        "Шаг обучения LeNet на NumPy занимает в 3,0 раза больше времени, чем PyTorch "
+        "Шаг обучения LeNet на NumPy занимает в 3,0 раза больше времени, чем на PyTorch "
         "(отношение 3,00 (2,95–3,05)).",
         "Быстрейший из остальных способов PyTorch для LeNet — «PyTorch, channels last»: шаг "
         "занимает столько же времени, сколько обычный, в пределах разброса "

@@ -70,24 +70,27 @@ def learning_curves(axes: Sequence[Axes], epochs: pd.DataFrame, num_classes: int
 
 
 def sensitivity(ax: Axes, sweep: pd.DataFrame, value: str, advised: Mapping[str, float]) -> None:
-    """How the short runs ended, by their learning rate.
+    """How the short runs ended, by their learning rate: means, and segments to the extremes.
 
-    A ring is round the chosen rate, an upright line stands at the advised one; a run that diverged
-    leaves a gap.
+    A ring is round the chosen rate, an upright line stands at the advised one; a rate at which some
+    run diverged leaves a gap.
 
     Parameters
     ----------
     sweep : a row a run: ``optimiser``, ``rate``, ``chosen`` and ``value``.
     advised : learning rate by method.
     """
-    for optimiser in NAMES:
-        mine = sweep[sweep["optimiser"] == optimiser].sort_values("rate")
+    for optimiser, color in COLORS.items():
+        mine = sweep[sweep["optimiser"] == optimiser]
+        by_rate = mine.groupby("rate")[value]
+        means = by_rate.apply(lambda of: of.mean(skipna=False))
         marker = MARKERS[optimiser]
-        ax.plot(mine["rate"], mine[value], marker=marker, **line(optimiser, markersize=4))
-        best = mine[mine["chosen"]]
-        ring = {"markersize": 11, "fillstyle": "none", "color": COLORS[optimiser]}
-        ax.plot(best["rate"], best[value], marker=marker, linestyle="none", **ring)
-        ax.axvline(advised[optimiser], color=COLORS[optimiser], linewidth=0.9, linestyle=":")
+        ax.plot(means.index, means, marker=marker, **line(optimiser, markersize=4))
+        best = mine.loc[mine["chosen"], "rate"].unique()
+        ring = {"markersize": 11, "fillstyle": "none", "color": color}
+        ax.plot(best, means[best], marker=marker, linestyle="none", **ring)
+        ax.axvline(advised[optimiser], color=color, linewidth=0.9, linestyle=":")
+        ax.vlines(means.index, by_rate.min(), by_rate.max(), color=color, linewidth=0.9)
     rates = sorted(sweep["rate"].unique())
     ax.set_xscale("log")
     ax.set_xticks(rates, [f"{rate:g}".replace(".", ",") for rate in rates])

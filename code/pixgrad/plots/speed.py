@@ -90,9 +90,8 @@ def verdicts(summary: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     for network, rows in whole.groupby("network", sort=False):
         by_kind, name = rows.set_index("implementation"), NETWORKS[network]
         if "numpy" in by_kind.index:
-            told.append(
-                f"Шаг обучения {name} на NumPy занимает {_beside(by_kind.loc['numpy'], 'PyTorch')}."
-            )
+            compared = _beside(by_kind.loc["numpy"], "на PyTorch")
+            told.append(f"Шаг обучения {name} на NumPy занимает {compared}.")
         ways = by_kind.drop(index=["numpy", "torch"], errors="ignore")
         if len(ways):
             best = ways.loc[ways["ratio"].idxmin()]

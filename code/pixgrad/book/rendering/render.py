@@ -56,12 +56,14 @@ def render_book(
     wanted = _known_formats(formats)
     if page is not None and wanted != ["gfm"]:
         raise PixgradError(f"{page}: отдельный файл собирается только с --to gfm")
+    of_book = [name for name in wanted if name != "gfm"]
+    if of_book:
+        _render_whole(books.load(root), engine, of_book)
     if "gfm" in wanted:
         github.write_pages(root, page)
-        wanted.remove("gfm")
-    if not wanted:
-        return
-    project = books.load(root)
+
+
+def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
     version = quarto_version() if _uses_quarto(engine) else None
     outputs.require_place(project)
     freeze.freeze_book(project.root, only=[chapter.path.as_posix() for chapter in project.chapters])

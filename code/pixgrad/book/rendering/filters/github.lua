@@ -51,12 +51,15 @@ local function find_anchors(doc)
 end
 
 function Pandoc(doc)
-  find_anchors(doc)
-  doc.blocks = doc.blocks:walk { -- GitHub shows the text of a style sheet
-    RawBlock = function(raw)
+  doc = doc:walk {
+    Header = function(element) -- an anchor would lose a non-breaking space
+      return element:walk { Str = function(str) return (str.text:gsub('\u{a0}', ' ')) end }
+    end,
+    RawBlock = function(raw) -- the text of a style sheet would be shown
       raw.text = raw.text:gsub('<style.->.-</style>', '')
       return raw
     end,
   }
+  find_anchors(doc)
   return pandoc.Pandoc { pandoc.RawBlock('markdown', markdown.text(doc.blocks)) }
 end
