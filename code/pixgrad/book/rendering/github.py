@@ -15,7 +15,7 @@ import typer
 
 from pixgrad import files
 from pixgrad.book.executing import freeze
-from pixgrad.book.rendering import crossref, notebooks, pandoc
+from pixgrad.book.rendering import crossref, notebooks, pandoc, supported
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
@@ -60,6 +60,8 @@ def write_pages(root: Path | str, file: Path | None = None) -> None:
         pages = [project.outside(file.resolve().relative_to(project.root))]
     if not pages:
         raise project.error("в pixgrad: reports нет ни одного отчёта; назовите файл .qmd")
+    for page in pages:
+        supported.require_page(page)
     freeze.freeze_book(project.root, only=[page.path.as_posix() for page in pages])
     for page in pages:
         source = project.root / page.path

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import pandoc
-from pixgrad.book.source.project import CONFIG, Project, cell_options, load_yaml
+from pixgrad.book.source.project import CONFIG, Chapter, Project, cell_options, load_yaml
 from pixgrad.errors import SourceError
 
 CALLOUTS = frozenset({"note", "tip", "warning", "important", "caution"})
@@ -79,8 +79,13 @@ def require(project: Project) -> None:
     for finding in unsupported_options(project):
         raise SourceError(finding.what, CONFIG, finding.line)
     for chapter in project.chapters:
-        for finding in unsupported(chapter.document, chapter.path):
-            raise SourceError(finding.what, chapter.path, finding.line)
+        require_page(chapter)
+
+
+def require_page(page: Chapter) -> None:
+    """Refuse a page with anything unsupported in it (errors as in ``require``)."""
+    for finding in unsupported(page.document, page.path):
+        raise SourceError(finding.what, page.path, finding.line)
 
 
 def unsupported(document: qmd.Document, path: str | Path) -> list[Finding]:
