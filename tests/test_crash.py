@@ -87,7 +87,7 @@ book:
 
 
 def _freeze(work: Path):
-    """One chapter is executed anew, one has new prose, one leaves the book."""
+    """One chapter is executed anew, one has new prose, one is gone."""
     from crashes import Command
     from tiny_books import cell, chapter, write, write_book
 
@@ -117,6 +117,7 @@ def _freeze(work: Path):
     write(root / "chapters/b.qmd", chapter("b", cell("print('b')"), "Новый текст.\n"))
     config = (root / "_quarto.yml").read_text("utf-8")
     write(root / "_quarto.yml", config.replace("    - chapters/c.qmd\n", ""))
+    (root / "chapters/c.qmd").unlink()
     return command
 
 
@@ -183,6 +184,31 @@ def _notebooks(work: Path):
             _run_whole(command, work)
             write(root / "notebooks/mine.ipynb", '{"metadata": {}}')
     write(root / "_quarto.yml", text)
+    return command
+
+
+def _github(work: Path):
+    """The page shows one figure as before, one anew, one instead of another."""
+    from tiny_books import write
+
+    command = _render(work, "html")
+    root = command.root
+    command.arguments = ["render", str(root / "notes/page.qmd"), "--to", "gfm"]
+
+    def settle(name: str, content: bytes) -> bytes:
+        """The page without its first lines: former figures are named there until they are gone."""
+        return content.partition(b"-->")[2] if name.endswith("page.md") else content
+
+    command.settle = settle
+    for names, version in (("ab", 1), ("abc", 2)):
+        shown = [f"![Рисунок](page_files/figure-html/{name}-output-1.png)" for name in names]
+        write(root / "notes/page.qmd", "\n\n".join(["# Отчёт", *shown[-2:]]) + "\n")
+        for name in names:
+            path = root / f"_freeze/notes/page/figure-html/{name}-output-1.png"
+            write(path, name if name == "b" else f"{name} {version}")
+        if version == 1:
+            _run_whole(command, work)
+            write(root / "notes/mine.png", "моя")
     return command
 
 
@@ -274,7 +300,12 @@ def _fresh(work: Path):
 
 COMMANDS = {
     "freeze": {"freeze": _freeze},
-    "render": {"render": _render, "render --to pdf": _pdf, "notebooks": _notebooks},
+    "render": {
+        "render": _render,
+        "render --to pdf": _pdf,
+        "notebooks": _notebooks,
+        "render --to gfm": _github,
+    },
     "run": {"run": _run, "run --fresh": _fresh},
 }
 

@@ -130,7 +130,7 @@ def test_loss_table_has_four_epochs_of_each_kind(epochs):
 
 def test_one_common_seed_is_refused(epochs):
     alone = epochs[(epochs["seed"] == 1) | (epochs["optimiser"] == "adam")]
-    with pytest.raises(PixgradError, match="нужны два общих зерна"):
+    with pytest.raises(PixgradError, match="нужны хотя бы два запуска"):
         optimisers.loss_verdict(alone)
 
 

@@ -63,6 +63,7 @@ def write_pages(root: Path | str, file: Path | None = None) -> None:
     for page in pages:
         supported.require_page(page)
     freeze.freeze_book(project.root, only=[page.path.as_posix() for page in pages])
+    files.clean(project.cache_dir)
     for page in pages:
         source = project.root / page.path
         changed = _write(source, *contents(project, page))
