@@ -104,7 +104,7 @@ def replace_folder(new: Path, target: Path) -> None:
         except BaseException:
             undo(new, target)
             raise
-        with suppress(FileNotFoundError):  # there was no old one
+        with suppress(OSError):  # there was no old one, or it goes with the folder around it
             _aside(new).rename(new)
     _sync_entries(target.parent)
 

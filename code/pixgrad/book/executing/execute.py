@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -126,6 +127,9 @@ class Cache:
         place = os.environ.get("JUPYTERCACHE") or root / ".cache" / "jupyter-cache"
         self._cache = jupyter_cache.get_cache(root / place)
         self._root, self._digests = root, digests
+        for folder in Path(self._cache.path, "executed").glob("*"):
+            with suppress(OSError):
+                folder.rmdir()  # an empty one, left by a kill, would stop add()
 
     def find(self, job: Job) -> tuple[NotebookNode, dict[str, Any]] | None:
         """The executed notebook and its record, if nothing it depended on has changed."""

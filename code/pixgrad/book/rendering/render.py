@@ -162,7 +162,8 @@ def _publish(project: Project, built: Sequence[str], workshop: Path) -> None:
         return
     new, name = workshop / "html", pdf_name(project)
     new.mkdir(exist_ok=True)
-    for pdf in (workshop / "pdf").glob("*.pdf"):
+    if "pdf" in built:
+        (pdf,) = (workshop / "pdf").glob("*.pdf")
         pdf.rename(new / name)
     for kept in outputs.unchanged(project):
         if ("html" not in built or kept == name) and not (new / kept).exists():
