@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,10 @@ class Run(ABC):
     outcome: Outcome
 
     @abstractmethod
+    def steps(self) -> Iterator[object]:
+        """Make the steps of the next epoch, one at a time; raises :class:`DivergedError`."""
+
+    @abstractmethod
     def epoch(self) -> dict[str, float]:
         """Train for one epoch and measure; raises :class:`DivergedError`."""
 
@@ -85,6 +90,13 @@ class Run(ABC):
     def is_time_to_stop(self) -> bool:
         """Whether to end before the last epoch."""
         return False
+
+    def first_losses(self, count: int) -> list[float]:
+        """Losses of so many first steps (of the first epoch), for ``pixgrad verify``."""
+        with suppress(DivergedError):
+            for _ in zip(range(count), self.steps(), strict=False):
+                pass
+        return self.outcome.first_losses[:count]
 
     def to_the_end(self, checkpoint: Path, on_epoch: OnEpoch) -> Outcome:
         """Train from the checkpoint, if there is one, to the last epoch."""
