@@ -22,8 +22,7 @@ from pixgrad.backprop.containers import restore, write_npz
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Experiment, Findings
-from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, other_settings
-from pixgrad.training.tables import epochs_table
+from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, epochs_table, other_settings
 
 if TYPE_CHECKING:
     import pandas as pd

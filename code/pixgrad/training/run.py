@@ -8,16 +8,21 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pixgrad.errors import PixgradError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FIRST = 20
 """Losses of the first epoch kept for ``pixgrad verify``, at most."""
+Keys = Callable[[Any], Mapping[str, object]]
+"""What tells an outcome from the others: the first columns of its rows in a table."""
 OnEpoch = Callable[[int, float], None]
 """Is told the number of finished epochs and the last validation accuracy."""
 
@@ -119,6 +124,13 @@ class Run(ABC):
             self.save(checkpoint)
             on_epoch(len(outcome.history), outcome.last.get("validation_accuracy", math.nan))
         return outcome
+
+
+def epochs_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
+    """A row a run and epoch: ``keys`` and the history."""
+    import pandas as pd
+
+    return pd.DataFrame([{**keys(one), **epoch} for one in outcomes for epoch in one.history])
 
 
 def other_settings(checkpoint: Path) -> PixgradError:

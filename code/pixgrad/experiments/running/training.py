@@ -18,7 +18,7 @@ from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Experiment, Findings
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images, load_images
-from pixgrad.training.run import OnEpoch, Outcome
+from pixgrad.training.run import OnEpoch, Outcome, epochs_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,8 +189,8 @@ class Training(Experiment):
     def findings(self, outcomes: Sequence[Outcome], data: Images) -> Findings:
         """What every training has; the test part is used here, for the final weights.
 
-        Tables: ``epochs``, ``gradients`` (see :mod:`pixgrad.training.tables`), ``sweep`` — a row a
-        short run: how it ended, whether its rate was ``chosen``; ``summary`` — a row a main run.
+        Tables: ``epochs``; ``gradients``, where they were measured; ``sweep`` — a row a short run:
+        how it ended, whether its rate was ``chosen``; ``summary`` — a row a main run.
         Arrays: ``labels`` (N,) and ``names`` (K,) of the test images, and of every run
         ``probability.RUN`` (N, K) float16 or ``answer.RUN`` (N,) uint8.
         Metrics: the scores after the last epoch and ``test_SCORE``; with recalibrated batch
@@ -215,7 +215,7 @@ class Training(Experiment):
         arrays |= {"labels": images.labels["test"].numpy(), "names": np.array(images.names)}
         metrics = {one.outcome.config.name: one.metrics for one in tested}
         written = {
-            "epochs": tables.epochs_table(outcomes, self.row),
+            "epochs": epochs_table(outcomes, self.row),
             "sweep": self._sweep_table(outcomes),
             "summary": self._summary_table(main, metrics),
         }
