@@ -117,7 +117,7 @@ def test_head_is_a_multinomial_logistic_regression(tmp_path, backbone):
     """Trained to the end with an L2 penalty it is the optimum that scikit-learn finds."""
     data, penalty = photos(), 0.01
     config = transfer.Config(
-        stage="main", seed=1, epochs=150, lr=1.0, weight_decay=penalty, **HEAD | {"batch_size": 96}
+        stage="main", seed=1, epochs=300, lr=1.0, weight_decay=penalty, **HEAD | {"batch_size": 96}
     )
     outcome = EXPERIMENT.train(config, data, tmp_path / "a.checkpoint", ignore, None)
     x, y = blocks(data.task.images["train"]), data.task.labels["train"].numpy()
