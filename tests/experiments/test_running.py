@@ -196,7 +196,9 @@ def test_a_publish_killed_between_its_renames_is_undone_at_the_next_start(place,
     assert killed.returncode == -signal.SIGKILL
     assert not Path("results/tiny").exists()
     with monkeypatch.context() as broken:  # the next start itself fails before its first run
-        broken.setattr(tiny_experiment.Tiny, "load", lambda self, source: open("/no/such/file"))
+        broken.setattr(
+            tiny_experiment.Tiny, "load", lambda self, source: Path("absent").read_text()
+        )
         with pytest.raises(PixgradError, match="прежние результаты целы"):
             run("tiny", seeds=2)
     assert published() == before
