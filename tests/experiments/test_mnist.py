@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from checks import Published
 from tiny_digits import SHORT, digits
-from tiny_training import column, ignore, in_pieces
+from tiny_training import MEASURES, column, ignore, in_pieces
 
 from pixgrad.errors import PixgradError
 from pixgrad.experiments import mnist
@@ -23,15 +23,7 @@ from pixgrad.experiments.running.workers import one_thread
 from pixgrad.training.run import Outcome
 
 EXPERIMENT = mnist.EXPERIMENT
-HISTORY = [
-    "epoch",
-    "lr",
-    "running_loss",
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-]
+HISTORY = ["epoch", *MEASURES]
 
 
 def train(config: mnist.Config, path: Path, on_epoch=ignore) -> Outcome:

@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_training import SETTINGS, build, column, differences, images, in_pieces, settings, stop
+from tiny_training import (
+    MEASURES,
+    SETTINGS,
+    build,
+    column,
+    differences,
+    images,
+    in_pieces,
+    settings,
+    stop,
+)
 from torch import nn
 
 from pixgrad.errors import PixgradError
@@ -31,23 +41,6 @@ from pixgrad.training.loop import (
 DATA = images()
 ONE_STEP = settings(epochs=1, batch_size=96, schedule="constant", probe_every=None)
 TWO_STEPS = settings(epochs=1, batch_size=48, schedule="constant", probe_every=None)
-MEASURES = [
-    "lr",
-    "running_loss",
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-]
-"""Columns of the history beside "epoch"."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def bare(generator: torch.Generator) -> nn.Module:

@@ -7,22 +7,14 @@ import copy
 import numpy as np
 import pytest
 import torch
-from tiny_training import build, differences, images, in_pieces, settings
+from tiny_training import MEASURES, build, differences, images, in_pieces, settings
 from torch import nn
 
 from pixgrad.training import loop
 from pixgrad.training.loop import fit, recalibrated
 
 DATA = images()
-LOSSES = [f"{part}_{score}" for part in ("train", "validation") for score in ("loss", "accuracy")]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+LOSSES = MEASURES[2:]
 
 
 class Mixed(nn.Module):
@@ -145,7 +137,6 @@ def test_no_images_mean_running_statistics(mixed):
 def fitted(tmp_path_factory):
     """Runs of one seed, without and with recalibration before each measurement."""
     folder = tmp_path_factory.mktemp("fitted")
-    torch.set_num_threads(1)
     return [fit(settings(recalibrate=count), build, DATA, folder / str(count)) for count in (0, 40)]
 
 

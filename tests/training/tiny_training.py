@@ -16,6 +16,15 @@ from pixgrad.training.run import OnEpoch, Outcome
 CLASSES = 4
 COUNTS = {"train": 96, "validation": 32, "test": 32}
 SETTINGS = Settings(seed=1, epochs=4, lr=0.05, batch_size=16, shift=1, probe_every=3)
+MEASURES = [
+    "lr",
+    "running_loss",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+]
+"""Columns of the history beside "epoch"."""
 
 
 def images(side: int = 8, channels: int = 3, seed: int = 0) -> Images:

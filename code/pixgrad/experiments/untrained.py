@@ -145,12 +145,8 @@ class Untrained(Measurement):
         return Findings(
             {
                 "start": tables.gradients_table(outcomes, _row),
-                "correlation": tables.rows_table(
-                    outcomes, _row, "correlation", ("angle", "correlation")
-                ),
-                "paths": tables.rows_table(
-                    outcomes, _row, "paths", ("blocks", "paths", "norm", "share")
-                ),
+                "correlation": tables.rows_table(outcomes, _row, "correlation", ANGLE),
+                "paths": tables.rows_table(outcomes, _row, "paths", PATH),
             },
             metrics={
                 one.config.name: {"log10_early_to_late": early_to_late(one)} for one in outcomes
