@@ -64,6 +64,9 @@ class TestPublished(Trained):
         """Networks of the checkpoints; batch statistics of the 60 images, taken by hand."""
         summary = found.tables["summary"].set_index(["network", "seed"])
         assert len(summary) == 6
+        assert (summary["train_accuracy"] != summary["validation_accuracy"]).any()
+        rows = {"train": np.linspace(0, 95, 32).round(), "validation": np.arange(32)}
+        rows["test"] = rows["validation"]
         data = tiny_training.images().resized(16)
         generator = torch.Generator().manual_seed(loop.RECALIBRATION_SEED)
         chosen = torch.randperm(96, generator=generator)[:60]
@@ -72,12 +75,16 @@ class TestPublished(Trained):
             net = nets.build(network, 4)
             net.load_state_dict(torch.load(path, weights_only=True)["net"])
             assert row["parameters"] == sum(of.numel() for of in net.parameters())
-            x, y = data.normalised(data.images["test"]).double(), data.labels["test"]
             net = net.double().eval()
             for prefix in ("raw_", ""):
-                with torch.no_grad():
-                    loss = nn.functional.cross_entropy(net(x), y).item()
-                assert row[f"{prefix}test_loss"] == pytest.approx(loss, rel=1e-3)
+                for part, index in rows.items():
+                    x, y = data.images[part][index], data.labels[part][index]
+                    with torch.no_grad():
+                        logits = net(data.normalised(x).double())
+                    loss = nn.functional.cross_entropy(logits, y).item()
+                    assert row[f"{prefix}{part}_loss"] == pytest.approx(loss, rel=1e-3)
+                    accuracy = (logits.argmax(1) == y).double().mean().item()
+                    assert row[f"{prefix}{part}_accuracy"] == pytest.approx(accuracy)
                 for module in net.train().modules():
                     if isinstance(module, nn.BatchNorm2d):
                         module.momentum = 1.0
