@@ -28,7 +28,7 @@ from torch.nn.functional import cross_entropy
 from pixgrad import nets
 from pixgrad.results.records import device, versions
 from pixgrad.training.batches import PARTS, Images
-from pixgrad.training.loop import Settings, _Run
+from pixgrad.training.loop import Settings, TorchRun
 
 CLASSES, BATCH, EVERY = 10, 64, 10
 
@@ -112,11 +112,12 @@ def timed(call: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def start(name: str, data: Images, probe_every: int | None) -> _Run:
+def start(name: str, data: Images, probe_every: int | None) -> TorchRun:
     """A run at its first step, and one step of another to warm up."""
     config = Settings(seed=1, epochs=1, lr=1e-3, batch_size=BATCH, probe_every=probe_every)
-    next(_Run(config, lambda generator: build(name, generator), data, None).steps())
-    return _Run(config, lambda generator: build(name, generator), data, None)
+    warm_up, run = (TorchRun(config, partial(build, name), data) for _ in range(2))
+    next(warm_up.steps())
+    return run
 
 
 def build(name: str, generator: torch.Generator) -> torch.nn.Module:

@@ -216,11 +216,10 @@ def _run(work: Path, *options: str):
     """Results of two seeds take the place of those of one; checkpoints are written on the way."""
     from crashes import Command
 
-    from pixgrad import files
-    from pixgrad.experiments.running import running
+    from pixgrad import experiments, files
 
     tiny = _tiny_experiment()
-    running.experiment = lambda name: tiny
+    experiments.experiment = lambda name: tiny
 
     def settle(name: str, content: bytes) -> Any:
         if not name.endswith("record.json"):
@@ -279,7 +278,7 @@ def _tiny_experiment():
         def load(self, source):
             return images()
 
-        def train(self, config, data, checkpoint, on_epoch, log_dir=None):
+        def train(self, config, data, checkpoint, on_epoch, logs):
             return loop.fit(config, build, data, checkpoint, on_epoch)
 
         def first_losses(self, config, data, steps):

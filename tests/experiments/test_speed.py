@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+import tiny_training
+import torch
+from checks import Published
+from tiny_training import ignore
+from torch._inductor import config as inductor
 
-torch = pytest.importorskip("torch")
+from pixgrad import backprop as bp
+from pixgrad.experiments import speed
+from pixgrad.training import implementations
 
-import tiny_training  # noqa: E402  (needs torch)
-from torch._inductor import config as inductor  # noqa: E402
-
-from pixgrad import backprop as bp  # noqa: E402
-from pixgrad import experiments, results  # noqa: E402
-from pixgrad.experiments import speed  # noqa: E402
+EXPERIMENT = speed.EXPERIMENT
 
 LENET = speed.Config(
     stage="training",
@@ -33,25 +34,69 @@ EAGER = ["numpy", "torch", "torch-channels-last"]
 COMPILED = ["torch-compile", "torch-compile-channels-last"]
 
 
-def ignore(epochs: int, accuracy: float) -> None:
-    pass
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory) -> results.Results:
-    """Published results; the C++ compiler is not there."""
-    patch, place = pytest.MonkeyPatch(), tmp_path_factory.mktemp("project")
-    patch.chdir(place)
-    patch.setattr(speed, "load_data", lambda source: tiny_training.images())
+def shrink(patch: pytest.MonkeyPatch) -> None:
+    """The C++ compiler is not there."""
+    patch.setattr(speed.Speed, "load", lambda self, source: tiny_training.images())
     settings = [
         {name: value for name, value in vars(config).items() if name != "stage"}
         for config in (replace(LENET, compiled=True), RESNET, OPTIMISERS)
     ]
     patch.setattr(speed, "PRESETS", {"report": (settings[:2], settings[2])})
-    with inductor.patch({"cpp.cxx": ("no-such-compiler",)}):
-        experiments.run("speed")
-    yield results.load("speed")
-    patch.undo()
+    patch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
+
+
+class TestPublished(Published):
+    experiment = EXPERIMENT
+
+    def test_summary_has_every_implementation_and_part(self, found):
+        summary = found.tables["summary"]
+        parts = [*speed.PARTS, "total"]
+        expected = [("lenet", name, part) for name in EAGER + COMPILED for part in parts]
+        expected += [("resnet-8", name, part) for name in EAGER[1:] for part in parts]
+        keys = ["network", "implementation", "part"]
+        assert [*summary[keys].itertuples(index=False, name=None)] == expected
+        peer = summary[summary["implementation"] == "torch"]
+        assert (peer[["ratio", "ratio_low", "ratio_high"]] == 1).all(axis=None)
+        works = ~summary["implementation"].isin(COMPILED)
+        assert summary[works].notna().all(axis=None)
+        assert (summary[works]["ms_low"] <= summary[works]["ms"]).all()
+        assert (summary[works]["ms"] <= summary[works]["ms_high"]).all()
+        total = summary[works & (summary["part"] == "total")]
+        rates = found.tables["implementations"].set_index(["network", "implementation"])["images_s"]
+        for row in total.itertuples():
+            rate = rates[row.network, row.implementation]
+            assert rate == pytest.approx(1000 * LENET.batch_size / row.ms, rel=1e-3)
+
+    def test_without_a_compiler_there_is_a_row_with_its_message(self, found):
+        table = found.tables["implementations"].set_index(["network", "implementation"])
+        for name in COMPILED:
+            row = table.loc["lenet", name]
+            assert row["status"] == "failed"
+            assert "no-such-compiler" in row["message"]
+            assert "\n" not in row["message"]
+            assert np.isnan(row["images_s"])
+        others = table.drop(index=[("lenet", name) for name in COMPILED])
+        assert (others["status"] == "done").all()
+        assert others["message"].isna().all()
+
+    def test_optimisers_table(self, found):
+        table = found.tables["optimisers"]
+        made = list(zip(table["optimiser"], table["implementation"], strict=True))
+        assert made == [(method, kind) for method, of in speed.OPTIMISERS.items() for kind in of]
+        assert (table["peer"] == "adam-torch").all()
+        assert table["ratio"][0] == 1
+        assert (table["weights_difference"] < 1e-4).all()
+
+    def test_runs_of_the_record(self, found):
+        assert found.record.threads == 1
+        assert [run.name for run in found.record.runs] == [
+            "lenet",
+            "resnet-8",
+            "resnet-8-optimisers",
+        ]
+        assert [len(run.first_losses) for run in found.record.runs] == [3, 3, 1]
+        assert set(found.record.runs[0].metrics) == {f"{name}_images_s" for name in EAGER}
+        assert set(found.tables) == {"summary", "implementations", "optimisers"}
 
 
 def test_torch_twin_of_lenet_gives_the_same_logits():
@@ -77,7 +122,7 @@ def test_every_implementation_makes_the_same_steps(config):
     assert measured.differences["torch"] == 0
     assert max(measured.differences.values()) < 1e-3
     assert measured.first_losses[0] != measured.first_losses[1]
-    again = speed.first_losses(config, tiny_training.images(), speed.WARM_UP)
+    again = EXPERIMENT.first_losses(config, tiny_training.images(), speed.WARM_UP)
     assert again == measured.first_losses
 
 
@@ -97,8 +142,8 @@ def test_own_optimisers_make_torchs_steps():
 
 def test_implementations_take_turns(monkeypatch):
     made = []
-    timed = speed._timed_step
-    monkeypatch.setattr(speed, "_timed_step", lambda step: (made.append(step), timed(step))[1])
+    timed = implementations.timed
+    monkeypatch.setattr(speed, "timed", lambda step: (made.append(step), timed(step))[1])
     speed._measure_training(LENET, tiny_training.images())
     rounds = [made[start : start + 3] for start in range(0, len(made), 3)]
     assert len(rounds) == speed.WARM_UP + LENET.rounds
@@ -114,9 +159,9 @@ def test_waiting_takes_no_time_of_the_processor():
 
         backward = step = lambda self: None
 
-    loss, seconds = speed._timed_step(Waiting())
+    loss, seconds = implementations.timed(Waiting())
     assert loss == 1.0
-    assert len(seconds) == len(speed.PARTS)
+    assert len(seconds) == len(implementations.PARTS)
     assert sum(seconds) < 0.1
 
 
@@ -126,68 +171,11 @@ def test_timing_of_known_times():
     assert (row["ratio_low"], row["ratio"], row["ratio_high"]) == (0.75, 1, 1.5)  # of 1/2, 1, 2
 
 
-def test_summary_has_every_implementation_and_part(found):
-    summary = found.tables["summary"]
-    parts = [*speed.PARTS, "total"]
-    expected = [("lenet", name, part) for name in EAGER + COMPILED for part in parts]
-    expected += [("resnet-8", name, part) for name in EAGER[1:] for part in parts]
-    keys = ["network", "implementation", "part"]
-    assert [*summary[keys].itertuples(index=False, name=None)] == expected
-    peer = summary[summary["implementation"] == "torch"]
-    assert (peer[["ratio", "ratio_low", "ratio_high"]] == 1).all(axis=None)
-    works = ~summary["implementation"].isin(COMPILED)
-    assert summary[works].notna().all(axis=None)
-    assert (summary[works]["ms_low"] <= summary[works]["ms"]).all()
-    assert (summary[works]["ms"] <= summary[works]["ms_high"]).all()
-    total = summary[works & (summary["part"] == "total")]
-    rates = found.tables["implementations"].set_index(["network", "implementation"])["images_s"]
-    for row in total.itertuples():
-        rate = rates[row.network, row.implementation]
-        assert rate == pytest.approx(1000 * LENET.batch_size / row.ms, rel=1e-3)
-
-
-def test_without_a_compiler_there_is_a_row_with_its_message(found):
-    table = found.tables["implementations"].set_index(["network", "implementation"])
-    for name in COMPILED:
-        row = table.loc["lenet", name]
-        assert row["status"] == "failed"
-        assert "no-such-compiler" in row["message"]
-        assert "\n" not in row["message"]
-        assert np.isnan(row["images_s"])
-    others = table.drop(index=[("lenet", name) for name in COMPILED])
-    assert (others["status"] == "done").all()
-    assert others["message"].isna().all()
-
-
-def test_optimisers_table(found):
-    table = found.tables["optimisers"]
-    made = list(zip(table["optimiser"], table["implementation"], strict=True))
-    assert made == [(method, kind) for method, of in speed.OPTIMISERS.items() for kind in of]
-    assert (table["peer"] == "adam-torch").all()
-    assert table["ratio"][0] == 1
-    assert (table["weights_difference"] < 1e-4).all()
-
-
-def test_published_folder(found):
-    assert found.record.threads == 1
-    assert [run.name for run in found.record.runs] == ["lenet", "resnet-8", "resnet-8-optimisers"]
-    assert set(found.record.runs[0].metrics) == {f"{name}_images_s" for name in EAGER}
-    assert set(found.tables) == {"summary", "implementations", "optimisers"}
-    with Image.open("results/speed/summary.png") as picture:
-        assert len(picture.convert("L").getcolors()) > 100
-
-
-def test_verify_repeats_the_first_losses(found):
-    replays = experiments.verify("speed")
-    assert [len(replay.losses) for replay in replays] == [3, 3, 1]
-    assert all(replay.first_difference is None for replay in replays)
-
-
 def test_finished_measurement_is_not_repeated(tmp_path, monkeypatch):
     data, path = tiny_training.images(), tmp_path / "a.checkpoint"
-    first = speed.train(RESNET, data, path, ignore)
+    first = EXPERIMENT.train(RESNET, data, path, ignore, None)
     monkeypatch.setattr(speed, "_measure_training", None)
-    assert speed.train(RESNET, data, path, ignore) == first
+    assert EXPERIMENT.train(RESNET, data, path, ignore, None) == first
 
 
 @pytest.mark.slow

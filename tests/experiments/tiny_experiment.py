@@ -2,65 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from tiny_training import SETTINGS, build, images
+import tiny_training
+from tiny_training import images
 
-from pixgrad.training import loop, tables
+from pixgrad import results
+from pixgrad.experiments.running.experiment import Findings
+from pixgrad.experiments.running.training import PROBED, Arm, Budget, Training
+from pixgrad.training.batches import Images
+from pixgrad.training.run import Outcome
 
-TITLE = "Маленький опыт"
-DATA = {"smoke": "tiny0", "report": "tiny1"}
-LIBRARIES = ("torch",)
-PRESETS = {"smoke": 1, "report": 2}
-"""Seeds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(loop.Settings):
-    stage: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.stage}-{self.lr:g}-{self.seed}"
+SETTINGS = {"network": "resnet-8", "batch_size": 16, "shift": 1, "recalibrate": 50}
+SOURCES = {"smoke": "tiny0", "report": "tiny1"}
+PRESETS = {
+    preset: [Arm(SETTINGS, (1e-6, 0.05), Budget(2, 1, seeds=seeds), PROBED)]
+    for preset, seeds in (("smoke", 1), ("report", 2))
+}
 
 
-def plan(preset: str, seeds: int | None) -> list[Config]:
-    return [_config("sweep", 0, lr, epochs=1) for lr in (1e-6, 0.05)]
+class Tiny(Training):
+    """One network on made-up images; "tinyN" are those of seed N."""
+
+    sources = SOURCES
+    presets = PRESETS
+    libraries = ("torch",)
+
+    def load(self, source: str) -> Images:
+        return images(seed=int(source.removeprefix("tiny")))
+
+    def findings(self, outcomes: Sequence[Outcome], data: Images) -> Findings:
+        """And weights: where a bit differs, they tell."""
+        found = super().findings(outcomes, data)
+        biases = {one.config.name: one.net.fc.bias.tolist() for one in outcomes}
+        found.tables["biases"] = pd.DataFrame(biases)
+        return found
 
 
-def follow_up(preset: str, seeds: int | None, outcomes: list[loop.Outcome]) -> list[Config]:
-    best = min(outcomes, key=lambda one: one.history[-1][loop.HISTORY.index("validation_loss")])
-    seeds = seeds or PRESETS[preset]
-    return [_config("main", seed, best.config.lr, epochs=2) for seed in range(1, seeds + 1)]
+def published() -> dict[str, object]:
+    """All that the results hold but for the commit and the time that it took."""
+    found = results.load("tiny")
+    tables = {name: of.drop(columns="cpu_s", errors="ignore") for name, of in found.tables.items()}
+    times = {"wall_s": True, "cpu_s": True}
+    return {
+        "files": sorted(path.name for path in Path("results/tiny").iterdir()),
+        "record": found.record.model_dump(
+            exclude={"git_commit": True, "wall_s": True, "runs": {"__all__": times}}
+        ),
+        "tables": {name: of.to_csv() for name, of in tables.items()},
+        "arrays": {name: of.tobytes() for name, of in found.arrays.items()},
+    }
 
 
-def load_data(source: str):
-    return images(seed=int(source.removeprefix("tiny")))
-
-
-def train(config: Config, data, checkpoint: Path, on_epoch, log_dir: Path | None = None):
-    return loop.fit(config, build, data, checkpoint, on_epoch, log_dir, in_sweep=True)
-
-
-def first_losses(config: Config, data, steps: int) -> list[float]:
-    return loop.first_losses(config, build, data, steps)
-
-
-def finish(outcomes: list[loop.Outcome], data, folder: Path) -> tuple[list[dict], Path]:
-    tables.epochs_table(outcomes, _keys).to_csv(folder / "epochs.csv", index=False)
-    tables.gradients_table(outcomes, _keys).to_csv(folder / "gradients.csv", index=False)
-    biases = {one.config.name: one.net.fc.bias.tolist() for one in outcomes}
-    pd.DataFrame(biases).to_csv(folder / "biases.csv", index=False)
-    picture = folder / "summary.png"
-    picture.write_bytes(b"picture")
-    return [tables.record_fields(one, {"loss": one.history[-1][2]}) for one in outcomes], picture
-
-
-def _config(stage: str, seed: int, lr: float, epochs: int) -> Config:
-    return Config(**asdict(SETTINGS) | {"stage": stage, "seed": seed, "lr": lr, "epochs": epochs})
-
-
-def _keys(outcome: loop.Outcome) -> dict[str, object]:
-    return {"stage": outcome.config.stage, "lr_max": outcome.config.lr, "seed": outcome.config.seed}
+EXPERIMENT = Tiny()
+HERE = f"""
+import sys
+from pathlib import Path
+sys.path[:0] = {[str(Path(file).parent) for file in (__file__, tiny_training.__file__)]}
+import tiny_experiment
+from pixgrad import experiments
+from pixgrad.experiments.running.running import run
+experiments.experiment = lambda name: tiny_experiment.EXPERIMENT
+"""
+"""First lines of a process that knows the tiny experiment."""

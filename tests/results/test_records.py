@@ -82,6 +82,7 @@ def test_imports_found_in_the_sources_are_those_that_python_makes():
     """The independent source: ``sys.modules`` of a fresh interpreter."""
     code = (
         "import sys, pixgrad.experiments.mnist\n"
+        "assert 'torch' not in sys.modules\n"
         "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('pixgrad.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,39 +6,46 @@ import copy
 import math
 import os
 import pickle
+import re
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny_training import SETTINGS, build, differences, images, settings
+from tiny_training import (
+    MEASURES,
+    SETTINGS,
+    build,
+    column,
+    differences,
+    images,
+    in_pieces,
+    settings,
+    stop,
+)
 from torch import nn
 
 from pixgrad.errors import PixgradError
 from pixgrad.training import loop
 from pixgrad.training.batches import random_batches
-from pixgrad.training.loop import HISTORY, DivergedError, Settings, fit, learning_rate, predict
+from pixgrad.training.loop import (
+    SCORES,
+    Settings,
+    evenly,
+    fit,
+    learning_rate,
+    predict,
+)
 
 DATA = images()
 ONE_STEP = settings(epochs=1, batch_size=96, schedule="constant", probe_every=None)
 TWO_STEPS = settings(epochs=1, batch_size=48, schedule="constant", probe_every=None)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def stop(epochs: int, accuracy: float) -> None:
-    raise KeyboardInterrupt
-
-
-def column(outcome: loop.Outcome, name: str) -> list[float]:
-    return [row[HISTORY.index(name)] for row in outcome.history]
+def bare(generator: torch.Generator) -> nn.Module:
+    """A network without batch normalisation."""
+    return build(generator, "plain-8", batch_norm=False)
 
 
 def sgd(weight, grads: list, lr: float, decay: float):
@@ -135,7 +142,7 @@ def test_losses_by_hand(tmp_path, smoothing):
 def test_measures_of_an_epoch_by_hand(tmp_path):
     outcome = fit(settings(epochs=2), build, DATA, tmp_path / "a")
     net = copy.deepcopy(outcome.net).double().eval()
-    last = dict(zip(HISTORY, outcome.history[-1], strict=True))
+    last = outcome.last
     for part, index in (("train", np.rint(np.linspace(0, 95, 32))), ("validation", np.arange(32))):
         x = DATA.normalised(DATA.images[part][index.astype(int)]).double()
         logits = net(x).detach().numpy()
@@ -188,14 +195,10 @@ def test_the_rate_is_that_of_the_share_of_images_seen(tmp_path):
 
 def test_early_stopping_counts_epochs_without_a_better_loss(tmp_path):
     config = settings(epochs=9, lr=0.0, batch_size=96, patience=2, shift=0)
-    kept = "plain-8"
-    outcome = fit(config, lambda g: build(g, kept, batch_norm=False), DATA, tmp_path / "a")
+    outcome = fit(config, bare, DATA, tmp_path / "a")
     assert (outcome.status, len(outcome.history)) == ("done", 3)  # one best, two no better
     assert len(set(column(outcome, "validation_loss"))) == 1
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            fit(config, lambda g: build(g, kept, batch_norm=False), DATA, tmp_path / "b", stop)
-    resumed = fit(config, lambda g: build(g, kept, batch_norm=False), DATA, tmp_path / "b")
+    resumed = in_pieces(lambda on_epoch: fit(config, bare, DATA, tmp_path / "b", on_epoch), 2)
     assert not differences(outcome, resumed)
     patient = settings(epochs=4, patience=2)
     assert len(fit(patient, build, DATA, tmp_path / "c").history) == 4  # it goes on getting better
@@ -221,10 +224,7 @@ def test_predict_is_the_network_in_evaluation_mode(monkeypatch):
 
 def test_interrupted_run_ends_with_the_same_bits(tmp_path):
     whole = fit(SETTINGS, build, DATA, tmp_path / "whole")
-    for _ in range(SETTINGS.epochs):
-        with pytest.raises(KeyboardInterrupt):
-            fit(SETTINGS, build, DATA, tmp_path / "broken", stop)
-    resumed = fit(SETTINGS, build, DATA, tmp_path / "broken")
+    resumed = in_pieces(lambda on_epoch: fit(SETTINGS, build, DATA, tmp_path / "b", on_epoch), 4)
     assert not differences(whole, resumed)
     assert (len(whole.history), whole.steps, len(whole.first_losses)) == (4, 24, 6)
     assert len(whole.probed) == 8 * 8  # every third of 24 steps, 8 layers
@@ -240,23 +240,22 @@ def test_first_losses_are_those_of_the_run(tmp_path):
 
 def test_neither_the_global_generator_nor_the_images_are_touched(tmp_path):
     before, pixels = torch.get_rng_state(), DATA.images["train"].clone()
-    fit(settings(epochs=1), build, DATA, tmp_path / "a")
+    fit(settings(epochs=1, recalibrate=40), build, DATA, tmp_path / "a")
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(DATA.images["train"], pixels)
 
 
-def test_divergence_is_a_result_in_a_sweep_and_an_error_outside(tmp_path):
+def test_divergence_is_a_result(tmp_path):
     config = settings(lr=1e30)
-    with pytest.raises(
-        DivergedError, match=r"шаге \d+ равна (nan|inf); уменьшите .*1e\+30"
-    ) as caught:
-        fit(config, build, DATA, tmp_path / "a")
-    outcome = fit(config, build, DATA, tmp_path / "b", in_sweep=True)
-    assert (outcome.status, outcome.message) == ("diverged", str(caught.value))
-    assert (outcome.history, outcome.steps) == ([], len(outcome.first_losses))
+    outcome = fit(config, build, DATA, tmp_path / "a")
+    assert outcome.status == "diverged"
+    step = f"обучение: функция потерь на шаге {outcome.steps + 1} равна"
+    assert re.fullmatch(step + r" (nan|inf); уменьшите .*1e\+30\)", outcome.message)
+    assert (outcome.history, outcome.last, outcome.steps) == ([], {}, len(outcome.first_losses))
     assert all(math.isfinite(loss) for loss in outcome.first_losses)
-    again = fit(config, build, DATA, tmp_path / "a", in_sweep=True)  # from the checkpoint
+    again = fit(config, build, DATA, tmp_path / "a")  # from the checkpoint
     assert not differences(again, outcome)
+    assert loop.first_losses(config, build, DATA, 20) == outcome.first_losses  # and no error
 
 
 def test_epochs_before_a_divergence_stay(tmp_path):
@@ -269,9 +268,9 @@ def test_epochs_before_a_divergence_stay(tmp_path):
     def spoil(epochs: int, accuracy: float) -> None:
         nets[-1].fc.weight.data.fill_(math.nan)
 
-    with pytest.raises(DivergedError, match="на шаге 7 равна nan"):
-        fit(SETTINGS, keep, DATA, tmp_path / "a", spoil)
-    outcome = fit(SETTINGS, build, DATA, tmp_path / "a", in_sweep=True)
+    fit(SETTINGS, keep, DATA, tmp_path / "a", spoil)
+    outcome = fit(SETTINGS, build, DATA, tmp_path / "a")
+    assert "на шаге 7 равна nan" in outcome.message
     assert (outcome.status, outcome.steps, len(outcome.history)) == ("diverged", 6, 1)
     assert {row[0] for row in outcome.probed} == {1}  # the broken step has no row
 
@@ -364,17 +363,50 @@ def test_bfloat16_mixed_precision_learns(tmp_path):
 
 def test_tensorboard_gets_the_history_of_an_interrupted_run(tmp_path):
     event = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    config, log = settings(epochs=3), tmp_path / "logs" / "run"
+    config, log = settings(epochs=3, recalibrate=50), tmp_path / "logs" / "run"
     with pytest.raises(KeyboardInterrupt):
         fit(config, build, DATA, tmp_path / "a", stop, log_dir=log)
     written = event.EventAccumulator(str(log)).Reload()
     assert len(written.Scalars("train_loss")) == 1  # at once, not when the process ends
     outcome = fit(config, build, DATA, tmp_path / "a", log_dir=log)
     written = event.EventAccumulator(str(log)).Reload()
-    assert set(written.Tags()["scalars"]) == set(HISTORY[1:])
-    for name in HISTORY[1:]:
+    assert set(written.Tags()["scalars"]) == {*MEASURES, *(f"raw_{name}" for name in MEASURES[2:])}
+    for name in written.Tags()["scalars"]:
         scalars = written.Scalars(name)
         assert [scalar.step for scalar in scalars] == [1, 2, 3]
         np.testing.assert_allclose([s.value for s in scalars], column(outcome, name), rtol=1e-6)
     plain = fit(config, build, DATA, tmp_path / "b")
     assert not differences(outcome, plain)
+
+
+def test_scores_against_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    logits, labels = rng.standard_normal((60, 4)).astype(np.float32), rng.integers(0, 3, 60)
+    answers, given = logits.argmax(axis=1), (torch.from_numpy(logits), torch.from_numpy(labels))
+    probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = {
+        "loss": metrics.log_loss(labels, probability, labels=range(4)),
+        "accuracy": metrics.accuracy_score(labels, answers),
+        "macro_f1": metrics.f1_score(
+            labels, answers, labels=range(4), average="macro", zero_division=0
+        ),
+    }
+    assert {name: score(*given) for name, score in SCORES.items()} == pytest.approx(expected)
+
+
+def test_history_has_the_scores_that_were_asked_for(tmp_path):
+    metrics = pytest.importorskip("sklearn.metrics")
+    outcome = fit(settings(epochs=1), build, DATA, tmp_path / "a", scores=["macro_f1"])
+    assert list(outcome.last) == ["epoch", *MEASURES[:2], "train_macro_f1", "validation_macro_f1"]
+    answers = predict(outcome.net, DATA, DATA.images["validation"]).argmax(1)
+    macro = metrics.f1_score(DATA.labels["validation"], answers, average="macro", zero_division=0)
+    assert outcome.last["validation_macro_f1"] == pytest.approx(macro)
+
+
+@pytest.mark.parametrize(
+    ("total", "count", "expected"),
+    [(9, 5, [0, 2, 4, 6, 8]), (3, 8, [0, 1, 2]), (10, 2, [0, 9]), (4, 1, [0])],
+)
+def test_evenly(total, count, expected):
+    assert evenly(total, count).tolist() == expected

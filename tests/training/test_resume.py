@@ -12,7 +12,7 @@ from tiny_training import build, differences, images, settings
 
 from pixgrad.training.loop import fit
 
-CONFIG = settings(epochs=8, optimiser="adam", lr=1e-3, patience=7, probe_every=2)
+CONFIG = settings(epochs=8, optimiser="adam", lr=1e-3, patience=7, probe_every=2, recalibrate=40)
 
 KILLER = """
 import os, random, signal, sys, time

@@ -1,4 +1,4 @@
-"""Runs as tables, and as fields of a record."""
+"""Runs as tables."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tiny_training import build, images, settings
 
-from pixgrad.results import records
-from pixgrad.training.loop import HISTORY, Outcome, fit
+from pixgrad.training.loop import fit
 from pixgrad.training.probe import COLUMNS
-from pixgrad.training.tables import epochs_table, gradients_table, record_fields
+from pixgrad.training.run import Outcome, epochs_table
+from pixgrad.training.tables import gradients_table
 
 MEASURES = [column for column in COLUMNS if column not in ("epoch", "step", "layer")]
 
@@ -24,16 +24,16 @@ def outcomes(tmp_path_factory) -> list[Outcome]:
     folder = tmp_path_factory.mktemp("runs")
     done = fit(settings(epochs=2), build, images(), folder / "done")
     diverged = settings(epochs=2, lr=1e30, seed=2, probe_every=100)
-    return [done, fit(diverged, build, images(), folder / "diverged", in_sweep=True)]
+    return [done, fit(diverged, build, images(), folder / "diverged")]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_epochs(outcomes, order):
     table = epochs_table(outcomes[::order], keys)
-    assert table.columns.tolist() == ["network", "seed", *HISTORY]
-    assert table[list(HISTORY)].to_numpy().tolist() == outcomes[0].history
-    assert table["seed"].tolist() == [1, 1]
-    assert [str(table[name].dtype) for name in HISTORY] == ["int64"] + ["float64"] * 6
+    expected = [{"network": "resnet-8", "seed": 1} | row for row in outcomes[0].history]
+    assert table.to_dict("records") == expected
+    assert table.columns.tolist() == list(expected[0])  # the keys first
+    assert [str(dtype) for dtype in table.dtypes[2:]] == ["int64"] + ["float64"] * 6
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -62,26 +62,3 @@ def test_zero_and_infinite_norms_are_missing(outcomes):
     table = gradients_table([outcome], keys)
     assert table["grad_norm"].tolist()[0] == pytest.approx(4)
     assert np.isnan(table["grad_norm"].tolist()[1])
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_fields_of_a_record(outcomes, number):
-    outcome = outcomes[number]
-
-    class Named(type(outcome.config)):
-        name = "resnet-8-1"
-
-    outcome = Outcome(
-        Named(**vars(outcome.config)),
-        **{name: value for name, value in vars(outcome).items() if name != "config"},
-    )
-    run = records.Run(**record_fields(outcome, {"accuracy": 0.5}))
-    assert (run.name, run.seed, run.status) == (
-        "resnet-8-1",
-        1 + number,
-        ["done", "diverged"][number],
-    )
-    assert Named(**run.config) == outcome.config
-    assert run.first_losses == outcome.first_losses
-    assert run.steps == outcome.steps
-    assert run.metrics == {"accuracy": 0.5}

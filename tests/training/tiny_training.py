@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 import torch
 
 from pixgrad import nets
 from pixgrad.training.batches import Images
-from pixgrad.training.loop import Outcome, Settings
+from pixgrad.training.loop import Settings
+from pixgrad.training.run import OnEpoch, Outcome
 
 CLASSES = 4
 COUNTS = {"train": 96, "validation": 32, "test": 32}
 SETTINGS = Settings(seed=1, epochs=4, lr=0.05, batch_size=16, shift=1, probe_every=3)
+MEASURES = [
+    "lr",
+    "running_loss",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+]
+"""Columns of the history beside "epoch"."""
 
 
 def images(side: int = 8, channels: int = 3, seed: int = 0) -> Images:
@@ -44,6 +56,28 @@ def build(generator: torch.Generator, name: str = "resnet-8", **options) -> torc
 def settings(**changes) -> Settings:
     """``SETTINGS`` with some of them changed."""
     return replace(SETTINGS, **changes)
+
+
+def ignore(epochs: int, accuracy: float) -> None:
+    """For a run that nobody watches."""
+
+
+def stop(epochs: int, accuracy: float) -> None:
+    """Interrupts a run after its next epoch, or where it goes on."""
+    raise KeyboardInterrupt
+
+
+def in_pieces(train: Callable[[OnEpoch], Outcome], times: int) -> Outcome:
+    """What ``train`` gives in the end if it is stopped so many times."""
+    for _ in range(times):
+        with pytest.raises(KeyboardInterrupt):
+            train(stop)
+    return train(ignore)
+
+
+def column(outcome: Outcome, name: str) -> list[float]:
+    """A measure of every epoch."""
+    return [row[name] for row in outcome.history]
 
 
 def differences(one: Outcome, two: Outcome) -> list[str]:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running import training
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.training import Arm, Training, examples
+from pixgrad.experiments.running.training import PROBED, Arm, Budget, Tested, Training, examples
 from pixgrad.results import statistics
 from pixgrad.training.batches import Images
 from pixgrad.training.run import Outcome
@@ -51,18 +51,6 @@ class Config(training.Config):
         return self.optimiser
 
 
-def _methods(settings: Mapping[str, object], **options) -> tuple[Arm, ...]:
-    """Both methods with the same settings; Kingma and Ba's have no weight decay."""
-    return tuple(
-        Arm(
-            {"optimiser": optimiser, "weight_decay": 0.0, **settings},
-            main={"probe_every": 10},
-            **options,
-        )
-        for optimiser in OPTIMISERS
-    )
-
-
 SOURCES = {
     "smoke": "mnist5k",
     "report": "cars5",
@@ -73,27 +61,25 @@ SOURCES = {
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 CARS = {"network": "resnet-50", "batch_size": 32, "side": 64, "recalibrate": 2000}
 FULL = {"network": "resnet-50", "batch_size": 64, "side": 224, "shift": 16, "recalibrate": 5000}
-FEW = {"train_images": 320, "validation_images": 100, "recalibrate": 200, "flip": False}
+DIGITS = {"network": "resnet-8", "batch_size": 32, "flip": False, "recalibrate": 200}
+FEW = {"train_images": 320, "validation_images": 100}
+
+
+def _methods(settings: Mapping[str, object], budget: Budget, rates=RATES) -> tuple[Arm, ...]:
+    """Both methods with the same settings; Kingma and Ba's have no weight decay."""
+    return tuple(
+        Arm(settings | {"optimiser": optimiser, "weight_decay": 0.0}, rates, budget, PROBED)
+        for optimiser in OPTIMISERS
+    )
+
+
 PRESETS = {
-    "smoke": _methods(
-        FEW | {"network": "resnet-8", "batch_size": 32},
-        rates=(1e-3, 2e-3),
-        epochs=2,
-        sweep_epochs=1,
-        seeds=2,
-    ),
-    "report": _methods(CARS, rates=RATES, epochs=36, sweep_epochs=8, seeds=8, sweep_seeds=3),
+    "smoke": _methods(DIGITS | FEW, Budget(2, 1, seeds=2), rates=(1e-3, 2e-3)),
+    "report": _methods(CARS, Budget(36, 8, seeds=8, sweep_seeds=3)),
     # A third of the photos: about as many steps need more epochs.
-    "models": _methods(CARS, rates=RATES, epochs=90, sweep_epochs=20, seeds=5, sweep_seeds=3),
-    "paper": _methods(FULL, rates=RATES, epochs=90, sweep_epochs=20, seeds=5, sweep_seeds=3),
-    "pretrained": _methods(
-        FULL | {"pretrained": True},
-        rates=RATES,
-        epochs=30,
-        sweep_epochs=10,
-        seeds=5,
-        sweep_seeds=3,
-    ),
+    "models": _methods(CARS, Budget(90, 20, seeds=5, sweep_seeds=3)),
+    "paper": _methods(FULL, Budget(90, 20, seeds=5, sweep_seeds=3)),
+    "pretrained": _methods(FULL | {"pretrained": True}, Budget(30, 10, seeds=5, sweep_seeds=3)),
 }
 
 
@@ -107,8 +93,10 @@ class AdamVsAdaMax(Training):
     keys = ("optimiser",)
     scores = ("loss", "accuracy", "macro_f1")
 
-    def build(self, config: Config, data: Images, generator: torch.Generator) -> nn.Module:
-        net = super().build(config, data, generator)
+    def build(
+        self, config: Config, data: Images, generator: torch.Generator, **options
+    ) -> nn.Module:
+        net = super().build(config, data, generator, **options)
         if config.pretrained:
             _load_imagenet_weights(net, config.network)
         return net
@@ -135,13 +123,7 @@ class AdamVsAdaMax(Training):
             found.arrays[f"confusion.{optimiser}"] = counts.reshape(len(names), len(names))
         return found
 
-    def arrays(
-        self,
-        done: Sequence[Outcome],
-        logits: Mapping[str, Tensor],
-        images: Mapping[str, Images],
-        data: Images,
-    ) -> dict[str, np.ndarray]:
+    def arrays(self, tested: Sequence[Tested], data: Images) -> dict[str, np.ndarray]:
         return examples(data, EXAMPLES, EXAMPLE_SIDE)
 
 

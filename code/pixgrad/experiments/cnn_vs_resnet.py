@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from torch import Tensor
 
-from pixgrad.experiments.running.training import Arm, Training, examples
+from pixgrad.experiments.running.training import PROBED, Arm, Budget, Tested, Training, examples
 from pixgrad.nets.gradcam import grad_cam
 from pixgrad.training import loop
 from pixgrad.training.batches import Images
-from pixgrad.training.run import Outcome
 
 GRADCAM_LAYERS = {"simple": "features", "plain": "layer3", "resnet": "layer3"}
 """By the first word of a network's name: whose maps are explained, the last with a fine grid."""
@@ -24,40 +22,33 @@ EXAMPLES, EXAMPLE_SIDE = 24, 96
 """Test photos kept for the pictures, and their side in pixels."""
 
 
-def _arms(seeds: Mapping[str, int], settings: Mapping[str, object], **options) -> tuple[Arm, ...]:
-    """An arm a network, with so many seeds."""
-    return tuple(
-        Arm({"network": network, **settings}, seeds=number, main={"probe_every": 10}, **options)
-        for network, number in seeds.items()
-    )
-
-
 SOURCES = {"smoke": "mnist5k", "report": "imagenette5", "paper": "imagenette"}
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
+FEW = {"train_images": 640, "validation_images": 200, "recalibrate": 200}
+DIGITS = {"batch_size": 32, "flip": False, "shift": 2}
+SMALL = {"side": 48, "batch_size": 32, "recalibrate": 2000}
+# He et al. (2015), section 4.2, on photos of full size.
+FULL = {"side": 160, "batch_size": 128, "schedule": "step", "shift": 16, "recalibrate": 5000}
+
+
+def _arms(networks: str, settings: Mapping[str, object], budget: Budget, rates=RATES) -> list[Arm]:
+    return [
+        Arm(settings | {"network": network}, rates, budget, PROBED) for network in networks.split()
+    ]
+
+
 PRESETS = {
     "smoke": _arms(
-        {"simple-cnn": 2, "plain-8": 2, "resnet-8": 2},
-        {"train_images": 640, "validation_images": 200, "batch_size": 32, "flip": False}
-        | {"shift": 2, "recalibrate": 200},
-        rates=(0.03, 0.1),
-        epochs=3,
-        sweep_epochs=1,
+        "simple-cnn plain-8 resnet-8", DIGITS | FEW, Budget(3, 1, seeds=2), rates=(0.03, 0.1)
     ),
-    "report": _arms(
-        {"plain-20": 5, "resnet-20": 5, "resnet-18": 3, "simple-cnn": 3},
-        {"side": 48, "batch_size": 32, "recalibrate": 2000},
-        rates=(0.003, 0.01, 0.03, 0.1, 0.3),
-        epochs=30,
-        sweep_epochs=6,
-        sweep_seeds=3,
-    ),
-    # He et al. (2015), section 4.2, on photos of full size.
+    "report": [
+        *_arms("plain-20 resnet-20", SMALL, Budget(30, 6, seeds=5, sweep_seeds=3)),
+        *_arms("resnet-18 simple-cnn", SMALL, Budget(30, 6, seeds=3, sweep_seeds=3)),
+    ],
     "paper": _arms(
-        {"plain-56": 5, "resnet-56": 5, "resnet-18": 5, "resnet-50": 5, "simple-cnn": 5},
-        {"side": 160, "batch_size": 128, "schedule": "step", "shift": 16, "recalibrate": 5000},
-        rates=(0.003, 0.01, 0.03, 0.1, 0.3),
-        epochs=182,
-        sweep_epochs=20,
-        sweep_seeds=3,
+        "plain-56 resnet-56 resnet-18 resnet-50 simple-cnn",
+        FULL,
+        Budget(182, 20, seeds=5, sweep_seeds=3),
     ),
 }
 
@@ -68,33 +59,22 @@ class CnnVsResnet(Training):
     sources = SOURCES
     presets = PRESETS
 
-    def arrays(
-        self,
-        done: Sequence[Outcome],
-        logits: Mapping[str, Tensor],
-        images: Mapping[str, Images],
-        data: Images,
-    ) -> dict[str, np.ndarray]:
+    def arrays(self, tested: Sequence[Tested], data: Images) -> dict[str, np.ndarray]:
         """Some photos, and where each network's first run looks in them.
 
         ``gradcam.NETWORK`` (E, h, w) float16 of the class that the network answers.
         """
         found = examples(data, EXAMPLES, EXAMPLE_SIDE)
         index = found["example_index"]
-        for one in done:
-            name, network = one.config.name, one.config.network
-            if f"gradcam.{network}" in found:
+        for one in tested:
+            config, net = one.outcome.config, one.outcome.net
+            if f"gradcam.{config.network}" in found:
                 continue
-            photos = images[one.config.arm]
-            layer = one.net.get_submodule(GRADCAM_LAYERS[network.partition("-")[0]])
-            with loop.recalibrated(one.net, photos, one.config.recalibrate):
-                maps = grad_cam(
-                    one.net.eval(),
-                    layer,
-                    photos.normalised(photos.images["test"][index]),
-                    logits[name][index].argmax(1),
-                )
-            found[f"gradcam.{network}"] = maps.numpy().astype(np.float16)
+            layer = net.get_submodule(GRADCAM_LAYERS[config.network.partition("-")[0]])
+            photos = one.images.normalised(one.images.images["test"][index])
+            with loop.recalibrated(net, one.images, config.recalibrate):
+                maps = grad_cam(net.eval(), layer, photos, one.logits[index].argmax(1))
+            found[f"gradcam.{config.network}"] = maps.numpy().astype(np.float16)
         return found
 
 

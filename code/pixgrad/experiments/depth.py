@@ -9,14 +9,14 @@ with torch's own initialisation, with sigmoids.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from pixgrad import nets
 from pixgrad.experiments.running import training
-from pixgrad.experiments.running.training import Arm, Training
+from pixgrad.experiments.running.training import PROBED, Arm, Budget, Training
 from pixgrad.training.batches import Images
 
 
@@ -47,17 +47,7 @@ class Config(training.Config):
         return "-".join(parts + [self.activation] * (self.activation != "relu"))
 
 
-def _twins(depth: int, settings: dict[str, object], **options) -> tuple[Arm, Arm]:
-    """Two arms that differ in the skip connections alone."""
-    plain, residual = (
-        Arm({"network": f"{kind}-{depth}", **settings}, main={"probe_every": 10}, **options)
-        for kind in ("plain", "resnet")
-    )
-    return plain, residual
-
-
 RATES = (0.01, 0.03, 0.1, 0.3)
-FEW = {"train_images": 320, "validation_images": 100, "recalibrate": 200, "flip": False}
 NO_NORM = {"batch_norm": False}
 BARE = NO_NORM | {"init": "default"}
 INITS = (
@@ -67,56 +57,33 @@ INITS = (
     (20, BARE | {"activation": "sigmoid"}),
 )
 """Depths with what differs from batch normalisation, He's initialisation and ReLU."""
+FEW = {"train_images": 320, "validation_images": 100, "recalibrate": 200, "flip": False}
+# 188 steps an epoch. With 1,000 validation images and as many training ones measuring takes a
+# tenth of the time.
+ALL = {"validation_images": 1000, "recalibrate": 2000}
+SOME = {"train_images": 2000, "validation_images": 300, "recalibrate": 2000}
+# He et al. (2015), section 4.2: 64,000 steps of 128 images.
+FULL = {"batch_size": 128, "schedule": "step", "recalibrate": 5000}
+
+
+def _twins(
+    cells: Iterable[tuple[int, Mapping[str, object]]], settings, budget: Budget, rates=RATES
+) -> list[Arm]:
+    """Two arms a depth and cell, that differ in the skip connections alone."""
+    return [
+        Arm(settings | cell | {"network": f"{kind}-{depth}"}, rates, budget, PROBED)
+        for depth, cell in cells
+        for kind in ("plain", "resnet")
+    ]
 
 
 SOURCES = {"smoke": "mnist5k", "report": "cifar10", "inits": "cifar10", "paper": "cifar10"}
 PRESETS = {
-    "smoke": tuple(
-        arm
-        for cell in ({}, BARE)
-        for arm in _twins(8, FEW | cell, rates=RATES[:2], epochs=2, sweep_epochs=1, seeds=1)
-    ),
-    # 188 steps an epoch. With 1,000 validation images and as many training ones measuring
-    # takes a tenth of the time.
-    "report": tuple(
-        arm
-        for depth in (20, 56)
-        for arm in _twins(
-            depth,
-            {"validation_images": 1000, "recalibrate": 2000},
-            rates=RATES,
-            epochs=15,
-            sweep_epochs=2,
-            seeds=5,
-            sweep_seeds=2,
-        )
-    ),
-    "inits": tuple(
-        arm
-        for depth, cell in INITS
-        for arm in _twins(
-            depth,
-            {"train_images": 2000, "validation_images": 300, "recalibrate": 2000} | cell,
-            rates=RATES,
-            epochs=5,
-            sweep_epochs=2,
-            seeds=3,
-            sweep_seeds=2,
-        )
-    ),
-    # He et al. (2015), section 4.2: 64,000 steps of 128 images.
-    "paper": tuple(
-        arm
-        for depth in (20, 32, 56, 110)
-        for arm in _twins(
-            depth,
-            {"batch_size": 128, "schedule": "step", "recalibrate": 5000},
-            rates=RATES,
-            epochs=182,
-            sweep_epochs=20,
-            seeds=5,
-            sweep_seeds=2,
-        )
+    "smoke": _twins([(8, {}), (8, BARE)], FEW, Budget(2, 1, seeds=1), rates=RATES[:2]),
+    "report": _twins([(20, {}), (56, {})], ALL, Budget(15, 2, seeds=5, sweep_seeds=2)),
+    "inits": _twins(INITS, SOME, Budget(5, 2, seeds=3, sweep_seeds=2)),
+    "paper": _twins(
+        [(depth, {}) for depth in (20, 32, 56, 110)], FULL, Budget(182, 20, seeds=5, sweep_seeds=2)
     ),
 }
 
@@ -130,16 +97,11 @@ class Depth(Training):
     keeps_probabilities = False
     keys = ("depth", "skip", "batch_norm", "init", "activation")
 
-    def build(self, config: Config, data: Images, generator: torch.Generator) -> nn.Module:
-        return nets.build(
-            config.network,
-            len(data.names),
-            in_channels=data.channels,
-            batch_norm=config.batch_norm,
-            init=config.init,
-            activation=config.activation,
-            generator=generator,
-        )
+    def build(
+        self, config: Config, data: Images, generator: torch.Generator, **options
+    ) -> nn.Module:
+        cell = {name: getattr(config, name) for name in self.keys[2:]}
+        return super().build(config, data, generator, **options | cell)
 
 
 EXPERIMENT = Depth()

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
-from pixgrad.experiments.running.experiment import Findings, Measured, Measurement
+from pixgrad.experiments.running.experiment import Findings
+from pixgrad.experiments.running.measurement import Measured, Measurement
 from pixgrad.training import tables
-from pixgrad.training.batches import Images, load_images, random_batches
+from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import COLUMNS, GradientProbe, norm
 from pixgrad.training.rank import effective_ranks
 from pixgrad.training.run import FIRST
@@ -98,7 +99,6 @@ class Explosion(Measurement):
     """Networks and interventions, step by step."""
 
     sources = SOURCES
-    libraries = ("numpy", "torch")
     config = Config
     outcome = Watched
 
@@ -109,9 +109,6 @@ class Explosion(Measurement):
             for seed in range(1, (seeds or number) + 1)
             for network, kind in kinds
         ]
-
-    def load(self, source: str) -> Images:
-        return load_images(source)
 
     def measure(self, config: Config, data: Images) -> Watched:
         return _train(config, data, config.steps)

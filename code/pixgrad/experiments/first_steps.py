@@ -19,9 +19,10 @@ from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
 from pixgrad import nets
-from pixgrad.experiments.running.experiment import Findings, Measured, Measurement
+from pixgrad.experiments.running.experiment import Findings
+from pixgrad.experiments.running.measurement import Measured, Measurement
 from pixgrad.training import moments
-from pixgrad.training.batches import Images, load_images, random_batches
+from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import norm
 from pixgrad.training.run import FIRST
 
@@ -108,7 +109,6 @@ class FirstSteps(Measurement):
     """Each method as it is, with a spike, and the project's own."""
 
     sources = SOURCES
-    libraries = ("numpy", "torch")
     config = Config
     outcome = Walk
 
@@ -123,9 +123,6 @@ class FirstSteps(Measurement):
             )
             for optimiser in OPTIMISERS
         ]
-
-    def load(self, source: str) -> Images:
-        return load_images(source)
 
     def measure(self, config: Config, data: Images) -> Walk:
         return _measure_steps(config, data.resized(config.side))
@@ -231,7 +228,7 @@ def _state_bytes(optimiser: torch.optim.Optimizer | _OwnOptimiser) -> int:
 
 
 def _steps_table(first: Sequence[Walk]) -> pd.DataFrame:
-    """A row a method, kind of run, step and layer: see :class:`Measured`."""
+    """A row a method, kind of run, step and layer: see :class:`Walk`."""
     import pandas as pd
 
     columns = ["step", "layer", "step_rms", "scale"]

@@ -22,8 +22,7 @@ from pixgrad.backprop.containers import restore, write_npz
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Experiment, Findings
-from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, other_settings
-from pixgrad.training.tables import epochs_table
+from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, epochs_table, other_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,21 +138,13 @@ class Mnist(Experiment):
         )
 
     def train(
-        self,
-        config: Config,
-        data: Digits,
-        checkpoint: Path,
-        on_epoch: OnEpoch,
-        log_dir: Path | None = None,
+        self, config: Config, data: Digits, checkpoint: Path, on_epoch: OnEpoch, logs: Path | None
     ) -> Outcome:
         bp.keep_freed_memory()
         return _NumPyRun(config, data).to_the_end(checkpoint, on_epoch)
 
     def first_losses(self, config: Config, data: Digits, steps: int) -> list[float]:
-        run = _NumPyRun(config, data)
-        for (x, y), _ in zip(run.batches(), range(steps), strict=False):
-            run.step(x, y)
-        return run.outcome.first_losses
+        return _NumPyRun(config, data).first_losses(steps)
 
     def findings(self, outcomes: Sequence[Outcome], data: Digits) -> Findings:
         """Touch the test digits: tables ``epochs``, ``summary``, ``wrong``, and :func:`_arrays`."""
@@ -189,8 +180,8 @@ class _NumPyRun(Run):
     def epoch(self) -> dict[str, float]:
         config, epoch = self.outcome.config, len(self.outcome.history) + 1
         self.optimiser.lr = config.lr * (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
-        losses = [self.step(x, y) for x, y in self.batches()]
-        row = {"epoch": epoch, "lr": self.optimiser.lr, "running_loss": float(np.mean(losses))}
+        row = {"epoch": epoch, "lr": self.optimiser.lr}
+        row["running_loss"] = float(np.mean(list(self.steps())))
         # As many training digits as validation ones, unmoved: enough to see overfitting, and cheap.
         count = min(len(self.data.labels["validation"]), config.train_images)
         for part in ("train", "validation"):
@@ -211,13 +202,15 @@ class _NumPyRun(Run):
             down, right = rng.integers(0, 2 * config.shift + 1, (2, len(index)))
             yield self.data.batch(windows[index, down, right]), labels[index]
 
-    def step(self, x: np.ndarray, y: np.ndarray) -> float:
-        try:
-            value = bp.train_step(self.model, bp.CrossEntropy(), self.optimiser, x, y)
-        except bp.NonFiniteError as error:
-            raise DivergedError(str(error)) from None
-        self.outcome.count_step(value)
-        return value
+    def steps(self) -> Iterator[float]:
+        """Their losses."""
+        for x, y in self.batches():
+            try:
+                value = bp.train_step(self.model, bp.CrossEntropy(), self.optimiser, x, y)
+            except bp.NonFiniteError as error:
+                raise DivergedError(str(error)) from None
+            self.outcome.count_step(value)
+            yield value
 
     def save(self, checkpoint: Path) -> None:
         note = self.outcome.state() | {

@@ -9,18 +9,19 @@ as in a training step. The images are those that no weights of the network have 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from dataclasses import replace as changed
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
-from pixgrad.experiments.running.experiment import Findings, Measured, Measurement
-from pixgrad.experiments.untrained import ANGLE, early_to_late
+from pixgrad.experiments.running.experiment import Findings
+from pixgrad.experiments.running.measurement import Measurement
+from pixgrad.experiments.untrained import ANGLE, Signals, early_to_late
 from pixgrad.nets import cifar_weights
 from pixgrad.training import tables
-from pixgrad.training.batches import Images, load_images
+from pixgrad.training.batches import Images
 from pixgrad.training.paths import gradient_by_path_length, gradient_sums_by_length
 from pixgrad.training.probe import GradientProbe
 from pixgrad.training.shattering import gradient_correlation
@@ -59,21 +60,16 @@ class Config:
 
 
 @dataclass(kw_only=True)
-class Signals(Measured):
-    """What was measured.
+class Answered(Signals):
+    """What was measured; and the answers.
 
     Attributes
     ----------
-    probed : rows of :class:`pixgrad.training.probe.GradientProbe`.
-    correlation : rows of :func:`pixgrad.training.shattering.gradient_correlation`.
     paths : rows of blocks, norm and share of :func:`pixgrad.training.paths.gradient_by_path_length`
         and norm of :func:`pixgrad.training.paths.gradient_sums_by_length`.
     accuracy : on the batch, 0 … 1.
     """
 
-    probed: list[list[float]] = field(default_factory=list)
-    correlation: list[list[float]] = field(default_factory=list)
-    paths: list[list[float]] = field(default_factory=list)
     accuracy: float = 0.0
 
 
@@ -87,9 +83,8 @@ class Published(Measurement):
     """Trained networks beside untrained ones."""
 
     sources = SOURCES
-    libraries = ("numpy", "torch")
     config = Config
-    outcome = Signals
+    outcome = Answered
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         kinds, number = PRESETS[preset]
@@ -99,10 +94,7 @@ class Published(Measurement):
             for network, trained in kinds
         ]
 
-    def load(self, source: str) -> Images:
-        return load_images(source)
-
-    def measure(self, config: Config, data: Images) -> Signals:
+    def measure(self, config: Config, data: Images) -> Answered:
         generator = torch.Generator().manual_seed(config.seed)
         if config.trained:
             net = cifar_weights.load(config.network).train()
@@ -128,7 +120,7 @@ class Published(Measurement):
         paths = gradient_by_path_length(net, images[few], labels[few], PATH_SAMPLES, generator)
         paths = paths.assign(sum=gradient_sums_by_length(net, images[few], labels[few])["norm"])
         alike = gradient_correlation(net, images, generator, arcs=ARCS)
-        return Signals(
+        return Answered(
             config=config,
             first_losses=[loss.item()],
             probed=probe.rows,
@@ -137,7 +129,7 @@ class Published(Measurement):
             accuracy=(logits.argmax(1) == labels).float().mean().item(),
         )
 
-    def findings(self, outcomes: Sequence[Signals], data: Images) -> Findings:
+    def findings(self, outcomes: Sequence[Answered], data: Images) -> Findings:
         """Tables ``gradients``, ``correlation``, ``paths``."""
         paths = ("blocks", "norm", "share", "sum")
         written = {
@@ -156,7 +148,7 @@ class Published(Measurement):
         return Findings(written, metrics=metrics)
 
 
-def _row(outcome: Signals) -> dict[str, object]:
+def _row(outcome: Answered) -> dict[str, object]:
     config = outcome.config
     return {"network": config.network, "trained": config.trained, "seed": config.seed}
 

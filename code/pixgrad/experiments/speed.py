@@ -24,8 +24,9 @@ from torch.nn.functional import cross_entropy
 from pixgrad import backprop as bp
 from pixgrad import nets
 from pixgrad.backprop.speed import torch_lenet
-from pixgrad.experiments.running.experiment import Findings, Measured, Measurement
-from pixgrad.training.batches import Images, load_images
+from pixgrad.experiments.running.experiment import Findings
+from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.training.batches import Images
 from pixgrad.training.implementations import (
     LENET,
     NUMPY,
@@ -137,21 +138,16 @@ class Speed(Measurement):
     """Both networks, then the optimisers; one run of each, whatever the number of seeds."""
 
     sources = SOURCES
-    libraries = ("numpy", "torch")
     config = Config
     outcome = Timed
+
+    def processor_seconds(self) -> float:
+        return processor_seconds()  # with the compiler's
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         networks, optimisers = PRESETS[preset]
         training = [Config(stage="training", **settings) for settings in networks]
         return [*training, Config(stage="optimisers", **optimisers)]
-
-    def load(self, source: str) -> Images:
-        """Any labelled source; see :func:`_batch` for what is made of it."""
-        return load_images(source)
-
-    def processor_seconds(self) -> float:
-        return processor_seconds()  # with the compiler's
 
     def measure(self, config: Config, data: Images) -> Timed:
         measure = _measure_training if config.stage == "training" else _measure_optimisers
@@ -318,7 +314,7 @@ def _summary_table(training: Sequence[Timed]) -> pd.DataFrame:
 def _implementations_table(training: Sequence[Timed]) -> pd.DataFrame:
     """A row a network and implementation: what it is, whether it works, and whether it is right.
 
-    ``images_s`` is of whole steps at their median time; the other columns as in :class:`Outcome`.
+    ``images_s`` is of whole steps at their median time; the other columns as in :class:`Timed`.
     """
     import pandas as pd
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running import training
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.training import Arm, Training
+from pixgrad.experiments.running.training import Arm, Budget, Tested, Training
 from pixgrad.nets import transfer
 from pixgrad.nets.initialisation import initialise
 from pixgrad.training.batches import PARTS, Images, load_images
@@ -63,50 +63,26 @@ SOURCES = {"smoke": "mnist5k", "report": "cars5+imagenette5", "paper": "cars196+
 RATES, HEAD_RATES = (0.003, 0.01, 0.03, 0.1), (0.001, 0.01, 0.1, 1.0)
 FEW = {"train_images": 150, "validation_images": 50, "test_images": 100}
 HEAD = {"network": BACKBONE, "shift": 0, "flip": False}
-SCRATCH = {"network": "resnet-18", "recalibrate": 2000}
+DIGITS = {"network": "resnet-8", "batch_size": 32, "flip": False, "recalibrate": 150}
+CARS = {"network": "resnet-18", "side": 48, "batch_size": 32, "recalibrate": 2000}
+FULL = {"network": "resnet-18", "side": 160, "shift": 16, "recalibrate": 2000}
 HEADS = tuple(
-    Arm(HEAD | photos, HEAD_RATES, epochs=30, sweep_epochs=10, seeds=5, sweep_seeds=3)
+    Arm(HEAD | photos, HEAD_RATES, Budget(30, 10, seeds=5, sweep_seeds=3))
     for photos in ({}, {"photos": "reference"})
 )
 PRESETS = {
     "smoke": (
-        Arm(HEAD | FEW, HEAD_RATES, epochs=5, sweep_epochs=2, seeds=1),
-        Arm(
-            FEW | {"network": "resnet-8", "batch_size": 32, "flip": False, "recalibrate": 150},
-            RATES,
-            epochs=12,
-            sweep_epochs=4,
-            seeds=1,
-        ),
+        Arm(HEAD | FEW, HEAD_RATES, Budget(5, 2, seeds=1)),
+        Arm(DIGITS | FEW, RATES, Budget(12, 4, seeds=1)),
     ),
-    "report": (
-        *HEADS,
-        Arm(
-            SCRATCH | {"side": 48, "batch_size": 32},
-            RATES,
-            epochs=12,
-            sweep_epochs=4,
-            seeds=3,
-            sweep_seeds=3,
-        ),
-    ),
-    "paper": (
-        *HEADS,
-        Arm(
-            SCRATCH | {"side": 160, "shift": 16},
-            RATES,
-            epochs=90,
-            sweep_epochs=20,
-            seeds=3,
-            sweep_seeds=3,
-        ),
-    ),
+    "report": (*HEADS, Arm(CARS, RATES, Budget(12, 4, seeds=3, sweep_seeds=3))),
+    "paper": (*HEADS, Arm(FULL, RATES, Budget(90, 20, seeds=3, sweep_seeds=3))),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """The photos of the task and those of the upper reference."""
+    """The photos of the task and those of the upper reference; equal where they are the same."""
 
     task: Images
     reference: Images | None
@@ -119,6 +95,13 @@ class Photos:
             if images
             for part, fingerprint in images.fingerprints.items()
         }
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.fingerprints.items()))
+
+    def __eq__(self, other: object) -> bool:
+        """A worker process gets a copy with every run, and must not begin its features anew."""
+        return isinstance(other, Photos) and self.fingerprints == other.fingerprints
 
     def of(self, photos: str, limits: tuple[int | None, ...]) -> Images:
         """The photos of a run, so many of each of ``PARTS``, at the source's size."""
@@ -156,14 +139,17 @@ class Transfer(Training):
         mine = data.of(config.photos, config.limits)
         if config.network != BACKBONE:
             return mine.resized(config.side)
-        return as_pixels(mine, _features(data, config.photos, config.limits, parts))
+        key = data, config.photos, config.limits
+        return as_pixels(mine, {part: _features(*key, part) for part in parts})
 
     def tested_images(self, config: Config, data: Photos) -> Images:
         return self.images(config, data, PARTS)
 
-    def build(self, config: Config, data: Images, generator: torch.Generator) -> nn.Module:
+    def build(
+        self, config: Config, data: Images, generator: torch.Generator, **options
+    ) -> nn.Module:
         if config.network != BACKBONE:
-            return super().build(config, data, generator)
+            return super().build(config, data, generator, **options)
         head = nn.Sequential(nn.Flatten(), nn.Linear(data.channels, len(data.names)))
         initialise(head, "default", generator)
         return head
@@ -182,19 +168,13 @@ class Transfer(Training):
             table["photos"] = table["photos"].map(sources)
         return found
 
-    def arrays(
-        self,
-        done: Sequence[Outcome],
-        logits: Mapping[str, Tensor],
-        images: Mapping[str, Images],
-        data: Photos,
-    ) -> dict[str, np.ndarray]:
+    def arrays(self, tested: Sequence[Tested], data: Photos) -> dict[str, np.ndarray]:
         """``labels.PHOTOS`` (N,) and ``names.PHOTOS`` (K,) with PHOTOS "task" or "reference"."""
         found = {}
-        for one in done:
-            photos, mine = one.config.photos, images[one.config.arm]
-            found[f"labels.{photos}"] = mine.labels["test"].numpy().astype(np.uint8)
-            found[f"names.{photos}"] = np.array(mine.names)
+        for one in tested:
+            photos = one.outcome.config.photos
+            found[f"labels.{photos}"] = one.images.labels["test"].numpy().astype(np.uint8)
+            found[f"names.{photos}"] = np.array(one.images.names)
         return found
 
 
@@ -214,13 +194,10 @@ def as_pixels(images: Images, features: Mapping[str, np.ndarray]) -> Images:
     return replace(images, images=pixels, mean=torch.zeros(channels), std=torch.ones(channels))
 
 
-@functools.lru_cache(maxsize=4)
-def _features(
-    data: Photos, photos: str, limits: tuple[int | None, ...], parts: tuple[str, ...]
-) -> dict[str, np.ndarray]:
-    """Features of some parts; every head asks for the same."""
-    images = data.of(photos, limits).images
-    return {part: extract(images[part]) for part in parts}
+@functools.lru_cache(maxsize=2 * len(PARTS))
+def _features(data: Photos, photos: str, limits: tuple[int | None, ...], part: str) -> np.ndarray:
+    """Features of a part; every head asks for the same."""
+    return extract(data.of(photos, limits).images[part])
 
 
 EXPERIMENT = Transfer()

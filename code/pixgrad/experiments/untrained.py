@@ -15,9 +15,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
-from pixgrad.experiments.running.experiment import Findings, Measured, Measurement
+from pixgrad.experiments.running.experiment import Findings
+from pixgrad.experiments.running.measurement import Measured, Measurement
 from pixgrad.training import loop, tables
-from pixgrad.training.batches import Images, load_images
+from pixgrad.training.batches import Images
 from pixgrad.training.paths import gradient_by_path_length
 from pixgrad.training.probe import COLUMNS, GradientProbe
 from pixgrad.training.shattering import gradient_correlation
@@ -87,7 +88,6 @@ class Untrained(Measurement):
     """All combinations."""
 
     sources = SOURCES
-    libraries = ("numpy", "torch")
     config = Config
     outcome = Signals
 
@@ -109,9 +109,6 @@ class Untrained(Measurement):
             for skip in (True, False)
             for seed in range(1, (seeds or number) + 1)
         ]
-
-    def load(self, source: str) -> Images:
-        return load_images(source)
 
     def measure(self, config: Config, data: Images) -> Signals:
         """Gradients in all layers on one batch, their correlation, and the paths they take."""
@@ -148,12 +145,8 @@ class Untrained(Measurement):
         return Findings(
             {
                 "start": tables.gradients_table(outcomes, _row),
-                "correlation": tables.rows_table(
-                    outcomes, _row, "correlation", ("angle", "correlation")
-                ),
-                "paths": tables.rows_table(
-                    outcomes, _row, "paths", ("blocks", "paths", "norm", "share")
-                ),
+                "correlation": tables.rows_table(outcomes, _row, "correlation", ANGLE),
+                "paths": tables.rows_table(outcomes, _row, "paths", PATH),
             },
             metrics={
                 one.config.name: {"log10_early_to_late": early_to_late(one)} for one in outcomes

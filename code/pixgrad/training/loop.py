@@ -13,7 +13,7 @@ import io
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -116,19 +116,15 @@ def fit(
     PixgradError : the checkpoint is of other settings, or cannot be read or written; the log needs
         a package that is not installed.
     """
-    run = _TorchRun(config, build, data, scores, log_dir)
+    run = TorchRun(config, build, data, scores, log_dir)
     outcome = run.to_the_end(checkpoint, on_epoch)
     run.close()
     return outcome
 
 
 def first_losses(config: Settings, build, data: Images, steps: int) -> list[float]:
-    """Losses of the first steps (of the first epoch), made anew, for ``pixgrad verify``."""
-    run = _TorchRun(config, build, data)
-    with suppress(DivergedError):
-        for _ in zip(range(steps), run.steps(), strict=False):
-            pass
-    return run.outcome.first_losses[:steps]
+    """Losses of the first steps, made anew, see :meth:`pixgrad.training.run.Run.first_losses`."""
+    return TorchRun(config, build, data).first_losses(steps)
 
 
 @torch.inference_mode()
@@ -145,7 +141,8 @@ def predict(net: nn.Module, data: Images, images: Tensor) -> Tensor:
 
 @contextmanager
 def recalibrated(net: nn.Module, data: Images, count: int) -> Iterator[None]:
-    """Inside, batch normalisations have statistics of the present weights; then the old ones again.
+    """Inside, the network is in evaluation mode, its batch normalisations with statistics of the
+    present weights; then all is as it was.
 
     The running statistics remember weights of many steps ago, and where the weights move fast the
     network that they give is not the one that was trained. So the mean and variance are taken anew,
@@ -157,30 +154,37 @@ def recalibrated(net: nn.Module, data: Images, count: int) -> Iterator[None]:
     count : training images, drawn once for all; 0 — nothing is changed.
     """
     layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)] if count else []
-    kept = [
-        ({name: of.clone() for name, of in one.named_buffers()}, one.momentum) for one in layers
-    ]
-    if layers:
-        was_training = net.training
-        net.eval()
-        for layer in layers:
-            layer.reset_running_stats()
-            layer.momentum = None  # torch's word for a cumulative average
-            layer.train()
-        images, device = data.images["train"], layers[0].running_mean.device
-        generator = torch.Generator().manual_seed(RECALIBRATION_SEED)
-        chosen = torch.randperm(len(images), generator=generator)[:count].to(images.device)
-        with torch.no_grad():
-            for index in chosen.split(EVALUATION_BATCH):
-                net(data.normalised(images[index].to(device)))
-        net.train(was_training)
+    kept = [([of.clone() for of in layer.buffers()], layer.momentum) for layer in layers]
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
     try:
+        if layers:
+            _take_statistics(net, layers, data, count)
         yield
     finally:
         for layer, (buffers, momentum) in zip(layers, kept, strict=True):
             layer.momentum = momentum
-            for name, of in layer.named_buffers():
-                of.copy_(buffers[name])
+            for of, old in zip(layer.buffers(), buffers, strict=True):
+                of.copy_(old)
+        for module, mode in modes:
+            module.training = mode
+
+
+@torch.no_grad()
+def _take_statistics(
+    net: nn.Module, layers: Sequence[_BatchNorm], data: Images, count: int
+) -> None:
+    """Average the statistics of ``layers`` over so many training images; all else stays."""
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # torch's word for a cumulative average
+        layer.train()
+    images, device = data.images["train"], next(net.parameters()).device
+    generator = torch.Generator().manual_seed(RECALIBRATION_SEED)
+    chosen = torch.randperm(len(images), generator=generator)[:count].to(images.device)
+    for index in chosen.split(EVALUATION_BATCH):
+        net(data.normalised(images[index].to(device)))
+    net.eval()
 
 
 def learning_rate(config: Settings, progress: float) -> float:
@@ -195,8 +199,8 @@ def learning_rate(config: Settings, progress: float) -> float:
     return config.lr
 
 
-class _TorchRun(Run):
-    """A torch network under training."""
+class TorchRun(Run):
+    """A torch network under training; see :func:`fit` for its arguments."""
 
     def __init__(
         self,

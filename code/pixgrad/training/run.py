@@ -8,15 +8,21 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pixgrad.errors import PixgradError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FIRST = 20
 """Losses of the first epoch kept for ``pixgrad verify``, at most."""
+Keys = Callable[[Any], Mapping[str, object]]
+"""What tells an outcome from the others: the first columns of its rows in a table."""
 OnEpoch = Callable[[int, float], None]
 """Is told the number of finished epochs and the last validation accuracy."""
 
@@ -71,6 +77,10 @@ class Run(ABC):
     outcome: Outcome
 
     @abstractmethod
+    def steps(self) -> Iterator[object]:
+        """Make the steps of the next epoch, one at a time; raises :class:`DivergedError`."""
+
+    @abstractmethod
     def epoch(self) -> dict[str, float]:
         """Train for one epoch and measure; raises :class:`DivergedError`."""
 
@@ -85,6 +95,13 @@ class Run(ABC):
     def is_time_to_stop(self) -> bool:
         """Whether to end before the last epoch."""
         return False
+
+    def first_losses(self, count: int) -> list[float]:
+        """Losses of so many first steps (of the first epoch), for ``pixgrad verify``."""
+        with suppress(DivergedError):
+            for _ in zip(range(count), self.steps(), strict=False):
+                pass
+        return self.outcome.first_losses[:count]
 
     def to_the_end(self, checkpoint: Path, on_epoch: OnEpoch) -> Outcome:
         """Train from the checkpoint, if there is one, to the last epoch."""
@@ -107,6 +124,13 @@ class Run(ABC):
             self.save(checkpoint)
             on_epoch(len(outcome.history), outcome.last.get("validation_accuracy", math.nan))
         return outcome
+
+
+def epochs_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
+    """A row a run and epoch: ``keys`` and the history."""
+    import pandas as pd
+
+    return pd.DataFrame([{**keys(one), **epoch} for one in outcomes for epoch in one.history])
 
 
 def other_settings(checkpoint: Path) -> PixgradError:

@@ -1,27 +1,17 @@
-"""Trainings as tables of an experiment's results."""
+"""What was measured in networks as tables of an experiment's results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pixgrad.training.probe import COLUMNS
-from pixgrad.training.run import Outcome
+from pixgrad.training.run import Keys, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Keys = Callable[[Outcome], Mapping[str, object]]
-"""What tells a run from the others: the first columns of its rows."""
-
-
-def epochs_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
-    """A row a run and epoch: ``keys`` and the history."""
-    import pandas as pd
-
-    return pd.DataFrame([{**keys(one), **epoch} for one in outcomes for epoch in one.history])
 
 
 def gradients_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:

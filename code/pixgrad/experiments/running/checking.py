@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pixgrad import experiments
 from pixgrad.errors import PixgradError
+from pixgrad.experiments.running.experiment import Data, Experiment
 from pixgrad.experiments.running.workers import one_thread
 from pixgrad.results import FOLDER, RECORD, load_record, records
 
@@ -28,7 +31,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Replay:
-    """First losses of one run: recorded and made anew."""
+    """First losses of one run: recorded and made anew, NaN from where it diverged."""
 
     run: records.Run
     losses: list[float]
@@ -43,8 +46,8 @@ class Replay:
     @property
     def difference(self) -> float:
         """The largest relative difference of the first ``CLOSE_STEPS`` losses."""
-        pairs = zip(self.run.first_losses[:CLOSE_STEPS], self.losses, strict=False)
-        return max((abs(new - old) / abs(old) for old, new in pairs), default=0.0)
+        old, new = (np.array(of[:CLOSE_STEPS]) for of in (self.run.first_losses, self.losses))
+        return float(np.max(np.abs(new - old) / np.abs(old)))
 
     @property
     def passed(self) -> bool:
@@ -82,14 +85,19 @@ def verify(name: str, root: Path = Path(FOLDER), count: int = 0) -> list[Replay]
     here = records.device(), records.versions(*chosen.libraries)
     same_machine = here == (record.device, record.versions)
     with one_thread():
-        return [
-            Replay(
-                run,
-                chosen.first_losses(chosen.config(**run.config), data, len(run.first_losses)),
-                same_machine,
-            )
-            for run in spread
-        ]
+        return [Replay(run, _losses(chosen, run, data), same_machine) for run in spread]
+
+
+def _losses(chosen: Experiment, run: records.Run, data: Data) -> list[float]:
+    try:
+        config = chosen.config(**run.config)
+    except TypeError as error:
+        raise PixgradError(
+            f"{run.name}: опыт {chosen.name} теперь не знает таких настроек: {error}"
+        ) from None
+    steps = len(run.first_losses)
+    losses = chosen.first_losses(config, data, steps)
+    return losses + [math.nan] * (steps - len(losses))
 
 
 def _status(folder: Path) -> Status:

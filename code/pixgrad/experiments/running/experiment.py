@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from pixgrad import files
 from pixgrad.training.run import OnEpoch
 
 if TYPE_CHECKING:
@@ -106,14 +102,9 @@ class Experiment(ABC):
 
     @abstractmethod
     def train(
-        self,
-        config: Config,
-        data: Data,
-        checkpoint: Path,
-        on_epoch: OnEpoch,
-        log_dir: Path | None = None,
+        self, config: Config, data: Data, checkpoint: Path, on_epoch: OnEpoch, logs: Path | None
     ) -> Outcome:
-        """Make or continue one run."""
+        """Make or continue one run; ``logs``: folder for TensorBoard, where it ``writes_logs``."""
 
     @abstractmethod
     def first_losses(self, config: Config, data: Data, steps: int) -> list[float]:
@@ -122,57 +113,3 @@ class Experiment(ABC):
     @abstractmethod
     def findings(self, outcomes: Sequence[Outcome], data: Data) -> Findings:
         """Tables, arrays and metrics of the finished runs."""
-
-
-@dataclass(kw_only=True)
-class Measured:
-    """Outcome of a run that is measured at one go; the fields of heirs are JSON values."""
-
-    config: Config
-    first_losses: list[float] = field(default_factory=list)
-    steps: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    status: str = "done"
-    message: str = ""
-
-
-class Measurement(Experiment):
-    """An experiment whose runs are measured at one go and kept as JSON.
-
-    Attributes
-    ----------
-    outcome : its kind of :class:`Measured`.
-    """
-
-    outcome: type[Measured]
-
-    @abstractmethod
-    def measure(self, config: Config, data: Data) -> Measured:
-        """Make one run."""
-
-    def processor_seconds(self) -> float:
-        """Of this process."""
-        return time.process_time()
-
-    def train(
-        self,
-        config: Config,
-        data: Data,
-        checkpoint: Path,
-        on_epoch: OnEpoch,
-        log_dir: Path | None = None,
-    ) -> Measured:
-        if checkpoint.is_file():
-            stored = json.loads(checkpoint.read_text(encoding="utf-8"))
-            return self.outcome(**stored | {"config": config})
-        wall, cpu = time.perf_counter(), self.processor_seconds()
-        measured = self.measure(config, data)
-        measured.wall_s = time.perf_counter() - wall
-        measured.cpu_s = self.processor_seconds() - cpu
-        files.write(checkpoint, json.dumps(asdict(measured)))
-        on_epoch(1, math.nan)
-        return measured
-
-    def first_losses(self, config: Config, data: Data, steps: int) -> list[float]:
-        return self.measure(config, data).first_losses[:steps]

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pixgrad import files
+from pixgrad import experiments, files
 from pixgrad.backprop.containers import write_npz
 from pixgrad.errors import PixgradError
-from pixgrad.experiments import experiment
 from pixgrad.experiments.running.experiment import Data, Experiment, Findings, Outcome
 from pixgrad.experiments.running.workers import THREADS, Workers, process
 from pixgrad.results import FOLDER, RECORD, records
@@ -56,7 +55,7 @@ def run(
     Folder of the results and their record. Under torchrun the first process publishes, and the
     others get None.
     """
-    chosen = experiment(name)
+    chosen = experiments.experiment(name)
     if preset not in chosen.sources:
         raise PixgradError(f"нет набора «{preset}»; есть: {', '.join(chosen.sources)}")
     if tensorboard and not chosen.writes_logs:
@@ -66,8 +65,10 @@ def run(
     source = data or chosen.sources[preset]
     digest = records.code_digest(chosen.module)
     work = RUNS / name / f"{preset}-{_in_file_name(source)}"
+    published = Path(FOLDER) / results_name(name, preset, source)
+    folder = work / FOLDER if preset == "smoke" else published
     try:
-        _prepare(work, digest, fresh)
+        _prepare(work, folder, digest, fresh)
         images = chosen.load(source)
         outcomes = workers.train(chosen, chosen.plan(preset, seeds), images, work)
         later = chosen.follow_up(preset, seeds, outcomes)
@@ -75,8 +76,6 @@ def run(
             outcomes += workers.train(chosen, later, images, work)
         if process() > 0:
             return None
-        published = Path(FOLDER) / results_name(name, preset, source)
-        folder = work / FOLDER if preset == "smoke" else published
         origin = {"experiment": name, "preset": preset, "data": source, "code_digest": digest}
         return folder, _publish(chosen, outcomes, images, folder, origin)
     except OSError as error:
@@ -91,7 +90,7 @@ def results_name(name: str, preset: str, source: str) -> str:
     The experiment's name alone stands for the preset "report" on its usual data.
     """
     parts = [name] if preset == "report" else [name, preset]
-    if source != experiment(name).sources[preset]:
+    if source != experiments.experiment(name).sources[preset]:
         parts.append(_in_file_name(source))
     return "-".join(parts)
 
@@ -100,8 +99,8 @@ def _in_file_name(source: str) -> str:
     return source.replace(":", "_").replace("/", "_")
 
 
-def _prepare(work: Path, digest: str, fresh: bool) -> None:
-    """Unfinished runs go on only with the code that began them."""
+def _prepare(work: Path, folder: Path, digest: str, fresh: bool) -> None:
+    """Put right what a kill has left; unfinished runs go on only with the code that began them."""
     marker = work / "code_digest"
     if fresh:
         files.remove_folder(work)
@@ -111,6 +110,9 @@ def _prepare(work: Path, digest: str, fresh: bool) -> None:
         )
     files.clean(work, work.parent)
     files.write(marker, digest)
+    if folder.parent.is_dir():
+        with files.lock(folder.parent, wait=True):
+            files.recover(folder)
 
 
 def _publish(

@@ -18,13 +18,15 @@ from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Experiment, Findings
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images, load_images
-from pixgrad.training.run import OnEpoch, Outcome
+from pixgrad.training.run import OnEpoch, Outcome, epochs_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST_SWEEP_SEED = 101
+SWEEP_SEEDS = range(101, 201)
 """Short runs have seeds of their own: a main run does not take part in the choice of its rate."""
+PROBED = {"probe_every": 10}
+"""Settings of main runs whose gradients are measured."""
 TEST_SCORES = ("loss", "accuracy", "macro_f1")
 
 
@@ -58,6 +60,22 @@ class Config(loop.Settings):
 
 
 @dataclass(frozen=True)
+class Budget:
+    """How much is trained.
+
+    Attributes
+    ----------
+    epochs, sweep_epochs : of a main and of a short run.
+    seeds, sweep_seeds : how many main runs, and short runs at each rate.
+    """
+
+    epochs: int
+    sweep_epochs: int
+    seeds: int
+    sweep_seeds: int = 1
+
+
+@dataclass(frozen=True)
 class Arm:
     """Runs that differ in their rate and seed alone.
 
@@ -65,18 +83,30 @@ class Arm:
     ----------
     settings : of all its runs.
     rates : to choose from.
-    epochs, sweep_epochs : of a main and of a short run.
-    seeds, sweep_seeds : how many main runs, and short runs at each rate.
     main : settings of the main runs alone.
     """
 
     settings: Mapping[str, object]
     rates: tuple[float, ...]
-    epochs: int
-    sweep_epochs: int
-    seeds: int
-    sweep_seeds: int = 1
+    budget: Budget
     main: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A finished run on the test images.
+
+    Attributes
+    ----------
+    images : of the run.
+    logits : float32 (N, K) of the test images.
+    metrics : the scores after the last epoch and ``test_SCORE``.
+    """
+
+    outcome: Outcome
+    images: Images
+    logits: Tensor
+    metrics: dict[str, float]
 
 
 class Training(Experiment):
@@ -101,12 +131,11 @@ class Training(Experiment):
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         """Short runs: every arm with every rate."""
         return [
-            self.config(stage="sweep", seed=seed, epochs=arm.sweep_epochs, lr=lr, **arm.settings)
+            self.config(stage="sweep", seed=seed, epochs=budget.sweep_epochs, lr=lr, **arm.settings)
             for arm in self.presets[preset]
+            for budget in [arm.budget]
             for lr in arm.rates
-            for seed in range(
-                FIRST_SWEEP_SEED, FIRST_SWEEP_SEED + min(arm.sweep_seeds, seeds or arm.sweep_seeds)
-            )
+            for seed in SWEEP_SEEDS[: min(budget.sweep_seeds, seeds or budget.sweep_seeds)]
         ]
 
     def follow_up(
@@ -120,11 +149,11 @@ class Training(Experiment):
             rates.append(best_rate([one for one in outcomes if one.config.arm == name]))
         return [
             self.config(
-                stage="main", seed=seed, epochs=arm.epochs, lr=lr, **arm.settings | arm.main
+                stage="main", seed=seed, epochs=arm.budget.epochs, lr=lr, **arm.settings | arm.main
             )
-            for seed in range(1, max(seeds or arm.seeds for arm in arms) + 1)
+            for seed in range(1, max(seeds or arm.budget.seeds for arm in arms) + 1)
             for arm, lr in zip(arms, rates, strict=True)
-            if seed <= (seeds or arm.seeds)
+            if seed <= (seeds or arm.budget.seeds)
         ]
 
     def load(self, source: str) -> Images:
@@ -135,27 +164,19 @@ class Training(Experiment):
         limits = {"train": config.train_images, "validation": config.validation_images}
         return data.limited(**limits).resized(config.side)
 
-    def build(self, config: Config, data: Images, generator: torch.Generator) -> nn.Module:
-        """The network with its initial weights."""
-        return nets.build(
-            config.network,
-            len(data.names),
-            in_channels=data.channels,
-            init="he",
-            generator=generator,
-        )
+    def build(
+        self, config: Config, data: Images, generator: torch.Generator, **options
+    ) -> nn.Module:
+        """The network with its initial weights; ``options``: of :func:`pixgrad.nets.build`."""
+        options = {"in_channels": data.channels, "init": "he"} | options
+        return nets.build(config.network, len(data.names), generator=generator, **options)
 
     def train(
-        self,
-        config: Config,
-        data: Images,
-        checkpoint: Path,
-        on_epoch: OnEpoch,
-        log_dir: Path | None = None,
+        self, config: Config, data: Images, checkpoint: Path, on_epoch: OnEpoch, logs: Path | None
     ) -> Outcome:
         mine = self.images(config, data)
         build = partial(self.build, config, mine)
-        return loop.fit(config, build, mine, checkpoint, on_epoch, log_dir, self.scores)
+        return loop.fit(config, build, mine, checkpoint, on_epoch, logs, self.scores)
 
     def first_losses(self, config: Config, data: Images, steps: int) -> list[float]:
         mine = self.images(config, data)
@@ -168,8 +189,8 @@ class Training(Experiment):
     def findings(self, outcomes: Sequence[Outcome], data: Images) -> Findings:
         """What every training has; the test part is used here, for the final weights.
 
-        Tables: ``epochs``, ``gradients`` (see :mod:`pixgrad.training.tables`), ``sweep`` — a row a
-        short run: how it ended, whether its rate was ``chosen``; ``summary`` — a row a main run.
+        Tables: ``epochs``; ``gradients``, where they were measured; ``sweep`` — a row a short run:
+        how it ended, whether its rate was ``chosen``; ``summary`` — a row a main run.
         Arrays: ``labels`` (N,) and ``names`` (K,) of the test images, and of every run
         ``probability.RUN`` (N, K) float16 or ``answer.RUN`` (N,) uint8.
         Metrics: the scores after the last epoch and ``test_SCORE``; with recalibrated batch
@@ -181,45 +202,29 @@ class Training(Experiment):
             raise PixgradError(
                 f"опыт {self.name}: разошлись все прогоны; первый: {main[0].message}"
             )
-        logits, metrics, arrays = {}, {}, {}
-        ready: dict[str, Images] = {}
-        for one in done:
-            arm, name = one.config.arm, one.config.name
-            if arm not in ready:
-                ready[arm] = self.tested_images(one.config, data)
-            logits[name], tested = self._tested(one, ready[arm])
-            kept = ("epoch", "lr")
-            metrics[name] = {of: value for of, value in one.last.items() if of not in kept} | tested
+        of_arm = {one.config.arm: one.config for one in done}
+        ready = {arm: self.tested_images(config, data) for arm, config in of_arm.items()}
+        tested = [_test(one, ready[one.config.arm]) for one in done]
+        images, arrays = tested[0].images, {}
+        for one in tested:
+            name = one.outcome.config.name
             if self.keeps_probabilities:
-                arrays[f"probability.{name}"] = logits[name].softmax(1).numpy().astype(np.float16)
+                arrays[f"probability.{name}"] = one.logits.softmax(1).numpy().astype(np.float16)
             else:
-                arrays[f"answer.{name}"] = logits[name].argmax(1).numpy().astype(np.uint8)
-        images = ready[done[0].config.arm]
+                arrays[f"answer.{name}"] = one.logits.argmax(1).numpy().astype(np.uint8)
         arrays |= {"labels": images.labels["test"].numpy(), "names": np.array(images.names)}
+        metrics = {one.outcome.config.name: one.metrics for one in tested}
         written = {
-            "epochs": tables.epochs_table(outcomes, self.row),
+            "epochs": epochs_table(outcomes, self.row),
             "sweep": self._sweep_table(outcomes),
             "summary": self._summary_table(main, metrics),
         }
         if any(one.probed for one in main):
             written["gradients"] = tables.gradients_table(main, self.row)
-        arrays |= self.arrays(done, logits, ready, data)
-        return Findings(written, arrays, metrics)
+        return Findings(written, arrays | self.arrays(tested, data), metrics)
 
-    def arrays(
-        self,
-        done: Sequence[Outcome],
-        logits: Mapping[str, Tensor],
-        images: Mapping[str, Images],
-        data: Images,
-    ) -> dict[str, np.ndarray]:
-        """More arrays.
-
-        Parameters
-        ----------
-        logits : float32 (N, K) of the test images, by the run's name.
-        images : by arm.
-        """
+    def arrays(self, tested: Sequence[Tested], data: Images) -> dict[str, np.ndarray]:
+        """More arrays."""
         return {}
 
     def row(self, outcome: Outcome) -> dict[str, object]:
@@ -227,17 +232,6 @@ class Training(Experiment):
         config = outcome.config
         keys = {key: getattr(config, key) for key in self.keys}
         return {"stage": config.stage, **keys, "seed": config.seed, "rate": config.lr}
-
-    def _tested(self, one: Outcome, images: Images) -> tuple[Tensor, dict[str, float]]:
-        """Logits of the test images, and their scores."""
-        pixels, labels = images.images["test"], images.labels["test"]
-        raw = loop.predict(one.net, images, pixels)
-        with loop.recalibrated(one.net, images, one.config.recalibrate):
-            logits = loop.predict(one.net, images, pixels)
-        found = {f"test_{score}": loop.SCORES[score](logits, labels) for score in TEST_SCORES}
-        if one.config.recalibrate:
-            found |= {f"raw_test_{score}": loop.SCORES[score](raw, labels) for score in TEST_SCORES}
-        return logits, found
 
     def _sweep_table(self, outcomes: Sequence[Outcome]) -> pd.DataFrame:
         import pandas as pd
@@ -283,6 +277,18 @@ def examples(data: Images, count: int, side: int) -> dict[str, np.ndarray]:
     few = replace(data, images={"train": test[index]}).resized(min(side, test.shape[-1]))
     shown = few.images["train"].permute(0, 2, 3, 1).squeeze(-1)
     return {"example_index": index.numpy(), "example_images": shown.numpy()}
+
+
+def _test(one: Outcome, images: Images) -> Tested:
+    pixels, labels = images.images["test"], images.labels["test"]
+    metrics = {name: value for name, value in one.last.items() if name not in ("epoch", "lr")}
+    with loop.recalibrated(one.net, images, one.config.recalibrate):
+        logits = loop.predict(one.net, images, pixels)
+    metrics |= {f"test_{score}": loop.SCORES[score](logits, labels) for score in TEST_SCORES}
+    if one.config.recalibrate:
+        raw = loop.predict(one.net, images, pixels)
+        metrics |= {f"raw_test_{score}": loop.SCORES[score](raw, labels) for score in TEST_SCORES}
+    return Tested(one, images, logits, metrics)
 
 
 def best_rate(sweep: Sequence[Outcome]) -> float:

@@ -114,9 +114,9 @@ def process() -> int:
 def _train_one(
     chosen: Experiment, data: Data, work: Path, tensorboard: bool, config: Config, on_epoch: OnEpoch
 ) -> Outcome:
-    log_dir = work / "tensorboard" / config.name if tensorboard else None
+    logs = work / "tensorboard" / config.name if tensorboard else None
     with one_thread():
-        return chosen.train(config, data, work / f"{config.name}.checkpoint", on_epoch, log_dir)
+        return chosen.train(config, data, work / f"{config.name}.checkpoint", on_epoch, logs)
 
 
 @contextmanager
