@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.source import frozen, pieces
+from pixgrad.book.source import executed
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
@@ -128,7 +128,7 @@ class Page:
     def frozen(self) -> str:
         """The executed markdown, "" where there is none or it is out of date."""
         try:
-            return frozen.markdown(self.project, self.chapter, "html")
+            return executed.markdown(self.project, self.chapter, "html")
         except SourceError:
             return ""
 
@@ -136,7 +136,7 @@ class Page:
     def executed(self) -> list[str]:
         """What each cell put out; [] where that is not known."""
         try:
-            found = pieces.split(self.chapter, self.frozen) if self.frozen else []
+            found = executed.split(self.chapter, self.frozen) if self.frozen else []
         except SourceError:
             return []
         return [piece.text for piece in found if piece.cell is not None]

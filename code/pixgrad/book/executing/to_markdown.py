@@ -19,8 +19,8 @@ from typing import Any
 from nbformat import NotebookNode
 
 from pixgrad.book.executing.execute import Figures
+from pixgrad.book.ledger.frozen import FIGURES
 from pixgrad.book.ledger.qmd import Cell
-from pixgrad.book.ledger.staleness import FIGURES
 from pixgrad.errors import SourceError
 
 _MARKDOWN, _HTML, _LATEX, _TEXT = "text/markdown", "text/html", "text/latex", "text/plain"

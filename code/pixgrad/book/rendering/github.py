@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import typer
 
 from pixgrad import files
 from pixgrad.book.executing import freeze
+from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import crossref, notebooks, pandoc, supported
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project
@@ -81,8 +82,8 @@ def contents(project: Project, page: Chapter) -> tuple[str, dict[str, bytes]]:
     figures: dict[str, bytes] = {}
 
     def place(match: re.Match) -> str:
-        path = notebooks.picture_path(project, page, unquote(match["src"]))
-        if not path.is_relative_to(project.freeze_dir):
+        path = notebooks.picture_path(project, page, match["src"])
+        if not path.is_relative_to(project.results(page)):
             return f"]({quote(crossref.relative(path, (project.root / page.path).parent))})"
         name = re.sub(r"-output-1(?=\.\w+$)", "", path.name)
         figures[name] = path.read_bytes()
@@ -142,7 +143,7 @@ def _address(project: Project, page: Chapter, chapter: Chapter) -> str:
 
 
 def _refuse_unseen(page: Chapter, text: str) -> None:
-    prose = "".join(line for is_code, line in pandoc.code_lines(text) if not is_code)
+    prose = "".join(line for line, fence in qmd.fenced_lines(text) if fence in ("", "open"))
     formulas = re.findall(r"^``` math\n.*?^```$", text, re.M | re.S)
     for pattern, message in _REFUSED.items():
         found = re.search(pattern, "\n".join([prose, *formulas]))

@@ -71,7 +71,7 @@ def build_html(project: Project, out_dir: Path) -> None:
         values = _page_values(project, chapter, bodies[chapter.path], names)
         page.write_text(template.render(values), "utf-8")
         for address in bodies[chapter.path].files:
-            _copy(_source(project, chapter, address), page.parent / unquote(address))
+            _copy(project.file(chapter, address), page.parent / unquote(address))
     for asset in (pandoc.TEMPLATES / "site.css", pandoc.TEMPLATES / "site.js", _math_font()):
         _copy(asset, out_dir / LIBRARY / asset.name)
     search.build_index(out_dir)
@@ -97,7 +97,7 @@ def _convert(
     arguments = _arguments(project, bool(cited))
     pictures = sorted({m[1] for m in _MARKDOWN_TARGET.finditer(text)})
     key = [text, settings, arguments, _bibliography_digest(project)]
-    key.append([_stamp(_source(project, chapter, address)) for address in pictures])
+    key.append([_stamp(project.file(chapter, address)) for address in pictures])
 
     def make() -> list:
         answer = pandoc.run(project, chapter, text, arguments, settings)
@@ -121,7 +121,7 @@ def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
         "offset": "../" * (len(chapter.path.parts) - 1),
         "figures": {
             "prefix": f"{chapter.stem}_files/",
-            "folder": f"{project.freeze_dir / chapter.path.with_suffix('')}/",
+            "folder": f"{project.results(chapter)}/",
         },
     }
 
@@ -194,21 +194,10 @@ def _local_files(
         if target.as_posix().startswith("../"):
             message = f"файл {unquote(path)} лежит вне книги, рядом с сайтом его не положить"
             raise SourceError(message, chapter.path, _line_of(chapter, path))
-        if not _source(project, chapter, path).is_file():
+        if not project.file(chapter, path).is_file():
             message = f"файла {unquote(path)} нет"
             raise SourceError(message, chapter.path, _line_of(chapter, path))
         yield path
-
-
-def _source(project: Project, chapter: Chapter, address: str) -> Path:
-    """The file behind an address of the page: pictures of cells lie in ``_freeze``."""
-    address = unquote(address)
-    prefix = f"{chapter.stem}_files/"
-    if address.startswith(prefix):
-        return project.freeze_dir / chapter.path.with_suffix("") / address.removeprefix(prefix)
-    if address.startswith("/"):
-        return project.root / address.lstrip("/")
-    return (project.root / chapter.path).parent / address
 
 
 def _line_of(chapter: Chapter, address: str) -> int | None:

@@ -14,7 +14,6 @@ import string
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
 
 import nbformat
 import typer
@@ -23,7 +22,7 @@ from nbformat import NotebookNode, v4
 from pixgrad import files
 from pixgrad.book.rendering import crossref, pandoc
 from pixgrad.book.rendering.crossref import Label
-from pixgrad.book.source import frozen, pieces
+from pixgrad.book.source import executed
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import PixgradError, SourceError
@@ -118,7 +117,7 @@ def _entries(
 def _marked(project: Project, chapter: Chapter) -> str:
     """The executed markdown, what each cell put out wrapped in ``.notebook-cell``."""
     text = ""
-    for piece in pieces.split(chapter, frozen.markdown(project, chapter, "html")):
+    for piece in executed.split(chapter, executed.markdown(project, chapter, "html")):
         if piece.cell is None:
             text += piece.text
         else:
@@ -206,7 +205,8 @@ def setup_code(project: Project, chapter: Chapter) -> str:
         colab = string.Template(_CLONE).substitute(url=url, release=release, name=name)
     folder = chapter.path.parent.as_posix()
     in_root = folder == "." or project.get("project", "execute-dir") == "project"
-    paths = [f'sys.path.insert(0, str(book / "{path}"))' for path in _python_path(project)]
+    folders = filter(None, project.environment.get("PYTHONPATH", "").split(":"))
+    paths = [f'sys.path.insert(0, str(book / "{path}"))' for path in folders]
     return (
         string.Template(_SETUP)
         .substitute(
@@ -217,14 +217,6 @@ def setup_code(project: Project, chapter: Chapter) -> str:
         )
         .rstrip("\n")
     )
-
-
-def _python_path(project: Project) -> list[str]:
-    """The folders that ``_environment`` puts on PYTHONPATH."""
-    path = project.root / "_environment"
-    text = path.read_text("utf-8") if path.is_file() else ""
-    found = re.search(r"^PYTHONPATH=[\"']?([^\"'\n]*)", text, re.M)
-    return [folder for folder in found[1].split(":") if folder] if found else []
 
 
 def _code(project: Project, chapter: Chapter, entry: Mapping[str, Any]) -> NotebookNode:
@@ -276,7 +268,7 @@ def _with_pictures(project: Project, chapter: Chapter, text: str) -> str:
     """The markdown with its pictures inside, as data addresses."""
 
     def embed(match: re.Match) -> str:
-        path = picture_path(project, chapter, unquote(match["src"]))
+        path = picture_path(project, chapter, match["src"])
         content = base64.b64encode(path.read_bytes()).decode()
         return f"](data:{_media_type(chapter, path)};base64,{content})"
 
@@ -284,13 +276,7 @@ def _with_pictures(project: Project, chapter: Chapter, text: str) -> str:
 
 
 def picture_path(project: Project, chapter: Chapter, src: str) -> Path:
-    own = f"{chapter.stem}_files/"
-    if src.startswith(own):
-        path = project.freeze_dir / chapter.path.with_suffix("") / src.removeprefix(own)
-    elif src.startswith("/"):
-        path = project.root / src.lstrip("/")
-    else:
-        path = project.root / chapter.path.parent / src
+    path = project.file(chapter, src)
     if not path.is_file():
         line = pandoc.find_line(chapter, re.escape(src))
         raise SourceError(f"нет картинки {src}", chapter.path, line)

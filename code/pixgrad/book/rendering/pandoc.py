@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pixgrad import files
-from pixgrad.book.source import frozen
+from pixgrad.book.ledger import qmd
+from pixgrad.book.source import executed
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
@@ -26,7 +26,6 @@ SETTINGS = "PIXGRAD_CHAPTER"
 
 _VAR = re.compile(r"(?<!\{)\{\{<\s*var\s+(?P<name>\S+?)\s*>\}\}")
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
-_FENCE = re.compile(r"^[ ]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
 _SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*+(?!var\s)(?P<name>\S*)")
 _WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
     r"citation (?P<what>\S+) not found": ("источника @{} нет в библиографии", r"@\{{?{}(?![\w-])"),
@@ -88,14 +87,14 @@ def _explained(warnings: str, chapter: Chapter) -> SourceError:
     return SourceError(f"pandoc: {' '.join(warnings.split())}", chapter.path)
 
 
-def markdown(project: Project, chapter: Chapter, fmt: frozen.Format) -> str:
+def markdown(project: Project, chapter: Chapter, fmt: executed.Format) -> str:
     """The executed markdown of a chapter, its ``{{< var … >}}`` replaced by their values.
 
     Raises
     ------
     SourceError : a variable without a value; another shortcode.
     """
-    return expand(project, chapter, frozen.markdown(project, chapter, fmt))
+    return expand(project, chapter, executed.markdown(project, chapter, fmt))
 
 
 def expand(project: Project, chapter: Chapter, text: str) -> str:
@@ -111,15 +110,16 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
             )
         return found
 
-    expanded = []
-    for is_code, line in code_lines(text):
+    expanded = ""
+    for line, fence in qmd.fenced_lines(text):
+        is_code = fence in ("code", "close")
         other = None if is_code else _SHORTCODE.search(line)
         if other:
             message = f"шорткод {{{{< {other['name']} >}}}} не поддерживается"
             line_number = find_line(chapter, re.escape(other[0]))
             raise SourceError(message, chapter.path, line_number)
-        expanded.append(line if is_code else _ESCAPED.sub(r"\1", _VAR.sub(value, line)))
-    return "".join(expanded)
+        expanded += line if is_code else _ESCAPED.sub(r"\1", _VAR.sub(value, line))
+    return expanded
 
 
 def bibliographies(project: Project) -> list[Path]:
@@ -201,16 +201,3 @@ def _own_digest() -> str:
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def code_lines(text: str) -> Iterator[tuple[bool, str]]:
-    """(is it inside a fenced code block, line) of each line of markdown, line ends kept."""
-    opened = None
-    for line in io.StringIO(text, newline="\n"):
-        fence = _FENCE.match(line.rstrip("\n"))
-        yield opened is not None, line
-        if opened is None:
-            is_inline = fence and fence["mark"][0] == "`" and "`" in fence["info"]
-            opened = fence["mark"] if fence and not is_inline else None
-        elif fence and fence["mark"].startswith(opened) and not fence["info"].strip():
-            opened = None

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import pandoc
 from pixgrad.book.source.project import CONFIG, Chapter, Project, cell_options, load_yaml
 from pixgrad.errors import SourceError
 
@@ -178,8 +177,9 @@ def _in_code(document: qmd.Document) -> Iterator[Finding]:
     for block in document.blocks:
         if isinstance(block, qmd.Cell) and block.language != "python":
             yield Finding(block.line, f"ячейки на языке {block.language} не поддерживаются")
-        for number, (is_code, line) in enumerate(pandoc.code_lines(block.text), block.line):
-            raw = _RAW.search(line) if _FENCE.match(line) else None
+        for number, (line, fence) in enumerate(qmd.fenced_lines(block.text), block.line):
+            raw = _RAW.search(line) if fence == "open" else None
+            is_code = fence in ("code", "close")
             if raw and raw["format"] not in ("html", "typst"):
                 yield Finding(number, f"блок {raw[0]} не попадёт ни на сайт, ни в PDF")
             in_caption = line.startswith("#|")  # where var is expanded

@@ -169,12 +169,11 @@ def _convert(
 def _settings(project: Project, chapter: Chapter, citations: _Citations) -> dict[str, Any]:
     prefix = "crossref-apx-prefix" if chapter.kind == "appendix" else "crossref-ch-prefix"
     word = crossref.language(project, prefix)
-    figures = project.freeze_dir.relative_to(project.root) / chapter.path.with_suffix("")
     return {
         "path": chapter.path.as_posix(),
         "title": chapter.title,
         "kicker": word[:1].upper() + word[1:],
-        "figures": figures.as_posix(),
+        "figures": project.results(chapter).relative_to(project.root).as_posix(),
         "sources": (citations.listed_in or chapter).path.as_posix(),
     }
 
