@@ -17,16 +17,15 @@ from pixgrad import files
 from pixgrad.book.ledger import qmd
 from pixgrad.book.source import executed
 from pixgrad.book.source.project import Chapter, Project
-from pixgrad.errors import SourceError
+from pixgrad.errors import PixgradError, SourceError
 
 FILTERS = Path(__file__).parent / "filters"
 TEMPLATES = Path(__file__).parent / "templates"
 SETTINGS = "PIXGRAD_CHAPTER"
 """Environment variable with the JSON settings that the Lua filters read."""
 
-_VAR = re.compile(r"(?<!\{)\{\{<\s*var\s+(?P<name>\S+?)\s*>\}\}")
+SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*(?P<name>[\w-]*)(?:\s*(?P<value>[^>]*?)\s*(?P<end>>\}\}))?")
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
-_SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*+(?!var\s)(?P<name>\S*)")
 _WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
     r"citation (?P<what>\S+) not found": ("источника @{} нет в библиографии", r"@\{{?{}(?![\w-])"),
     r"Could not convert TeX math\s*(?P<what>[^\n]+?)(, rendering as TeX:)?\n": (
@@ -101,24 +100,18 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
     """``{{< var … >}}`` outside code replaced by their values (errors as in ``markdown``)."""
 
     def value(match: re.Match) -> str:
-        found = project.variable(match["name"])
-        if found is None:
-            raise SourceError(
-                f"переменная {match['name']} не имеет значения в _variables.yml",
-                chapter.path,
-                find_line(chapter, rf"\{{\{{<\s*var\s+{re.escape(match['name'])}\s*>"),
-            )
-        return found
+        found = project.variable(match["value"]) if match["name"] == "var" else None
+        if found is not None:
+            return found
+        message = f"шорткод {{{{< {match['name']} >}}}} не поддерживается"
+        if match["name"] == "var":
+            message = f"переменная {match['value']} не имеет значения в _variables.yml"
+        raise SourceError(message, chapter.path, find_line(chapter, re.escape(match[0])))
 
     expanded = ""
     for line, fence in qmd.fenced_lines(text):
         is_code = fence in ("code", "close")
-        other = None if is_code else _SHORTCODE.search(line)
-        if other:
-            message = f"шорткод {{{{< {other['name']} >}}}} не поддерживается"
-            line_number = find_line(chapter, re.escape(other[0]))
-            raise SourceError(message, chapter.path, line_number)
-        expanded += line if is_code else _ESCAPED.sub(r"\1", _VAR.sub(value, line))
+        expanded += line if is_code else _ESCAPED.sub(r"\1", SHORTCODE.sub(value, line))
     return expanded
 
 
@@ -144,6 +137,21 @@ def _named_files(project: Project, key: str) -> list[Path]:
         if not path.is_file():
             raise project.error(f"файла {path.relative_to(project.root)} нет ({key})", key)
     return paths
+
+
+def bibliography_keys(path: Path) -> list[str]:
+    """The keys of a bibliography in any format that pandoc reads.
+
+    Raises
+    ------
+    PixgradError : pandoc cannot read it.
+    """
+    command = [executable(), "--citeproc", f"--bibliography={path}", "--to=json"]
+    every = "---\nnocite: '@*'\n---\n"
+    answer = subprocess.run(command, input=every, capture_output=True, text=True)
+    if answer.returncode:
+        raise PixgradError(f"библиография не читается: {' '.join(answer.stderr.split())}")
+    return re.findall(r'\["ref-([^"]+)",\["csl-entry"', answer.stdout)
 
 
 def html_option(project: Project, name: str, default: Any) -> Any:
