@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -76,33 +75,18 @@ def _quarto() -> str:
     return f"{found}: нужен {'.'.join(map(str, OLDEST_QUARTO))} или новее"
 
 
-class _Found(BaseException):
-    """Stops a loader at the moment when it turns to its files. Loaders must not catch it."""
-
-
 def _sources(root: Path) -> list[tuple[str, str, str]]:
     """(name, description, origin or what to do) of each named data source, none of them read."""
     try:
         from pixgrad.data import SOURCES
     except ImportError as error:
         return [("—", "не проверить", f"нет пакета {error.name}: нужен полный набор, make test")]
-    os.chdir(root)  # the loaders look for the data of the project in the current folder
-    sys.addaudithook(_stop_at_reading)
+    os.chdir(root)  # the data of the project are looked for in the current folder
     return [(name, source.description, _origin(source)) for name, source in SOURCES.items()]
-
-
-def _stop_at_reading(event: str, arguments: tuple) -> None:
-    if event in ("pixgrad.source", "pixgrad.read"):
-        raise _Found(str(arguments[-1]))
 
 
 def _origin(source) -> str:
     try:
-        source.load()
-    except _Found as found:
-        return str(found)
+        return source.find().origin
     except PixgradError as error:
         return f"нет: {str(error).rpartition('Что сделать: ')[2]}"
-    except ImportError as error:
-        return f"нет пакета {error.name}: нужен полный набор, make test"
-    return "есть"
