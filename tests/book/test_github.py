@@ -16,7 +16,7 @@ from pixgrad import files, results
 from pixgrad.book.checking.check import findings
 from pixgrad.book.checking.pages import Book
 from pixgrad.book.executing import freeze
-from pixgrad.book.ledger import staleness
+from pixgrad.book.ledger.ledger import Ledger
 from pixgrad.book.rendering import github
 from pixgrad.book.source import project as books
 from pixgrad.errors import PixgradError, SourceError
@@ -253,7 +253,7 @@ def test_a_page_that_would_not_change_is_left_alone(written):
 
 def test_the_book_keeps_what_was_executed_outside_it(written):
     freeze.freeze_book(written)
-    assert "notes/page.qmd" in staleness.read_records(written)
+    assert "notes/page.qmd" in Ledger(written).records
 
 
 @pytest.mark.parametrize(
