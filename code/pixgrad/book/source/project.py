@@ -127,6 +127,7 @@ class Project:
         title, id, _ = _title(document, str(path))
         return Chapter(Path(path), document, "outside", None, None, title, id)
 
+    @cached_property
     def environment(self) -> dict[str, str]:
         """The ``KEY=value`` lines of ``_environment``, {} if there is no such file."""
         path = self.root / ENVIRONMENT
