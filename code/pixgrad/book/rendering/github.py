@@ -99,33 +99,20 @@ def whole(source: Path, text: str, names: Iterable[str]) -> bytes:
 
 def _markdown(project: Project, page: Chapter) -> str:
     """The page, addresses of pictures marked with ``pixgrad-image:``."""
-    labels = _labels(project, page)
-    settings = crossref.settings(project, page, "gfm", labels)
+    index = crossref.Index(project, [page])
+    if not index.is_complete(page):
+        index = crossref.Index(project, [*project.chapters, page])
+    settings = index.settings(page, "gfm")
     settings["pages"] = {
         crossref.relative(chapter.path, page.path.parent): _address(project, page, chapter)
         for chapter in project.chapters
     }
     for name, target in settings["refs"].items():
-        target["href"] = _href(project, page, labels[name])
-    arguments = [
-        "--to=gfm",
-        "--wrap=none",
-        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-        *notebooks.citations(project),
-        f"--lua-filter={pandoc.FILTERS / 'github.lua'}",
-    ]
-    executed = pandoc.markdown(project, page, "html")
-    text = pandoc.run(project, page, executed, arguments, settings).replace("&nbsp;", "\u00a0")
+        target["href"] = _href(project, page, index.labels[name])
+    text = index.convert(page, pandoc.markdown(project, page, "html"), "gfm:github", settings)
+    text = text.replace("&nbsp;", "\u00a0")
     _refuse_unseen(page, text)
     return text
-
-
-def _labels(project: Project, page: Chapter) -> Mapping[str, crossref.Label]:
-    """Those of the page; where it refers to others, those of the book, too."""
-    own = crossref.index(project, [page])
-    if all(used in own for used in crossref.record(project, page)["refs"]):
-        return own
-    return crossref.index(project, [*project.chapters, page])
 
 
 def _href(project: Project, page: Chapter, label: crossref.Label) -> str:

@@ -21,7 +21,6 @@ from nbformat import NotebookNode, v4
 
 from pixgrad import files
 from pixgrad.book.rendering import crossref, pandoc
-from pixgrad.book.rendering.crossref import Label
 from pixgrad.book.source import executed
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project, cell_options
@@ -60,8 +59,8 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     project = projects.load(root)
     folder = out or project.root / FOLDER
     files.clean(folder, project.cache_dir)
-    labels = crossref.index(project)
-    made = pandoc.each(project.chapters, lambda chapter: _notebook(project, chapter, labels))
+    index = crossref.Index(project)
+    made = pandoc.each(project.chapters, lambda chapter: _notebook(project, chapter, index))
     texts = {folder / f"{path.stem}.ipynb": text for path, text in made.items() if text}
     for path, text in texts.items():
         if path.exists() and path.read_bytes() != text.encode("utf-8") and not _is_ours(path):
@@ -79,14 +78,14 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     return list(texts)
 
 
-def _notebook(project: Project, chapter: Chapter, labels: Mapping[str, Label]) -> str:
+def _notebook(project: Project, chapter: Chapter, index: crossref.Index) -> str:
     """The notebook's text; "" for a page that is only the bibliography."""
     if _ONLY_REFERENCES.fullmatch(chapter.document.text):
         return ""
     cells = [_title(project, chapter)]
     if chapter.document.cells:
         cells.append(v4.new_code_cell(setup_code(project, chapter)))
-    for entry in _entries(project, chapter, labels):
+    for entry in _entries(project, chapter, index):
         if entry["type"] == "markdown":
             cells.append(v4.new_markdown_cell(_with_pictures(project, chapter, entry["text"])))
         else:
@@ -98,19 +97,10 @@ def _notebook(project: Project, chapter: Chapter, labels: Mapping[str, Label]) -
     return _json(notebook)
 
 
-def _entries(
-    project: Project, chapter: Chapter, labels: Mapping[str, Label]
-) -> list[dict[str, Any]]:
+def _entries(project: Project, chapter: Chapter, index: crossref.Index) -> list[dict[str, Any]]:
     """The cells as ``filters/notebook.lua`` describes them."""
-    settings = crossref.settings(project, chapter, "html", labels)
-    settings["site"] = _site_folder(project, chapter)
-    arguments = [
-        "--to=json",
-        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-        *citations(project),
-        f"--lua-filter={pandoc.FILTERS / 'notebook.lua'}",
-    ]
-    answer = pandoc.run(project, chapter, _marked(project, chapter), arguments, settings)
+    settings = index.settings(chapter, "html") | {"site": _site_folder(project, chapter)}
+    answer = index.convert(chapter, _marked(project, chapter), "json:notebook", settings)
     return json.loads(json.loads(answer)["meta"]["notebook"]["c"])
 
 
@@ -124,19 +114,6 @@ def _marked(project: Project, chapter: Chapter) -> str:
             mark = f"::: {{.notebook-cell number={piece.cell}}}"
             text += f"\n\n{mark}\n{piece.text}\n:::\n\n"
     return pandoc.expand(project, chapter, text)
-
-
-def citations(project: Project) -> list[str]:
-    books = pandoc.bibliographies(project)
-    if not books:
-        return []
-    csl = project.get("csl")
-    return [
-        "--citeproc",
-        *(f"--bibliography={path}" for path in books),
-        *([f"--csl={project.root / csl}"] if csl else []),
-        f"--metadata=lang:{project.get('lang', default='ru')}",
-    ]
 
 
 def _site_folder(project: Project, chapter: Chapter) -> str:

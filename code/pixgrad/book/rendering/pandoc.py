@@ -115,22 +115,13 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
     return expanded
 
 
-def bibliographies(project: Project) -> list[Path]:
-    """The bibliography files of the book.
+def citation_files(project: Project, key: str = "bibliography") -> list[Path]:
+    """The files that ``bibliography`` or ``csl`` of ``_quarto.yml`` names.
 
     Raises
     ------
     SourceError : one of them does not exist.
     """
-    return _named_files(project, "bibliography")
-
-
-def citation_style(project: Project) -> list[Path]:
-    """The ``csl`` file of the book, if it names one."""
-    return _named_files(project, "csl")
-
-
-def _named_files(project: Project, key: str) -> list[Path]:
     listed = project.get(key, default=[])
     paths = [project.root / name for name in (listed if isinstance(listed, list) else [listed])]
     for path in paths:
@@ -179,13 +170,14 @@ def each(chapters: Sequence[Chapter], work: Callable[[Chapter], T]) -> dict[Path
         )
 
 
-def cached(project: Project, name: str, key: Any, make: Callable[[], T]) -> T:
+def cached(project: Project, chapter: Chapter, what: str, key: Any, make: Callable[[], T]) -> T:
     """``make()``, or what it gave the last time when ``key`` (JSON) was the same.
 
     Parameters
     ----------
-    name : of the file in ``.cache/render``.
+    what : kind of the result, the end of a file's name in ``.cache/render``.
     """
+    name = f"{chapter.path.with_suffix('').as_posix().replace('/', '-')}.{what}"
     path = project.cache_dir / f"{name}.json"
     digest = hashlib.sha256(json.dumps([_own_digest(), key]).encode()).hexdigest()
     try:
