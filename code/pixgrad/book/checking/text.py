@@ -124,7 +124,7 @@ def _find(book: Book, pattern: re.Pattern) -> Iterator[tuple[Page, int, re.Match
     for page in book.pages:
         for text in page.tree.texts:
             for match in pattern.finditer(text.text):
-                yield page, text.line(match.start()), match
+                yield page, text.lines[match.start()], match
 
 
 def _unparsable(formulas: list[Formula]) -> Iterator[tuple[Formula, str]]:

@@ -86,13 +86,18 @@ class Index:
 
     Raises
     ------
-    SourceError : a label is defined twice.
+    SourceError : a label is defined twice; there is no such bibliography.
     """
 
     def __init__(self, project: Project, chapters: Sequence[Chapter] | None = None) -> None:
         self.project = project
         self.labels: dict[str, Label] = {}
         chapters = project.chapters if chapters is None else chapters
+        self._files = [
+            (key, path)
+            for key in ("bibliography", "csl")
+            for path in pandoc.citation_files(project, key)
+        ]
         self._records = pandoc.each(chapters, lambda chapter: _record(project, chapter))
         for chapter in chapters:
             for entry in self._records[chapter.path]["labels"]:
@@ -169,17 +174,11 @@ class Index:
 
     def _citation_files(self, chapter: Chapter, cited: Sequence[str]) -> list[tuple[str, Path]]:
         """(pandoc's option, file); none where nothing is cited: reading them is slow."""
-        if not cited:
-            return []
-        options = ("bibliography", "csl")
-        files = [
-            (one, path) for one in options for path in pandoc.citation_files(self.project, one)
-        ]
-        if "bibliography" not in dict(files):
+        if cited and "bibliography" not in dict(self._files):
             line = pandoc.find_line(chapter, rf"@\{{?{re.escape(cited[0])}(?![\w-])")
             message = f"цитируется @{cited[0]}, а библиография (bibliography) не задана"
             raise SourceError(message, chapter.path, line)
-        return files
+        return self._files if cited else []
 
 
 def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:

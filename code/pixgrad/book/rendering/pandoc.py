@@ -115,7 +115,7 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
     return expanded
 
 
-def citation_files(project: Project, key: str = "bibliography") -> list[Path]:
+def citation_files(project: Project, key: str) -> list[Path]:
     """The files that ``bibliography`` or ``csl`` of ``_quarto.yml`` names.
 
     Raises

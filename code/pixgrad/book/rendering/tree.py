@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -25,12 +25,12 @@ _CROSSREF = re.compile(
     r"(?:fig|tbl|eq|sec|lst|thm|lem|cor|prp|cnj|def|exm|exr|sol|rem|alg|nte|tip|wrn|imp|cau)-", re.I
 )
 _EQUATION = re.compile(r"\{#(eq-[^\s}]+)")
+_FOOTNOTE = re.compile(r"\[\^[^\]]+\]")
 _HTML_ID = re.compile(r"\b(?:id|name)=[\"']([^\"']+)[\"']")
-_READ_ATTRIBUTES = ("fig-alt", "fig-cap", "tbl-cap", "lst-cap", "title", "alt")
+_READ_ATTRIBUTES = {"fig-alt", "fig-cap", "tbl-cap", "lst-cap", "title", "alt"}
 _ATTR_PLACE = {"Header": 1} | dict.fromkeys(
     ("Div", "Span", "Code", "CodeBlock", "Link", "Image", "Figure", "Table"), 0
 )
-_SMART = str.maketrans({"—": "---", "–": "--", "…": "...", "’": "'", "\u00a0": " "})
 _NEAR = 300
 """Characters: markup between one word and the next is shorter."""
 
@@ -47,26 +47,12 @@ class Element:
     kind: str
     content: Any
     parent: Element | None
+    id: str
+    classes: Sequence[str]
+    attributes: Mapping[str, str]
     line: int = 0
     is_written: bool = False
     """Whether the author wrote its identifier; whether a word stands there as it is."""
-
-    @property
-    def _attr(self) -> list:
-        place = _ATTR_PLACE.get(self.kind)
-        return ["", [], []] if place is None else self.content[place]
-
-    @property
-    def id(self) -> str:
-        return self._attr[0]
-
-    @property
-    def classes(self) -> list[str]:
-        return self._attr[1]
-
-    @property
-    def attributes(self) -> Mapping[str, str]:
-        return dict(self._attr[2])
 
     @property
     def target(self) -> str:
@@ -100,12 +86,8 @@ class Text:
     """What the reader reads of a paragraph, a caption or an alternative text."""
 
     text: str = ""
-    places: list[tuple[int, int]] = field(default_factory=list)
-    """(offset in the text, line)."""
-
-    def line(self, offset: int) -> int:
-        """The line of the ``.qmd`` where the character at ``offset`` stands."""
-        return self.places[max(0, bisect_right(self.places, (offset, 10**9)) - 1)][1]
+    lines: list[int] = field(default_factory=list)
+    """Where each character stands."""
 
 
 class Tree:
@@ -119,165 +101,134 @@ class Tree:
     def __init__(self, document: qmd.Document, captions: Iterable[tuple[int, str]] = ()) -> None:
         lines = list(_prose(document))
         for number, text in captions:
-            lines += [
-                (number, one) for one in ["", *pandoc.SHORTCODE.sub("0", text).split("\n"), ""]
-            ]
+            shown = pandoc.SHORTCODE.sub("0", text)
+            lines += [(number, line) for line in ["", *shown.split("\n"), ""]]
         self.elements: list[Element] = []
         """In document order; what contains others comes before them."""
         self.texts: list[Text] = []
         self._lines = [number for number, _ in lines]
         self._source = "\n".join(line for _, line in lines)
-        self._starts = [0]
-        for _, line in lines:
-            self._starts.append(self._starts[-1] + len(line) + 1)
+        self._ends = [end.start() for end in re.finditer("\n", self._source)]
         self._cursor = 0
         self._walk(json.loads(_json(self._source))["blocks"], None)
 
-    def of(self, *kinds: str) -> Iterator[Element]:
-        """The elements of these kinds."""
-        return (element for element in self.elements if element.kind in kinds)
+    def of(self, kind: str) -> Iterator[Element]:
+        """The elements of a kind."""
+        return (element for element in self.elements if element.kind == kind)
 
     @property
     def labels(self) -> Iterator[tuple[int, str]]:
         """(line, id) of what the author has labelled."""
         for element in self.elements:
-            equation = element.kind == "Str" and _EQUATION.match(element.content)
-            if equation:
-                yield element.line, equation[1]
-            elif element.is_written and element.id:
-                yield element.line, element.id
+            equation = _EQUATION.match(element.content) if element.kind == "Str" else None
+            if equation or (element.id and element.is_written):
+                yield element.line, equation[1] if equation else element.id
 
     @property
     def ids(self) -> set[str]:
         """All anchors, those of headings without a label and of raw HTML included."""
-        raw = (element.content[1] for element in self.of("RawInline", "RawBlock"))
+        raw = [one.content[1] for one in self.elements if one.kind in ("RawInline", "RawBlock")]
         found = {name for text in raw for name in _HTML_ID.findall(text)}
-        found |= {element.id for element in self.elements if element.id}
-        return found | {label for _, label in self.labels}
+        return found.union((one.id for one in self.elements), (label for _, label in self.labels))
 
     def _walk(self, node: Any, parent: Element | None) -> None:
         if isinstance(node, list):
             for inner in node:
                 self._walk(inner, parent)
-        if not isinstance(node, dict) or "c" not in node:
-            if isinstance(node, dict) and node.get("t") in ("Space", "SoftBreak", "LineBreak"):
-                self._read(" " if node["t"] == "Space" else "\n")
-            return
-        element = Element(node["t"], node["c"], parent)
-        self.elements.append(element)
-        before = self._cursor
-        if element.kind in ("Para", "Plain", "Header"):
-            self.texts.append(Text())
-        {
-            "Str": self._str,
-            "Quoted": self._quoted,
-            "Note": self._note,
-            "Table": self._table,
-        }.get(element.kind, self._other)(element)
-        element.line = element.line or self._line(before)
-        if parent is not None and not parent.line:
-            parent.line = element.line
+        elif isinstance(node, dict) and "c" in node:
+            self._element(node["t"], node["c"], parent)
+        elif isinstance(node, dict) and node.get("t") in ("Space", "SoftBreak", "LineBreak"):
+            self._read(" " if node["t"] == "Space" else "\n")
 
-    def _str(self, element: Element) -> None:
-        start = self._cursor
-        element.is_written = self._find(element, element.content) and (
-            self._source[start : self._cursor].removesuffix(element.content)[-1:] != "\\"
+    def _element(self, kind: str, content: Any, parent: Element | None) -> None:
+        id, classes, attributes = (
+            content[_ATTR_PLACE[kind]] if kind in _ATTR_PLACE else ("", (), ())
         )
-        self._read(element.content, element)
-
-    def _quoted(self, element: Element) -> None:
-        mark = '"' if element.content[0]["t"] == "DoubleQuote" else "'"
-        for end in (False, True):
-            self._find(element, mark)
-            self._read(mark, element)
-            if not end:
-                self._walk(element.content[1], element)
-
-    def _note(self, element: Element) -> None:
-        """A footnote stands in the text, or at some other place after ``[^mark]:``."""
-        first = re.search(r'"Str", "c": ("(?:[^"\\]|\\.)*")', json.dumps(element.content))
-        word = re.escape(json.loads(first[1])) if first else ""
-        after, definition = self._cursor, re.compile(rf"^\[\^[^\]]+\]:\s*{word}", re.M)
-        found = definition.search(self._source)
-        if self._source.startswith("^[", after) or not found:
-            self._walk(element.content, element)
-            return
-        texts, self.texts = self.texts, []
-        self._cursor = found.start()
-        self._walk(element.content, element)
-        self.texts, self._cursor = [*self.texts, *texts], after
-
-    def _table(self, element: Element) -> None:
-        attr, caption, _, *rows = element.content
-        self._walk(rows, element)
-        self._walk(caption, element)
-        self._find_attr(element, attr)
-
-    def _other(self, element: Element) -> None:
-        kind, content = element.kind, element.content
+        element = Element(kind, content, parent, id, classes, dict(attributes))
+        self.elements.append(element)
+        start, line = self._cursor, self._line
+        if kind in ("Para", "Plain", "Header"):
+            self.texts.append(Text())
         if kind in ("Div", "CodeBlock"):
-            self._find_attr(element, content[0])
-        if kind == "RawBlock":
-            self._find(element, f"{{={content[0]}}}")
-        start = self._cursor
-        if kind in ("Code", "Math", "RawInline", "CodeBlock", "RawBlock"):
+            self._find_attr(element)
+        self._content(element)
+        if kind == "Figure":  # what pandoc took from its picture stands before the picture's end
+            end, self._cursor = self._cursor, start
+            self._find_attr(element, end - start + _NEAR)
+            self._cursor = max(end, self._cursor)
+        elif kind in _ATTR_PLACE and kind not in ("Div", "CodeBlock"):
+            self._find_attr(element)
+        element.line = element.line or line
+        if parent is not None:
+            parent.line = parent.line or element.line
+
+    def _content(self, element: Element) -> None:
+        kind, content = element.kind, element.content
+        if kind == "Str":
+            found = self._find(element, content)
+            element.is_written = found and self._source[self._cursor - len(content) - 1] != "\\"
+            self._read(content)
+        elif kind == "Quoted":
+            mark = '"' if content[0]["t"] == "DoubleQuote" else "'"
+            for part in (mark, content[1], mark):
+                self._walk({"t": "Str", "c": part} if part == mark else part, element)
+        elif kind == "Note":
+            self._note(element)
+        elif kind == "Table":
+            self._walk([*content[3:], content[1]], element)
+        elif kind in ("Code", "Math", "RawInline", "CodeBlock", "RawBlock"):
             first, *others = content[1].strip("\n").split("\n")
-            self._find(element, first)
-            if others:
-                self._find(element, others[-1], len(content[1]) + _NEAR)
-            self._read(HOLE if kind in ("Code", "Math") else "", element)
-        elif kind != "Image" or not self._is_in_figure(element):  # its caption is the figure's
+            for line in [f"{{={content[0]}}}"] * (kind == "RawBlock") + [first, *others[-1:]]:
+                self._find(element, line, len(content[1]) + _NEAR)
+            self._read(HOLE if kind in ("Code", "Math") else "")
+        elif kind != "Image" or all(one.kind != "Figure" for one in element.around()):
             self._walk([part for part in content if isinstance(part, (list, dict))], element)
         if kind in ("Link", "Image"):
             self._find(element, element.target)
-        if kind in ("Header", "Span", "Code", "Link", "Image"):
-            self._find_attr(element, element._attr)
-        elif kind == "Figure":  # what pandoc took from its picture stands before the picture's end
-            end, self._cursor = self._cursor, start
-            self._find_attr(element, content[0], end - start + _NEAR)
-            self._cursor = max(end, self._cursor)
 
-    def _is_in_figure(self, image: Element) -> bool:
-        return any(one.kind == "Figure" for one in image.around())
+    def _note(self, element: Element) -> None:
+        """A footnote stands in the text, or at some other place after ``[^mark]:``."""
+        mark = _FOOTNOTE.match(self._source, self._cursor)
+        paragraph = self.texts.pop()
+        if mark:
+            self._cursor = max(self._source.find(f"\n{mark[0]}:"), 0)
+        self._walk(element.content, element)
+        if mark:
+            self._cursor = mark.end()
+        self.texts.append(paragraph)
 
-    def _find_attr(self, element: Element, attr: list, reach: int = _NEAR) -> None:
-        id, classes, attributes = attr
+    def _find_attr(self, element: Element, reach: int = _NEAR) -> None:
         start = self._cursor
         if element.kind == "Header":  # an id on another line is pandoc's own
             reach = self._source.find("\n", start) - start
-        element.is_written = bool(id) and self._find(element, f"#{id}", reach)
+        element.is_written = bool(element.id) and self._find(element, f"#{element.id}", reach)
         ends = [self._cursor]
-        for value in [*classes, *(value for _, value in attributes)]:
+        for value in [*element.classes, *element.attributes.values()]:
             self._cursor = start
             self._find(element, value)
             ends.append(self._cursor)
         self._cursor = max(ends)
-        for name, value in attributes:
-            if name in _READ_ATTRIBUTES:
-                self.texts.append(Text())
-                self._read(value, element)
+        for name in _READ_ATTRIBUTES & element.attributes.keys():
+            self.texts.append(Text())
+            self._read(element.attributes[name])
 
     def _find(self, element: Element, text: str, reach: int = _NEAR) -> bool:
         """Move to the end of the next ``text``; whether there is one near."""
-        for form in dict.fromkeys((text, text.translate(_SMART))):
-            near = reach if len(form) > 1 else min(reach, 20)
-            start = self._source.find(form, self._cursor, self._cursor + near + len(form))
-            if form and start >= 0:
-                self._cursor = start + len(form)
-                element.line = element.line or self._line(start)
-                return True
-        return False
+        near = self._cursor + len(text) + (reach if len(text) > 1 else min(reach, 20))
+        start = self._source.find(text, self._cursor, near) if text else -1
+        if start >= 0:
+            self._cursor = start + len(text)
+            element.line = element.line or self._line
+        return start >= 0
 
-    def _read(self, text: str, element: Element | None = None) -> None:
-        if not self.texts:
-            self.texts.append(Text())
-        current = self.texts[-1]
-        line = element.line if element else self._line(self._cursor)
-        current.places.append((len(current.text), line or self._line(self._cursor)))
-        current.text += text
+    def _read(self, text: str) -> None:
+        self.texts[-1].text += text
+        self.texts[-1].lines += [self._line] * len(text)
 
-    def _line(self, offset: int) -> int:
-        return self._lines[min(bisect_right(self._starts, offset), len(self._lines)) - 1]
+    @property
+    def _line(self) -> int:
+        """Of the ``.qmd``, where the cursor stands."""
+        return self._lines[bisect_left(self._ends, self._cursor)]
 
 
 @lru_cache(64)
