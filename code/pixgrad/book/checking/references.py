@@ -88,7 +88,7 @@ def variables(book: Book) -> Iterator[Finding]:
     """Quarto prints «?var:name» in the text."""
     for page in book.pages:
         captions = [text for cell in page.cells for text in cell.texts()]
-        for line, text in [*page.chapter.document.prose_lines(), *captions]:
+        for line, text in [*page.chapter.document.prose_lines, *captions]:
             for code in pandoc.SHORTCODE.finditer(text):
                 name = code["value"]
                 if code["name"] == "var" and name and book.project.variable(name) is None:

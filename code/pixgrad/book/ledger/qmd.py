@@ -80,6 +80,8 @@ class Document:
     blocks: Tuple[Union[Prose, Cell], ...]
     head: str = ""
     """The front matter with its ``---`` lines."""
+    prose_lines: Tuple[Tuple[int, str], ...] = ()
+    """(1-based line number, line) of the prose, code blocks and HTML comments left out."""
 
     @property
     def text(self) -> str:
@@ -95,18 +97,12 @@ class Document:
         return hashlib.md5(self.text.encode("utf-8")).hexdigest()
 
     def headings(self) -> Iterator[Heading]:
-        for number, line in self.prose_lines():
+        for number, line in self.prose_lines:
             found = _HEADING.match(line)
             if found:
                 yield Heading(
                     len(found["marks"]), found["title"].strip(), found["attributes"] or "", number
                 )
-
-    def prose_lines(self) -> Iterator[Tuple[int, str]]:
-        """(1-based line number, line) of the prose, code blocks and HTML comments left out."""
-        for block in self.blocks:
-            if isinstance(block, Prose):
-                yield from _outside_code(block)
 
 
 def read(path: Union[str, Path], shown_as: Union[str, Path, None] = None) -> Document:
@@ -141,6 +137,7 @@ def parse(text: str, file: Union[str, Path, None] = None) -> Document:
     blocks: List[Union[Prose, Cell]] = []
     prose_start = number = head_lines
     divs: List[Tuple[int, str]] = []
+    prose_lines: List[Tuple[int, str]] = []
     while number < len(lines):
         line = lines[number].rstrip("\n")
         fence = _FENCE.match(line)
@@ -154,7 +151,7 @@ def parse(text: str, file: Union[str, Path, None] = None) -> Document:
                 prose_start = close + 1
             number = close + 1
             continue
-        if line.lstrip().startswith("<!--") and "-->" not in line:
+        if line.lstrip().startswith("<!--"):
             number = _comment_end(lines, number, file) + 1
             continue
         step = div_step(line)
@@ -166,13 +163,14 @@ def parse(text: str, file: Union[str, Path, None] = None) -> Document:
         elif step:
             divs.pop()
         number += 1
+        prose_lines.append((number, line))
     if divs:
         raise SourceError(
             f"блок «{divs[-1][1]}» не закрыт: не хватает строки «:::»", file, divs[-1][0] + 1
         )
     if len(lines) > prose_start:
         blocks.append(Prose("".join(lines[prose_start:]), prose_start + 1))
-    return Document(front_matter, tuple(blocks), "".join(lines[:head_lines]))
+    return Document(front_matter, tuple(blocks), "".join(lines[:head_lines]), tuple(prose_lines))
 
 
 def fenced_lines(text: str) -> Iterator[Tuple[str, str]]:
@@ -257,18 +255,3 @@ def _cell(lines: List[str], start: int, close: int, info, file) -> Cell:
         source="\n".join(body[len(options) :]),
         options_yaml="".join(option + "\n" for option in options),
     )
-
-
-def _outside_code(block: Prose) -> Iterator[Tuple[int, str]]:
-    lines = _split_lf(block.text)
-    number = 0
-    while number < len(lines):
-        line = lines[number].rstrip("\n")
-        fence = _FENCE.match(line)
-        if fence and not _is_inline(fence):
-            number = _closing_fence(lines, number, fence, None) + 1
-        elif line.lstrip().startswith("<!--"):
-            number = _comment_end(lines, number, None) + 1
-        else:
-            yield block.line + number, line
-            number += 1

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -153,13 +154,8 @@ def html_option(project: Project, name: str, default: Any) -> Any:
 def find_line(chapter: Chapter, pattern: str) -> int | None:
     """The first line of the chapter's source that matches; prose before code."""
     document = chapter.document
-    for number, line in document.prose_lines():
-        if re.search(pattern, line):
-            return number
-    for number, line in enumerate(document.text.split("\n"), 1):
-        if re.search(pattern, line):
-            return number
-    return None
+    lines = chain(document.prose_lines, enumerate(document.text.split("\n"), 1))
+    return next((number for number, line in lines if re.search(pattern, line)), None)
 
 
 def each(chapters: Sequence[Chapter], work: Callable[[Chapter], T]) -> dict[Path, T]:

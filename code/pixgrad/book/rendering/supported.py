@@ -118,7 +118,7 @@ def _in_front_matter(document: qmd.Document, path: str | Path, tree: Tree) -> It
 
 
 def _in_prose(document: qmd.Document) -> Iterator[Finding]:
-    for number, line in document.prose_lines():
+    for number, line in document.prose_lines:
         for match in pandoc.SHORTCODE.finditer(line):
             if match["name"] != "var" or not match["end"]:
                 yield Finding(number, f"шорткод {{{{< {match['name']} >}}}} не поддерживается")
