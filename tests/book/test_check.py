@@ -267,6 +267,40 @@ def test_fault_is_found_at_its_line(tmp_path, name):
     assert any((f, n) == (file, line) and (message or "") in m for f, n, m in findings), findings
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "second"),
+    [
+        ("refs.json", '[{"id": "he2016", "type": "book", "title": "A"}]', '"id": "he2016"'),
+        ("refs.yaml", "references:\n- id: he2016\n  type: book\n  title: A\n", "id: he2016"),
+    ],
+)
+def test_bibliography_in_csl_is_what_pandoc_reads(tmp_path, file, text, second):
+    config = CONFIG.replace("refs.bib", file)
+    files = {**FILES, CONF: config, file: text}
+    assert found(write_files(tmp_path / "right", files)) == []
+    other = {**files, file: text.replace("he2016", "he2017")}
+    missing = found(write_files(tmp_path / "wrong", other))
+    assert [(f, n) for f, n, _ in missing] == [(ONE, line_of(FIRST, "@he2016")), ("index.qmd", 3)]
+    twice = {**FILES, CONF: CONFIG.replace("refs.bib", f"[refs.bib, {file}]"), file: text}
+    assert found(write_files(tmp_path / "twice", twice)) == [
+        (file, line_of(text, second), "источник he2016 уже описан: refs.bib:1")
+    ]
+
+
+def test_examples_are_no_citations(tmp_path):
+    """pandoc numbers «(@good)»; a rule that looks for «@» would ask for a source."""
+    index = INDEX + "\n(@good) Пример.\n\nКак в (@good).\n"
+    assert found(write_files(tmp_path, {**FILES, "index.qmd": index})) == []
+
+
+def test_a_cell_in_a_list_is_told(tmp_path):
+    """pandoc reads it as inline code: it would be printed, not run."""
+    second = FILES[TWO] + "\n1.  шаг\n\n    ```{python}\n    1\n    ```\n"
+    (finding,) = found(write_files(tmp_path, {**FILES, TWO: second}))
+    assert finding[1] == line_of(second, "    ```{python}")
+    assert "не исполняется" in finding[2]
+
+
 def _first_changed_line(before: str, after: str) -> int:
     pairs = zip(before.split("\n"), after.split("\n"), strict=False)
     return next(number for number, (a, b) in enumerate(pairs, 1) if a != b)

@@ -177,7 +177,8 @@ class Tree:
         elif kind == "Table":
             self._walk([*content[3:], content[1]], element)
         elif kind in ("Code", "Math", "RawInline", "CodeBlock", "RawBlock"):
-            first, *others = content[1].strip("\n").split("\n")
+            separator = None if kind == "Code" else "\n"  # its line ends have become spaces
+            first, *others = content[1].strip("\n").split(separator) or [""]
             for line in [f"{{={content[0]}}}"] * (kind == "RawBlock") + [first, *others[-1:]]:
                 self._find(element, line, len(content[1]) + _NEAR)
             self._read(HOLE if kind in ("Code", "Math") else "")
