@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -42,7 +41,8 @@ def report(root: Path | str = ".") -> None:
     table = Table("Что", "Есть", "Что это даёт", title="Программы")
     table.add_row("Python", platform.python_version(), "всё остальное")
     for names, purpose in _PACKAGES:
-        table.add_row(", ".join(names), _installed(names), purpose)
+        versions = ", ".join(_version(name) or f"нет {name}" for name in names)
+        table.add_row(", ".join(names), versions, purpose)
     table.add_row("quarto", _quarto(), "сборка самим Quarto вместо встроенного движка")
     for names, purpose in _PROGRAMS:
         found = next(filter(None, map(shutil.which, names)), None)
@@ -55,10 +55,6 @@ def report(root: Path | str = ".") -> None:
     for row in _sources(Path(root)):
         table.add_row(*row)
     console.print(table)
-
-
-def _installed(names: Iterable[str]) -> str:
-    return ", ".join(_version(name) or f"нет {name}" for name in names)
 
 
 def _version(package: str) -> str | None:

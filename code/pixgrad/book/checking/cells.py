@@ -80,7 +80,8 @@ def captions(book: Book) -> Iterator[Finding]:
             yield page.finding(line, f"у {cell.label} нет описания для незрячих (fig-alt)")
     for page in book.pages:
         for cell, executed in zip(page.cells, page.executed, strict=False):
-            if not cell.label.startswith("fig-") and _has_picture_without_alt(executed):
+            drawn = [picture["attributes"] or "" for picture in _PICTURE.finditer(executed)]
+            if not cell.label.startswith("fig-") and any("fig-alt=" not in one for one in drawn):
                 yield page.finding(
                     cell.cell.line, "ячейка рисует без описания для незрячих (label, fig-alt)"
                 )
@@ -116,12 +117,6 @@ def _cells(book: Book) -> Iterator[tuple[Page, PageCell]]:
     for page in book.pages:
         for cell in page.cells:
             yield page, cell
-
-
-def _has_picture_without_alt(executed: str) -> bool:
-    return any(
-        "fig-alt=" not in (picture["attributes"] or "") for picture in _PICTURE.finditer(executed)
-    )
 
 
 def _comments(cell: PageCell) -> Iterator[tuple[int, str]]:

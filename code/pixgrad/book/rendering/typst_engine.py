@@ -69,16 +69,12 @@ def _opening(project: Project) -> str:
         "title": _string(project.title),
         "subtitle": _string(subtitle) if subtitle else "none",
         "authors": f"({authors},)" if authors else "()",
-        "lang": _string(_language(project).split("-")[0]),
+        "lang": _string(str(project.get("lang", default="ru")).split("-")[0]),
         "toc": str(bool(toc)).lower(),
         "toc-depth": str(int(project.get("format", "typst", "toc-depth", default=3))),
     }
     arguments = ", ".join(f"{name}: {value}" for name, value in values.items())
     return f"#show: book.with({arguments})\n"
-
-
-def _language(project: Project) -> str:
-    return str(project.get("lang", default="ru"))
 
 
 def _group(project: Project, chapter: Chapter) -> str | None:
