@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering.tree import Tree, is_crossref
+from pixgrad.book.rendering.tree import Element, Tree, is_crossref
 from pixgrad.book.source import executed
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
@@ -140,6 +140,10 @@ class Book:
     @cached_property
     def by_file(self) -> dict[str, Page]:
         return {page.file: page for page in self.pages}
+
+    def of(self, kind: str) -> Iterator[tuple[Page, Element]]:
+        """The elements of a kind on all pages."""
+        return ((page, element) for page in self.pages for element in page.tree.of(kind))
 
     @cached_property
     def ids(self) -> set[str]:

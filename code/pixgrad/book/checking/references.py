@@ -18,20 +18,18 @@ _EXTERNAL = re.compile(r"^(?:[a-z][a-z0-9+.-]*:|//)", re.I)
 
 def missing_images(book: Book) -> Iterator[Finding]:
     """Quarto publishes a page with a broken picture."""
-    for page in book.pages:
-        for image in page.tree.of("Image"):
-            path = unquote(image.target.split("#")[0])
-            if not _EXTERNAL.match(path) and not book.project.file(page.chapter, path).is_file():
-                yield page.finding(image.line, f"нет картинки {path}")
+    for page, image in book.of("Image"):
+        path = unquote(image.target.split("#")[0])
+        if not _EXTERNAL.match(path) and not book.project.file(page.chapter, path).is_file():
+            yield page.finding(image.line, f"нет картинки {path}")
 
 
 def broken_links(book: Book) -> Iterator[Finding]:
     """Quarto publishes links to pages that do not exist and to anchors that nothing carries."""
-    for page in book.pages:
-        for link in page.tree.of("Link"):
-            fault = _link_fault(book, page, unquote(link.target))
-            if fault:
-                yield page.finding(link.line, fault)
+    for page, link in book.of("Link"):
+        fault = _link_fault(book, page, unquote(link.target))
+        if fault:
+            yield page.finding(link.line, fault)
 
 
 def duplicate_labels(book: Book) -> Iterator[Finding]:
@@ -77,11 +75,10 @@ def citations(book: Book) -> Iterator[Finding]:
 
 def glued_citations(book: Book) -> Iterator[Finding]:
     """pandoc takes «[@cite]» right after «@fig-x» for a locator, and the citation is lost."""
-    for page in book.pages:
-        for cite in page.tree.of("Cite"):
-            if cite.is_mixed and cite.is_glued:
-                message = f"после @{cite.keys[0]} вплотную стоит [@…]: вставьте слово или запятую"
-                yield page.finding(cite.line, message)
+    for page, cite in book.of("Cite"):
+        if cite.is_mixed and cite.is_glued:
+            message = f"после @{cite.keys[0]} вплотную стоит [@…]: вставьте слово или запятую"
+            yield page.finding(cite.line, message)
 
 
 def variables(book: Book) -> Iterator[Finding]:
@@ -108,14 +105,12 @@ RULES = (
 
 def count_references(book: Book) -> int:
     """Links, references and citations of the book."""
-    return len(list(_keys(book))) + sum(len(list(page.tree.of("Link"))) for page in book.pages)
+    return len([*_keys(book), *book.of("Link")])
 
 
 def _keys(book: Book) -> Iterator[tuple[Page, int, str]]:
     """(page, line, key) of every «@key» of the prose and of the captions."""
-    for page in book.pages:
-        for cite in page.tree.of("Cite"):
-            yield from ((page, cite.line, key) for key in cite.keys)
+    return ((page, cite.line, key) for page, cite in book.of("Cite") for key in cite.keys)
 
 
 def _link_fault(book: Book, page: Page, target: str) -> str | None:

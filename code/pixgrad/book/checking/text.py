@@ -29,36 +29,32 @@ Formula = tuple[Page, Element]
 
 def broken_latex(book: Book) -> Iterator[Finding]:
     """A formula that does not parse is published as its source."""
-    formulas = [(page, math) for page in book.pages for math in page.tree.of("Math")]
-    for (page, math), reason in _unparsable(formulas):
+    for (page, math), reason in _unparsable(list(book.of("Math"))):
         yield page.finding(math.line, f"формула не разбирается{reason}")
-    for page in book.pages:
-        for word in page.tree.of("Str"):
-            if "$" in word.content and word.is_written:
-                yield page.finding(word.line, "знак $ без пары: закройте формулу или напишите \\$")
+    for page, word in book.of("Str"):
+        if "$" in word.content and word.is_written:
+            yield page.finding(word.line, "знак $ без пары: закройте формулу или напишите \\$")
 
 
 def prose_images(book: Book) -> Iterator[Finding]:
     """Quarto takes figures without a caption and pictures without alternative text."""
-    for page in book.pages:
-        for image in page.tree.of("Image"):
-            parent, path = image.parent, unquote(image.target)
-            is_alone = parent.kind == "Para" and len(parent.content) == 1
-            is_figure = is_alone or any(one.kind == "Figure" for one in image.around())
-            if is_alone and not image.content[1]:
-                yield page.finding(image.line, f"рисунок {path} без подписи")
-            if not image.attributes.get("fig-alt") and (is_figure or not image.content[1]):
-                message = f"у картинки {path} нет описания для незрячих (fig-alt)"
-                yield page.finding(image.line, message)
+    for page, image in book.of("Image"):
+        parent, path = image.parent, unquote(image.target)
+        is_alone = parent.kind == "Para" and len(parent.content) == 1
+        is_figure = is_alone or any(one.kind == "Figure" for one in image.around())
+        if is_alone and not image.content[1]:
+            yield page.finding(image.line, f"рисунок {path} без подписи")
+        if not image.attributes.get("fig-alt") and (is_figure or not image.content[1]):
+            message = f"у картинки {path} нет описания для незрячих (fig-alt)"
+            yield page.finding(image.line, message)
 
 
 def prose_tables(book: Book) -> Iterator[Finding]:
     """Quarto takes tables without a caption."""
-    for page in book.pages:
-        for table in page.tree.of("Table"):
-            _, caption = table.content[1]
-            if not caption and not any(one.id.startswith("tbl-") for one in table.around()):
-                yield page.finding(table.line, "таблица без подписи («: Подпись {#tbl-…}»)")
+    for page, table in book.of("Table"):
+        _, caption = table.content[1]
+        if not caption and not any(one.id.startswith("tbl-") for one in table.around()):
+            yield page.finding(table.line, "таблица без подписи («: Подпись {#tbl-…}»)")
 
 
 def headings(book: Book) -> Iterator[Finding]:
@@ -116,7 +112,7 @@ RULES = (
 
 def count_formulas(book: Book) -> int:
     """Formulas of prose and captions."""
-    return sum(len(list(page.tree.of("Math"))) for page in book.pages)
+    return len(list(book.of("Math")))
 
 
 def _find(book: Book, pattern: re.Pattern) -> Iterator[tuple[Page, int, re.Match]]:
