@@ -90,8 +90,8 @@ def _notebook(project: Project, chapter: Chapter, index: crossref.Index) -> str:
             cells.append(v4.new_markdown_cell(_with_pictures(project, chapter, entry["text"])))
         else:
             cells.append(_code(project, chapter, entry))
-    for index, cell in enumerate(cells):
-        cell["id"] = hashlib.sha256(f"{index}\0{cell.source}".encode()).hexdigest()[:8]
+    for place, cell in enumerate(cells):
+        cell["id"] = hashlib.sha256(f"{place}\0{cell.source}".encode()).hexdigest()[:8]
     notebook = v4.new_notebook(cells=cells, metadata=_metadata(chapter))
     nbformat.validate(notebook)
     return _json(notebook)
