@@ -92,7 +92,8 @@ def _freeze(work: Path):
     from tiny_books import cell, chapter, write, write_book
 
     from pixgrad.book.executing import execute
-    from pixgrad.book.ledger import dependencies, store
+    from pixgrad.book.ledger import dependencies
+    from pixgrad.book.ledger.ledger import Ledger
 
     chapters = {f"chapters/{name}.qmd": chapter(name, cell(f"print('{name}')")) for name in "abcd"}
     root = write_book(work / "project", chapters)
@@ -100,7 +101,7 @@ def _freeze(work: Path):
     dependencies._RACY_NS = -(10**18)  # every digest is kept, however young its file
 
     def recover(root: Path) -> None:
-        with store.writing(root):
+        with Ledger.writing(root):
             pass
 
     def unit(name: str) -> str | None:

@@ -17,8 +17,7 @@ from tiny_books import cell, chapter, clean_environment, pixgrad, snapshot, writ
 pytest.importorskip("nbclient", reason="executing chapters needs pixgrad[compute]")
 
 from pixgrad.book.executing import execute, freeze
-from pixgrad.book.ledger import staleness
-from pixgrad.book.ledger.dependencies import Digests
+from pixgrad.book.ledger.ledger import FRESH, Ledger
 from pixgrad.errors import PixgradError
 
 REFERENCE = Path(__file__).parents[1] / "quarto-reference"
@@ -49,8 +48,8 @@ def executed(monkeypatch, surroundings):
 def stale(root: Path) -> dict[str, str]:
     """Chapter -> cause."""
     names = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.qmd"))]
-    states = staleness.assess(root, names, Digests(root))
-    return {state.chapter: state.cause for state in states if state.status != staleness.FRESH}
+    states = Ledger(root).assess(names)
+    return {state.chapter: state.cause for state in states if state.status != FRESH}
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -196,7 +195,7 @@ A, B = "chapters/a.qmd", "chapters/b.qmd"
 
 
 def test_record_names_what_the_chapters_used_and_nothing_else(book):
-    records = staleness.read_records(book)
+    records = Ledger(book).records
     assert set(records[A]["files"]) == {
         "data:array.npy", "data:later.txt", "data:photo.png", "data:plain.txt", "data:raw.bin",
         "project:code/mod_a.py", "project:code/pack/__init__.py", "project:code/pack/shared.py",
@@ -358,13 +357,13 @@ def test_chapter_that_is_gone_leaves_freeze_too(book, executed):
     """One that is only not listed keeps what it cost to execute it."""
     edit(book / "_quarto.yml", "    - chapters/a.qmd\n", "")
     freeze.freeze_book(book)
-    assert A in staleness.read_records(book)
+    assert A in Ledger(book).records
     (book / A).unlink()
     write(book / "chapters/c.qmd", "# В\n\nЯчеек больше нет.\n")
     freeze.freeze_book(book)
     assert executed == []
     assert {name.split("/")[1] for name in snapshot(book / "_freeze") if "/" in name} == {"b"}
-    assert set(staleness.read_records(book)) == {B}
+    assert set(Ledger(book).records) == {B}
 
 
 # Data sources
@@ -377,14 +376,14 @@ def test_another_origin_of_the_data_stops_the_chapter(tmp_path, executed, capsys
         {"code/mod.py": 'origin = "originals"\n'},
     )  # fmt: skip
     freeze.freeze_book(root)
-    assert staleness.read_records(root)["a.qmd"]["sources"] == {"photos": "originals"}
+    assert Ledger(root).records["a.qmd"]["sources"] == {"photos": "originals"}
     before = snapshot(root / "_freeze")
     write(root / "code/mod.py", 'origin = "wheel"\n')
     with pytest.raises(PixgradError, match=r"^a.qmd: .*«photos».*originals.*wheel.*--accept-so"):
         freeze.freeze_book(root)
     assert snapshot(root / "_freeze") == before
     freeze.freeze_book(root, accept_sources=True)
-    assert staleness.read_records(root)["a.qmd"]["sources"] == {"photos": "wheel"}
+    assert Ledger(root).records["a.qmd"]["sources"] == {"photos": "wheel"}
     assert executed == ["a.qmd", "a.qmd"]
 
 
@@ -425,7 +424,7 @@ def test_failures_are_told_with_line_and_source_and_other_chapters_are_kept(tmp_
     assert "dead.qmd:3: ячейка 1: ядро Python умерло" in told
     assert "option.qmd:4: неизвестная настройка ячейки «ehco»" in told
     assert "twice.qmd:8: метка «fig-a» уже дана ячейке в строке 3" in told
-    assert set(staleness.read_records(root)) == {"good.qmd"}
+    assert set(Ledger(root).records) == {"good.qmd"}
     assert set(stale(root)) == {
         "bad.qmd", "syntax.qmd", "slow.qmd", "dead.qmd", "option.qmd", "twice.qmd"
     }  # fmt: skip

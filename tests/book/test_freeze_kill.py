@@ -15,8 +15,9 @@ import pytest
 from tiny_books import cell, chapter, clean_environment, pixgrad, snapshot, write, write_book
 
 from pixgrad import files
-from pixgrad.book.ledger import qmd, staleness, store
-from pixgrad.book.ledger.dependencies import Digests
+from pixgrad.book.ledger import qmd
+from pixgrad.book.ledger.frozen import FIGURES
+from pixgrad.book.ledger.ledger import FRESH, PROSE, STALE, Ledger
 
 NAME = "chapters/a.qmd"
 OLD = chapter("А", cell("1"), "Старый текст.\n")
@@ -24,25 +25,21 @@ NEW_CELL = chapter("А", cell("2"), "Старый текст.\n")
 NEW_PROSE = chapter("А", cell("1"), "Новый текст.\n")
 
 
-def put(root: Path) -> None:
+def put(ledger: Ledger, **files: str) -> None:
     """Write results as after an execution, without executing: they name the chapter's cell."""
-    document = qmd.read(root / NAME)
+    document = qmd.read(ledger.root / NAME)
     source = document.cells[0].source
-    store.put(
-        root,
+    ledger.put(
         NAME,
         document,
         {"html": [f"::: {{.cell}}\n{source}\n:::\n\n\n"], "typ": [f"{source} typ\n\n\n"]},
-        {f"{folder}/cell-1-output-{number}.svg": source.encode() * 9
-         for folder in staleness.FIGURES.values() for number in (1, 2)},
         {
-            "cells": staleness.cells_digest(document),
-            "settings": staleness.settings(root),
-            "files": {},
-            "listings": {},
-            "sources": {},
+            f"{folder}/cell-1-output-{number}.svg": source.encode() * 9
+            for folder in FIGURES.values()
+            for number in (1, 2)
         },
-    )  # fmt: skip
+        {"files": files, "listings": {}, "sources": {}},
+    )
 
 
 def results(root: Path) -> dict[str, bytes]:
@@ -65,8 +62,8 @@ def test_killed_at_every_step_of_writing_a_chapter(
     start = write_book(tmp_path / "start", {NAME: before or after})
     old: dict[str, bytes] = {}
     if before:
-        with store.writing(start):
-            put(start)
+        with Ledger.writing(start) as ledger:
+            put(ledger)
         old = results(start)
         write(start / NAME, after)
     shutil.copytree(start, tmp_path / "unbroken")
@@ -81,17 +78,17 @@ def test_killed_at_every_step_of_writing_a_chapter(
         left = results(root)
         if exchange:
             assert left in (old, new)  # not even before the recovery is a half seen
-        with store.writing(root):
+        with Ledger.writing(root):
             recovered = results(root)
-        state = staleness.assess(root, [NAME], Digests(root))[0]
-        if state.status == staleness.FRESH:
+        state = Ledger(root).assess([NAME])[0]
+        if state.status == FRESH:
             steps_to_new += 1
             assert recovered == new
         else:
             steps_to_old += 1
             assert not steps_to_new, "a finished chapter went back"
             assert recovered == old
-            assert state.status == (staleness.PROSE if what == "prose" else staleness.STALE)
+            assert state.status == (PROSE if what == "prose" else STALE)
         assert set(snapshot(root / "_freeze")) - {"pixgrad.json"} == {
             f"chapters/a/{name}" for name in recovered
         }
@@ -107,11 +104,11 @@ def _write_and_die(root: Path, step: int, what: str) -> bool:
     if child == 0:
         try:
             sys.addaudithook(_killer(step))
-            with store.writing(root):
+            with Ledger.writing(root) as ledger:
                 if what == "prose":
-                    store.put_prose(root, NAME, qmd.read(root / NAME))
+                    ledger.put_prose(NAME, qmd.read(root / NAME))
                 else:
-                    put(root)
+                    put(ledger)
             os._exit(0)
         finally:
             os._exit(1)

@@ -16,7 +16,7 @@ from pixgrad import files, results
 from pixgrad.book.checking.check import findings
 from pixgrad.book.checking.pages import Book
 from pixgrad.book.executing import freeze
-from pixgrad.book.ledger import staleness
+from pixgrad.book.ledger.ledger import Ledger
 from pixgrad.book.rendering import github
 from pixgrad.book.source import project as books
 from pixgrad.errors import PixgradError, SourceError
@@ -245,15 +245,15 @@ def test_figures_are_the_frozen_files(written):
 
 
 def test_a_page_that_would_not_change_is_left_alone(written):
-    before = times(written)
+    before = times(written / "notes")
     done = render(written, written / "notes/page.qmd", "gfm")
     assert done.stdout.endswith("page.md (без изменений)\n")
-    assert times(written) == before
+    assert times(written / "notes") == before
 
 
 def test_the_book_keeps_what_was_executed_outside_it(written):
     freeze.freeze_book(written)
-    assert "notes/page.qmd" in staleness.read_records(written)
+    assert "notes/page.qmd" in Ledger(written).records
 
 
 @pytest.mark.parametrize(

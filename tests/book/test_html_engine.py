@@ -165,7 +165,7 @@ def test_numbers_follow_the_order_of_the_document(tmp_path_factory, plan):
             expected[f"{kind}-{name}"] = "" if unnumbered else f"{prefix}{count}"
         texts[f"c{place}"] = text
     folder = write_book(tmp_path_factory.mktemp("numbers"), **texts)
-    labels = crossref.index(books.load(folder))
+    labels = crossref.Index(books.load(folder)).labels
     assert {id: label.number for id, label in labels.items()} == expected
 
 

@@ -19,7 +19,7 @@ from tiny_books import write_files
 
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import notebooks
-from pixgrad.book.source import pieces, project
+from pixgrad.book.source import executed, project
 from pixgrad.errors import PixgradError, SourceError
 
 REFERENCE = Path(__file__).parents[1] / "quarto-reference"
@@ -414,7 +414,7 @@ def book(tmp_path) -> Path:
 def test_executed_markdown_is_cut_where_the_cells_are(book):
     (_, chapter) = project.load(book).chapters
     text = freeze(book, chapter.document, EXECUTED)
-    cut = pieces.split(chapter, text)
+    cut = executed.split(chapter, text)
     assert "".join(piece.text for piece in cut) == text
     assert [p.text.strip() for p in cut if p.cell is not None] == [e.strip() for e in EXECUTED]
     assert [p.cell for p in cut if p.cell is not None] == list(range(len(EXECUTED)))

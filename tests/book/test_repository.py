@@ -168,3 +168,20 @@ def test_nothing_heavy_is_in_git() -> None:
         if path.exists() and path.stat().st_size > 2 * 1024 * 1024
     }
     assert not heavy
+
+
+ROOMS = ("ledger", "source", "executing", "rendering", "checking")
+
+
+def test_rooms_of_the_generator_know_only_those_before_them() -> None:
+    book = ROOT / "code/pixgrad/book"
+    assert {path.name for path in book.iterdir() if (path / "__init__.py").exists()} == set(ROOMS)
+    for path in book.rglob("*.py"):
+        room = path.relative_to(book).parts[0]
+        if room not in ROOMS:
+            continue
+        known = ROOMS[: ROOMS.index(room) + 1]
+        text = path.read_text("utf-8")
+        used = set(re.findall(r"^\s*(?:from|import) pixgrad\.book\.(\w+)", text, re.M))
+        assert used <= set(known), path
+        assert not re.search(r"^\s*from pixgrad\.book import", text, re.M), path

@@ -18,8 +18,9 @@ from tiny_books import cell, chapter, clean_environment, snapshot, write, write_
 
 import pixgrad
 from pixgrad.book import prerender
-from pixgrad.book.ledger import dependencies, qmd, staleness, store
-from pixgrad.book.ledger.dependencies import Digests, name_of
+from pixgrad.book.ledger import dependencies, frozen, qmd
+from pixgrad.book.ledger.dependencies import Dependencies
+from pixgrad.book.ledger.ledger import Ledger, execution_settings
 from pixgrad.errors import PixgradError
 
 PACKAGE = Path(pixgrad.__file__).parent
@@ -38,12 +39,9 @@ def book(tmp_path, monkeypatch) -> Path:
     root = write_book(
         tmp_path / "book", {NAME: chapter("А", cell("1"))}, {"code/mod.py": "x = 1\n"}
     )
-    with store.writing(root):
-        put(root)
-        records = staleness.read_records(root)
-        digest = Digests(root).file(root / "code/mod.py")
-        records[NAME]["files"] = {"project:code/mod.py": digest, "data:a.png": "0" * 64}
-        staleness.write_records(root, records)
+    with Ledger.writing(root) as ledger:
+        digest = ledger.dependencies.digest(root / "code/mod.py")
+        put(ledger, **{"project:code/mod.py": digest, "data:a.png": "0" * 64})
     return root
 
 
@@ -105,9 +103,9 @@ def test_bare_python_is_enough_while_only_prose_changes(book, python):
     write(book / NAME, chapter("А", "Новый текст.\n", cell("1")))
     done = prerender_step(book, python, QUARTO_PROJECT_DIR=str(book), **data)
     assert done.returncode == 0, done.stderr
-    frozen = staleness.read_frozen(book / "_freeze/chapters/a", "html")
-    assert frozen["hash"] == qmd.read(book / NAME).md5
-    assert frozen["result"]["markdown"] == "# А\n\nНовый текст.\n\n::: {.cell}\n1\n:::\n\n\n"
+    results = frozen.read(book / "_freeze/chapters/a", "html")
+    assert results["hash"] == qmd.read(book / NAME).md5
+    assert results["result"]["markdown"] == "# А\n\nНовый текст.\n\n::: {.cell}\n1\n:::\n\n\n"
 
 
 @pytest.mark.parametrize("python", bare_pythons(), ids=lambda path: Path(path).name)
@@ -135,7 +133,7 @@ def test_prerender_executes_what_is_stale_where_the_packages_are(tmp_path):
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert set(staleness.read_records(root)) == {"b.qmd"}
+    assert set(Ledger(root).records) == {"b.qmd"}
     write(root / "b.qmd", chapter("Б", cell("1 / 0")))
     done = subprocess.run(
         [sys.executable, "-m", "pixgrad.book.prerender"], cwd=root, check=False,
@@ -158,16 +156,16 @@ def test_run_by_hand_the_step_looks_at_every_chapter_in_the_configuration(book, 
 def test_broken_records_are_told(book):
     (book / "_freeze/pixgrad.json").write_text("<<<<<<< HEAD", "utf-8")
     with pytest.raises(PixgradError, match="испорчен"):
-        staleness.read_records(book)
+        Ledger(book)
 
 
 def test_records_are_the_same_bytes_whatever_the_order(book):
     path = book / "_freeze/pixgrad.json"
     before = path.read_bytes()
-    records = staleness.read_records(book)
-    backwards = json.loads(json.dumps(records, sort_keys=True), object_pairs_hook=lambda pairs:
-                           dict(reversed(pairs)))  # fmt: skip
-    staleness.write_records(book, backwards)
+    ledger = Ledger(book)
+    text = json.dumps(ledger.records, sort_keys=True)
+    ledger.records = json.loads(text, object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    ledger.save()
     assert path.read_bytes() == before
 
 
@@ -194,7 +192,7 @@ format:
   html:
     fig-width: 3
 """
-    assert staleness.execution_settings(text) == (
+    assert execution_settings(text) == (
         "  execute-dir: project\nfig-width: 7   # дюймов\nfig-cap-location: top\n"
         "execute:\n  echo: false\n  freeze: auto\njupyter: python3"
     )
@@ -204,9 +202,8 @@ format:
 def test_spans_cut_the_cells_out_of_the_whole_again(cells, prose):
     blocks = "".join(f"{prose}\n```{{python}}\n{number}\n```\n" for number in range(len(cells)))
     document = qmd.parse("# А\n" + blocks + prose)
-    markdown, spans = store.assemble(document, cells)
-    decoded = staleness.decode_spans(staleness.encode_spans(spans))
-    assert [markdown[start:stop] for start, stop in decoded] == cells
+    markdown, places = frozen.assemble(document, cells)
+    assert [markdown[start:stop] for start, stop in frozen.spans(places)] == cells
 
 
 # Names and digests of files
@@ -233,30 +230,31 @@ def test_names_are_the_same_on_every_machine_and_noise_has_none(tmp_path, monkey
         Path("/opt/data/x.csv"): "file:/opt/data/x.csv",
         Path.home() / ".cache" / "fontconfig" / "x": None,
     }
-    assert {path: name_of(str(path), root) for path in names} == names
+    dependencies = Dependencies(root)
+    assert {path: dependencies.name_of(str(path)) for path in names} == names
     for path, name in names.items():
         if name:
-            assert dependencies.locate(name, root).resolve() == path.resolve()
+            assert dependencies.locate(name).resolve() == path.resolve()
 
 
 def test_file_of_a_package_counts_if_a_reader_names_it(tmp_path):
     trace = {"modules": [], "reads": [pytest.__file__], "explicit": [pytest.__file__],
              "listings": [], "sources": {}}  # fmt: skip
-    record = dependencies.from_trace(trace, tmp_path, time.time_ns(), Digests(tmp_path))
+    record = Dependencies(tmp_path).from_trace(trace, time.time_ns())
     assert list(record["files"]) == ["package:pytest/__init__.py"]
-    assert dependencies.changes(record, tmp_path, Digests(tmp_path)) == ([], [])
+    assert Dependencies(tmp_path).changes(record) == ([], [])
 
 
 def test_remembered_digest_is_forgotten_with_any_sign_of_change(tmp_path, monkeypatch):
     path = tmp_path / "a"
     path.write_bytes(b"1")
     monkeypatch.setattr(dependencies, "_RACY_NS", -(10**12))
-    first = Digests(tmp_path)
-    one = first.file(path)
+    first = Dependencies(tmp_path)
+    one = first.digest(path)
     first.save()
     monkeypatch.setattr(dependencies, "_sha256", lambda path: "asked")
-    assert Digests(tmp_path).file(path) == one
+    assert Dependencies(tmp_path).digest(path) == one
     before = path.stat()
     path.write_bytes(b"2")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert Digests(tmp_path).file(path) == "asked"
+    assert Dependencies(tmp_path).digest(path) == "asked"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -43,7 +41,8 @@ def report(root: Path | str = ".") -> None:
     table = Table("Что", "Есть", "Что это даёт", title="Программы")
     table.add_row("Python", platform.python_version(), "всё остальное")
     for names, purpose in _PACKAGES:
-        table.add_row(", ".join(names), _installed(names), purpose)
+        versions = ", ".join(_version(name) or f"нет {name}" for name in names)
+        table.add_row(", ".join(names), versions, purpose)
     table.add_row("quarto", _quarto(), "сборка самим Quarto вместо встроенного движка")
     for names, purpose in _PROGRAMS:
         found = next(filter(None, map(shutil.which, names)), None)
@@ -56,10 +55,6 @@ def report(root: Path | str = ".") -> None:
     for row in _sources(Path(root)):
         table.add_row(*row)
     console.print(table)
-
-
-def _installed(names: Iterable[str]) -> str:
-    return ", ".join(_version(name) or f"нет {name}" for name in names)
 
 
 def _version(package: str) -> str | None:
@@ -76,33 +71,18 @@ def _quarto() -> str:
     return f"{found}: нужен {'.'.join(map(str, OLDEST_QUARTO))} или новее"
 
 
-class _Found(BaseException):
-    """Stops a loader at the moment when it turns to its files. Loaders must not catch it."""
-
-
 def _sources(root: Path) -> list[tuple[str, str, str]]:
     """(name, description, origin or what to do) of each named data source, none of them read."""
     try:
         from pixgrad.data import SOURCES
     except ImportError as error:
         return [("—", "не проверить", f"нет пакета {error.name}: нужен полный набор, make test")]
-    os.chdir(root)  # the loaders look for the data of the project in the current folder
-    sys.addaudithook(_stop_at_reading)
+    os.chdir(root)  # the data of the project are looked for in the current folder
     return [(name, source.description, _origin(source)) for name, source in SOURCES.items()]
-
-
-def _stop_at_reading(event: str, arguments: tuple) -> None:
-    if event in ("pixgrad.source", "pixgrad.read"):
-        raise _Found(str(arguments[-1]))
 
 
 def _origin(source) -> str:
     try:
-        source.load()
-    except _Found as found:
-        return str(found)
+        return source.find().origin
     except PixgradError as error:
         return f"нет: {str(error).rpartition('Что сделать: ')[2]}"
-    except ImportError as error:
-        return f"нет пакета {error.name}: нужен полный набор, make test"
-    return "есть"

@@ -17,8 +17,7 @@ if not __package__:  # run as a script: pixgrad's folder takes the place of the 
     _here = Path(__file__).resolve().parent
     sys.path[:] = [str(_here.parents[1]), *(p for p in sys.path if Path(p).resolve() != _here)]
 
-from pixgrad.book.ledger import staleness, store
-from pixgrad.book.ledger.dependencies import Digests
+from pixgrad.book.ledger.ledger import PROSE, STALE, Ledger, State, absent_text
 from pixgrad.errors import PixgradError
 
 _PROBE = """
@@ -45,24 +44,23 @@ def main() -> None:
 
 
 def _bring_up_to_date(root: Path) -> None:
-    if store.was_interrupted(root):
-        with store.writing(root):
+    ledger = Ledger(root)
+    if ledger.is_unfinished:
+        with Ledger.writing(root) as ledger:
             pass
-    digests = Digests(root)
-    states = staleness.assess(root, _chapters(root), digests)
-    digests.save()
-    stale = [state for state in states if state.status == staleness.STALE]
+    states = ledger.assess(_chapters(root))
+    stale = [state for state in states if state.status == STALE]
     if stale:
         _execute(root, stale[0])
         return
-    edited = [state for state in states if state.status == staleness.PROSE]
+    edited = [state for state in states if state.status == PROSE]
     if edited:
-        with store.writing(root):
+        with Ledger.writing(root) as ledger:
             for state in edited:
-                store.put_prose(root, state.chapter, state.document)
+                ledger.put_prose(state.chapter, state.document)
     unverified = sorted({name for state in states for name in state.unverified})
     if unverified:
-        sys.stderr.write(f"pixgrad: не проверено, {staleness.absent_text(unverified)}\n")
+        sys.stderr.write(f"pixgrad: не проверено, {absent_text(unverified)}\n")
 
 
 def _chapters(root: Path) -> list[str]:
@@ -75,7 +73,7 @@ def _chapters(root: Path) -> list[str]:
     return [Path(name).as_posix() for name in inputs if (root / name).is_file()]
 
 
-def _execute(root: Path, stale: staleness.State) -> None:
+def _execute(root: Path, stale: State) -> None:
     python = _capable_python(root)
     if python is None:
         raise PixgradError(

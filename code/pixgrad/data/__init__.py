@@ -8,16 +8,18 @@ alternatives (``pixgrad.source``).
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pixgrad.data import digits5k, folder, idx, sets
 from pixgrad.data import photos as photographs
+from pixgrad.data.files import Found
 from pixgrad.data.types import ImageSet, Pair, Pairs, Photo, Photos
 from pixgrad.errors import PixgradError
 
-__all__ = ["SOURCES", "ImageSet", "Pair", "Pairs", "Photo", "Photos", "Source", "load"]
+__all__ = ["SOURCES", "ImageSet", "Pair", "Pairs", "Photo", "Photos", "Source", "find", "load"]
 
 IMAGENET = "ImageNet: только некоммерческие исследования и обучение"
 CARS = "Stanford Cars: только некоммерческие исследования"
@@ -26,9 +28,9 @@ CIFAR = "без формальной лицензии; ссылка на Krizhev
 
 @dataclass(frozen=True)
 class Source:
-    """A named source: its loader, what it is (Russian) and under which terms."""
+    """A named source: what finds it, what it is (Russian) and under which terms."""
 
-    load: Callable[..., Any]
+    find: Callable[..., Found]
     description: str
     licence: str
 
@@ -69,10 +71,17 @@ def load(name: str, **options: Any) -> Any:
     -------
     ImageSet, Photos or Pairs.
     """
+    found = find(name, **options)
+    sys.audit("pixgrad.source", name, found.origin)
+    return found.read()
+
+
+def find(name: str, **options: Any) -> Found:
+    """Which alternative would serve :func:`load`; no file is read."""
     if name.startswith("imagefolder:"):
         return folder.image_folder(name.partition(":")[2], **options)
     if name not in SOURCES:
         close = difflib.get_close_matches(name, SOURCES, n=1)
         hint = f"; может быть, «{close[0]}»?" if close else ""
         raise PixgradError(f"нет источника «{name}»{hint} Есть: {', '.join(SOURCES)}")
-    return SOURCES[name].load(**options)
+    return SOURCES[name].find(**options)

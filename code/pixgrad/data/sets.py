@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pixgrad.data import files
+from pixgrad.data.files import Found
 from pixgrad.data.folder import imagenette_folder, read_folder
 from pixgrad.data.parquet import read_set
 from pixgrad.data.resize import crop_square, squash_square
@@ -20,7 +21,7 @@ IMAGENETTE5 = ("n02102040", "n03028079", "n03394916", "n03417042", "n03888257")
 PUT_THERE = "положите файл в папку данных (её задаёт PIXGRAD_DATA)"
 
 
-def imagenette5(split: str = "train", side: int = 160) -> ImageSet:
+def imagenette5(split: str = "train", side: int = 160) -> Found:
     """Five ImageNet classes: 400 + 100 photos a class to learn from, 200 to test.
 
     A data root without this file but with the whole Imagenette gives these classes of it.
@@ -28,39 +29,39 @@ def imagenette5(split: str = "train", side: int = 160) -> ImageSet:
     check_split(split)
     whole = imagenette_folder()
     if whole is not None and not (files.root() / "imagenette5_160.parquet").is_file():
-        files.chosen("imagenette5", "torchvision")
-        return read_folder("imagenette5", whole, split, side, "torchvision", IMAGENETTE5)
+        arguments = ("imagenette5", whole, split, side, "torchvision", IMAGENETTE5)
+        return Found("torchvision", partial(read_folder, *arguments))
     crop = partial(crop_square, side=side)
     step = f"{PUT_THERE} или выполните pixgrad fetch imagenette"
     return _from_parquet("imagenette5", "5 классов ImageNet", "imagenette5_160", split, crop, step)
 
 
-def cars5(split: str = "train", side: int = 160) -> ImageSet:
+def cars5(split: str = "train", side: int = 160) -> Found:
     """Stanford Cars by body type: SUV, sedan, coupe, convertible, pickup."""
     squash = partial(squash_square, side=side)
     what = "5 типов кузова Stanford Cars"
     return _from_parquet("cars5", what, "stanford_cars_body5_160", split, squash)
 
 
-def cars10(split: str = "train", side: int = 160) -> ImageSet:
+def cars10(split: str = "train", side: int = 160) -> Found:
     """Ten car models of Stanford Cars."""
     squash = partial(squash_square, side=side)
     what = "10 моделей Stanford Cars"
     return _from_parquet("cars10", what, "stanford_cars10_160", split, squash)
 
 
-def cifar10(split: str = "train") -> ImageSet:
+def cifar10(split: str = "train") -> Found:
     """CIFAR-10: from the data root 15,000 training images, from torchvision all 50,000."""
     part = "test" if split == "test" else "train"
     return _cifar("cifar10", f"cifar10_15k10k_{part}", "CIFAR10", split)
 
 
-def cifar100(split: str = "train") -> ImageSet:
+def cifar100(split: str = "train") -> Found:
     """CIFAR-100: from the data root 60 + 20 images a class, from torchvision all of them."""
     return _cifar("cifar100", "cifar100_6k2k", "CIFAR100", split)
 
 
-def cars196(split: str = "train", side: int = 160) -> ImageSet:
+def cars196(split: str = "train", side: int = 160) -> Found:
     """All 196 models of Stanford Cars from the original archives, cut to the car's box.
 
     The site that held them is gone: the folder ``stanford_cars`` of the data root must be laid
@@ -75,37 +76,30 @@ def cars196(split: str = "train", side: int = 160) -> ImageSet:
     if not annotations.is_file():
         step = "распакуйте архивы Stanford Cars, как описано у torchvision.datasets.StanfordCars"
         raise files.missing("cars196", "все модели Stanford Cars", [folder], step)
-    files.chosen("cars196", "torchvision")
-    names = tuple(str(name) for name in _mat(devkit / "cars_meta.mat")["class_names"])
-    rows = np.atleast_1d(_mat(annotations)["annotations"])
-    labels = np.array([int(row["class"]) - 1 for row in rows], dtype=np.int64)
-    keep = np.flatnonzero(labels >= 0 if split == "test" else select(split, labels))
-    images = [_car(photos / str(rows[index]["fname"]), rows[index], side) for index in keep]
-    return ImageSet("cars196", split, np.stack(images), labels[keep], names, "torchvision")
+    return Found("torchvision", partial(_read_cars, devkit, annotations, photos, split, side))
 
 
 def _from_parquet(
     name: str, what: str, stem: str, split: str, to_array, step: str = PUT_THERE
-) -> ImageSet:
+) -> Found:
     check_split(split)
     path = files.root() / f"{stem}.parquet"
     if not path.is_file():
         raise files.missing(name, what, [path], step)
-    files.chosen(name, "data-root")
-    return read_set(name, path, split, to_array)
+    return Found("data-root", partial(read_set, name, path, split, to_array))
 
 
-def _cifar(name: str, stem: str, torchvision_name: str, split: str) -> ImageSet:
+def _cifar(name: str, stem: str, torchvision_name: str, split: str) -> Found:
     check_split(split)
     root = files.root()
     path = root / f"{stem}.parquet"
     if path.is_file():
-        files.chosen(name, "data-root")
-        return read_set(name, path, split)
+        return Found("data-root", partial(read_set, name, path, split))
     folder = {"CIFAR10": "cifar-10-batches-py", "CIFAR100": "cifar-100-python"}[torchvision_name]
     if (root / folder).is_dir():
-        files.chosen(name, "torchvision")
-        return _torchvision_cifar(name, torchvision_name, root, split)
+        return Found(
+            "torchvision", partial(_torchvision_cifar, name, torchvision_name, root, split)
+        )
     places = [path, root / folder]
     raise files.missing(name, torchvision_name, places, f"выполните pixgrad fetch {name}")
 
@@ -121,6 +115,15 @@ def _torchvision_cifar(name: str, torchvision_name: str, root: Path, split: str)
     keep = slice(None) if split == "test" else select(split, labels)
     names = tuple(whole.classes)
     return ImageSet(name, split, whole.data[keep], labels[keep], names, "torchvision")
+
+
+def _read_cars(devkit: Path, annotations: Path, photos: Path, split: str, side: int) -> ImageSet:
+    names = tuple(str(name) for name in _mat(devkit / "cars_meta.mat")["class_names"])
+    rows = np.atleast_1d(_mat(annotations)["annotations"])
+    labels = np.array([int(row["class"]) - 1 for row in rows], dtype=np.int64)
+    keep = np.flatnonzero(labels >= 0 if split == "test" else select(split, labels))
+    images = [_car(photos / str(rows[index]["fname"]), rows[index], side) for index in keep]
+    return ImageSet("cars196", split, np.stack(images), labels[keep], names, "torchvision")
 
 
 def _mat(path: Path) -> dict:

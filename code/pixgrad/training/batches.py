@@ -81,7 +81,7 @@ def load_images(source: str) -> Images:
     PixgradError : the source has no labels, a class has no image in some part, or a label is out of
         range.
     """
-    if source in SOURCES and "split" not in inspect.signature(SOURCES[source].load).parameters:
+    if source in SOURCES and "split" not in inspect.signature(SOURCES[source].find).parameters:
         raise PixgradError(f"в источнике «{source}» нет меток: по нему не научить различать классы")
     parts = {part: load(source, split=part) for part in PARTS}
     names = parts["train"].names

@@ -8,7 +8,8 @@ import re
 import tokenize
 from collections.abc import Iterator, Mapping
 
-from pixgrad.book.checking.pages import CROSSREF, Book, Finding, Page, PageCell, names
+from pixgrad.book.checking.pages import Book, Finding, Page, PageCell
+from pixgrad.book.rendering.tree import is_crossref
 from pixgrad.book.source import options
 from pixgrad.errors import SourceError
 
@@ -17,7 +18,12 @@ _WORD = re.compile(r"[A-Za-z]{2,}")
 _CYRILLIC = re.compile(r"[А-яЁё]")
 _CAPTION_OF = {"fig-cap": "fig-", "tbl-cap": "tbl-"}
 
-UNSEEN_READERS = names(
+
+def _names(text: str) -> list[str]:
+    return text.split()
+
+
+UNSEEN_READERS = _names(
     "cv2.imread cv2.imreadmulti cv2.VideoCapture cv2.FileStorage pyarrow torchvision.io "
     "pandas.read_parquet pandas.read_feather pandas.read_orc torch.jit.load h5py.File "
     "netCDF4.Dataset sqlite3.connect subprocess multiprocessing os.system os.popen os.exec "
@@ -26,7 +32,7 @@ UNSEEN_READERS = names(
 )
 """Calls that read files, or let others read them, without Python's ``open`` event."""
 
-SEEN_READERS = names(
+SEEN_READERS = _names(
     "open io.open os.open numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap "
     "pandas.read_ PIL.Image.open imageio skimage.io skimage.data matplotlib.pyplot.imread "
     "matplotlib.image.imread torch.load torchvision.datasets sklearn.datasets.fetch_ "
@@ -54,8 +60,7 @@ def cell_labels(book: Book) -> Iterator[Finding]:
     """A label of the wrong form or kind gives a figure without a number."""
     for page, cell in _cells(book):
         line, label = cell.line_of("label"), cell.label
-        prefix = re.match(CROSSREF, label)
-        if prefix and label.startswith(prefix[0] + "-") and prefix[0] not in ("fig", "tbl", "lst"):
+        if is_crossref(label) and not label.startswith(("fig-", "tbl-", "lst-")):
             yield page.finding(line, f"метка {label}: у ячейки бывают fig-, tbl- и lst-")
         for option, kind in _CAPTION_OF.items():
             if option in cell.options and not label.startswith(kind):
@@ -75,7 +80,8 @@ def captions(book: Book) -> Iterator[Finding]:
             yield page.finding(line, f"у {cell.label} нет описания для незрячих (fig-alt)")
     for page in book.pages:
         for cell, executed in zip(page.cells, page.executed, strict=False):
-            if not cell.label.startswith("fig-") and _has_picture_without_alt(executed):
+            drawn = [picture["attributes"] or "" for picture in _PICTURE.finditer(executed)]
+            if not cell.label.startswith("fig-") and any("fig-alt=" not in one for one in drawn):
                 yield page.finding(
                     cell.cell.line, "ячейка рисует без описания для незрячих (label, fig-alt)"
                 )
@@ -111,12 +117,6 @@ def _cells(book: Book) -> Iterator[tuple[Page, PageCell]]:
     for page in book.pages:
         for cell in page.cells:
             yield page, cell
-
-
-def _has_picture_without_alt(executed: str) -> bool:
-    return any(
-        "fig-alt=" not in (picture["attributes"] or "") for picture in _PICTURE.finditer(executed)
-    )
 
 
 def _comments(cell: PageCell) -> Iterator[tuple[int, str]]:

@@ -18,7 +18,7 @@ def unsupported(book: Book) -> Iterator[Finding]:
         yield Finding(_FILE, line, what)
     for page in book.pages:
         try:
-            for line, what in supported.unsupported(page.chapter.document, page.file):
+            for line, what in supported.unsupported(page.chapter.document, page.file, page.tree):
                 yield page.finding(line, what)
         except SourceError as error:  # YAML that does not parse
             yield page.finding(error.line or 1, error.message)

@@ -1,4 +1,4 @@
-"""The book as the rules see it: masked prose in which line k is line k of the ``.qmd``."""
+"""The book as the rules see it: pages as pandoc reads them, cells with their options."""
 
 from __future__ import annotations
 
@@ -6,37 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Any
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.source import frozen, pieces
+from pixgrad.book.rendering.tree import Element, Tree, is_crossref
+from pixgrad.book.source import executed
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
-CROSSREF = r"(?:fig|tbl|eq|sec|lst|thm|lem|cor|prp|cnj|def|exm|exr|sol|rem|alg|nte|tip|wrn|imp|cau)"
-"""Prefixes of labels that Quarto numbers."""
-HOLE = "\ufffc"
-"""Stands for a character of inline code or of a formula."""
-
-_COMMENT = re.compile(r"<!--.*?-->", re.S)
-_CODE = re.compile(r"(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`)", re.S)
-_WITHIN = r"(?:(?!\n[ \t]*\n)(?:\\.|[^$\\]))"
-MATH = re.compile(
-    rf"(?<!\\)\$\$(?P<display>{_WITHIN}+?)\$\$"
-    rf"|(?<![\\$])\$(?=[^\s$])(?P<inline>{_WITHIN}+?)(?<=\S)\$(?!\d)",
-    re.S,
-)
-_BRACKETED = r"(?:[^\[\]]|\[(?:[^\[\]]|\[[^\[\]]*\])*\])*"
-LINK = re.compile(
-    rf"(?P<image>!?)\[(?=(?P<text>{_BRACKETED})\])(?P=text)\]"
-    r"\(\s*<?(?P<target>[^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)(?P<attributes>\{[^{}]*\})?"
-)
-_TARGET = re.compile(r"(?<=\])\([^)]*\)|^\s*\[[^\]]+\]:\s*\S+|<\w+:[^>]*>|https?://[^\s)>]+", re.M)
-_MARKUP = re.compile(r"\{\{<.*?>\}\}|\{[^{}]*\}|</?[A-Za-z][^>]*>|^:{3,}.*$", re.S | re.M)
-_FENCE_LABEL = re.compile(r"^[ ]{0,3}(?:`{3,}|~{3,})\s*\{[^}]*?#(?P<id>[^\s}]+)")
-_ATTRIBUTE_ID = re.compile(r"\{[^{}]*?#(?P<id>[^\s{}]+)[^{}]*\}")
-_TEXT_ATTRIBUTE = re.compile(r"\b(?:fig-alt|fig-cap|tbl-cap|lst-cap|title)=\"(?P<text>[^\"]*)\"")
 _CAPTIONS = ("fig-cap", "fig-subcap", "fig-alt", "tbl-cap", "tbl-subcap", "lst-cap")
 
 
@@ -60,10 +37,28 @@ class PageCell:
     options: dict[str, Any]
     option_lines: dict[str, int]
 
+    @classmethod
+    def of(cls, cell: qmd.Cell, file: str) -> PageCell:
+        try:
+            return cls(cell, *cell_options(cell, file))
+        except SourceError:
+            return cls(cell, {}, {})
+
     @property
     def label(self) -> str:
         label = self.options.get("label", "")
         return label if isinstance(label, str) else ""
+
+    @property
+    def labels(self) -> Iterator[str]:
+        """Of the cell, its sub-figures and its listing."""
+        if self.label:
+            yield self.label
+        subcaptions = self.options.get("fig-subcap") or self.options.get("tbl-subcap")
+        if isinstance(subcaptions, list):
+            yield from (f"{self.label}-{number}" for number in range(1, len(subcaptions) + 1))
+        if isinstance(self.options.get("lst-label"), str):
+            yield self.options["lst-label"]
 
     def line_of(self, option: str) -> int:
         return self.option_lines.get(option, self.cell.line)
@@ -79,7 +74,7 @@ class PageCell:
 
 @dataclass(frozen=True)
 class Page:
-    """A chapter, masked step by step; every view keeps the line numbers of the file."""
+    """A chapter."""
 
     project: Project
     chapter: Chapter
@@ -88,47 +83,21 @@ class Page:
     def file(self) -> str:
         return self.chapter.path.as_posix()
 
-    @property
-    def folder(self) -> PurePosixPath:
-        return PurePosixPath(self.file).parent
-
-    @cached_property
-    def prose(self) -> str:
-        """The text without cells, code blocks, front matter and comments."""
-        document = self.chapter.document
-        kept = dict(document.prose_lines())
-        lines = (kept.get(n, "") for n in range(1, document.text.count("\n") + 2))
-        return _mask(_COMMENT, "\n".join(lines), " ")
-
-    @cached_property
-    def uncoded(self) -> str:
-        """``prose`` without inline code."""
-        return _mask(_CODE, self.prose, HOLE)
-
-    @cached_property
-    def text(self) -> str:
-        """``prose`` without inline code and formulas."""
-        return _mask(MATH, self.uncoded, HOLE)
-
-    @cached_property
-    def words(self) -> str:
-        """``text`` without addresses."""
-        return _mask(_TARGET, self.text, " ")
-
-    @cached_property
-    def plain(self) -> str:
-        """``words`` without attributes, shortcodes and HTML tags: what the reader reads."""
-        return _mask(_MARKUP, self.words, " ")
-
     @cached_property
     def cells(self) -> list[PageCell]:
-        return [_page_cell(cell, self.file) for cell in self.chapter.document.cells]
+        return [PageCell.of(cell, self.file) for cell in self.chapter.document.cells]
+
+    @cached_property
+    def tree(self) -> Tree:
+        """Prose and captions as pandoc reads them."""
+        captions = (text for cell in self.cells for text in cell.texts())
+        return Tree(self.chapter.document, captions)
 
     @cached_property
     def frozen(self) -> str:
         """The executed markdown, "" where there is none or it is out of date."""
         try:
-            return frozen.markdown(self.project, self.chapter, "html")
+            return executed.markdown(self.project, self.chapter, "html")
         except SourceError:
             return ""
 
@@ -136,54 +105,25 @@ class Page:
     def executed(self) -> list[str]:
         """What each cell put out; [] where that is not known."""
         try:
-            found = pieces.split(self.chapter, self.frozen) if self.frozen else []
+            found = executed.split(self.chapter, self.frozen) if self.frozen else []
         except SourceError:
             return []
         return [piece.text for piece in found if piece.cell is not None]
 
-    def at(self, text: str, offset: int) -> int:
-        """The line of an offset in one of the views."""
-        return text.count("\n", 0, offset) + 1
-
     def finding(self, line: int, message: str) -> Finding:
         return Finding(self.file, line, message)
-
-    def find(self, pattern: re.Pattern, text: str) -> Iterator[tuple[int, re.Match]]:
-        """(line, match) of a pattern in one of the views."""
-        for match in pattern.finditer(text):
-            yield self.at(text, match.start()), match
-
-    def readable(self) -> Iterator[tuple[int, str]]:
-        """(first line, text) of all that a reader reads: prose, captions, alternative texts."""
-        yield 1, self.plain
-        for line, match in self.find(_TEXT_ATTRIBUTE, self.text):
-            yield line, match["text"]
-        for cell in self.cells:
-            for line, text in cell.texts():
-                yield line, _mask(MATH, _mask(_CODE, text, HOLE), HOLE)
 
     @cached_property
     def labels(self) -> list[tuple[int, str]]:
         """(line, id) of every explicit id: headings, equations, divs, images, listings, cells."""
-        found = [(line, match["id"]) for line, match in self.find(_ATTRIBUTE_ID, self.text)]
-        for block in self.chapter.document.blocks:
-            if isinstance(block, qmd.Prose):
-                for number, line in enumerate(block.text.split("\n"), block.line):
-                    fence = _FENCE_LABEL.match(line)
-                    if fence:
-                        found.append((number, fence["id"]))
-        for cell in self.cells:
-            found += [(cell.line_of("label"), label) for label in _cell_labels(cell)]
-        return sorted(found)
+        of_cells = ((cell.line_of("label"), one) for cell in self.cells for one in cell.labels)
+        return sorted([*self.tree.labels, *of_cells])
 
     @cached_property
     def ids(self) -> set[str]:
         """All anchors of the page, those of headings without a label included."""
-        ids = {label for _, label in self.labels}
-        ids |= set(re.findall(r"\b(?:id|name)=[\"']([^\"']+)[\"']", self.text))
-        ids |= set(re.findall(rf"#({CROSSREF}-[\w-]+)", self.frozen))
-        headings = [(h.title, h.id) for h in self.chapter.document.headings()]
-        return ids | set(heading_ids(headings))
+        printed = filter(is_crossref, re.findall(r"#([a-z]+-[\w-]+)", self.frozen))
+        return {label for _, label in self.labels} | self.tree.ids | set(printed)
 
 
 @dataclass(frozen=True)
@@ -201,66 +141,13 @@ class Book:
     def by_file(self) -> dict[str, Page]:
         return {page.file: page for page in self.pages}
 
+    def of(self, kind: str) -> Iterator[tuple[Page, Element]]:
+        """The elements of a kind on all pages."""
+        return ((page, element) for page in self.pages for element in page.tree.of(kind))
+
     @cached_property
     def ids(self) -> set[str]:
         return set().union(*(page.ids for page in self.pages))
 
 
 Rule = Callable[[Book], Iterator[Finding]]
-
-
-def heading_ids(headings: list[tuple[str, str | None]]) -> list[str]:
-    """The ids that pandoc's ``auto_identifiers`` gives the headings of one page.
-
-    Parameters
-    ----------
-    headings : (title as written, explicit id or None) in order.
-    """
-    used: set[str] = set()
-    ids = []
-    for title, explicit in headings:
-        base = explicit or _heading_id(title)
-        id, count = base, 0
-        while explicit is None and id in used:
-            count += 1
-            id = f"{base}-{count}"
-        used.add(id)
-        ids.append(id)
-    return ids
-
-
-def names(text: str) -> tuple[str, ...]:
-    """The words of a text, as a tuple."""
-    return tuple(text.split())
-
-
-def _heading_id(title: str) -> str:
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", title)
-    text = re.sub(r"\[\^[^\]]*\]|[*`$]|\.\.\.|---?", "", text)  # smart dots and dashes go
-    text = re.sub(r"(?<!\w)(_+)(\w[^_]*|\w)\1(?!\w)", r"\2", text)  # _emphasis_
-    text = "".join(c for c in text.lower() if c.isalnum() or c in "_-. \t")
-    text = "-".join(text.split())
-    return re.sub(r"^[^a-zа-яё]+", "", text) or "section"
-
-
-def _cell_labels(cell: PageCell) -> Iterator[str]:
-    if cell.label:
-        yield cell.label
-    subcaptions = cell.options.get("fig-subcap") or cell.options.get("tbl-subcap")
-    if isinstance(subcaptions, list):
-        yield from (f"{cell.label}-{number}" for number in range(1, len(subcaptions) + 1))
-    if isinstance(cell.options.get("lst-label"), str):
-        yield cell.options["lst-label"]
-
-
-def _page_cell(cell: qmd.Cell, file: str) -> PageCell:
-    try:
-        options, lines = cell_options(cell, file)
-    except SourceError:
-        return PageCell(cell, {}, {})
-    return PageCell(cell, options, lines)
-
-
-def _mask(pattern: re.Pattern, text: str, hole: str) -> str:
-    """Replace what matches by holes, line ends kept."""
-    return pattern.sub(lambda match: re.sub(r"[^\n]", hole, match[0]), text)

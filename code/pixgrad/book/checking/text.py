@@ -6,15 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 from subprocess import run
+from urllib.parse import unquote
 
-import pypandoc
-
-from pixgrad.book.checking.pages import LINK, MATH, Book, Finding, Page
+from pixgrad.book.checking.pages import Book, Finding, Page
+from pixgrad.book.rendering import pandoc
+from pixgrad.book.rendering.tree import Element
 from pixgrad.book.source.project import load_yaml
 
-_SHORTCODE = re.compile(r"\{\{<.*?>\}\}", re.S)
-_STRAY_DOLLAR = re.compile(r"(?<!\\)\$")
-_RAW_TEX = re.compile(r"\\begin\{(?P<name>\w+\*?)\}")
 _FAILED = re.compile(r'<span\s+class="math (?:inline|display)">')
 _ENGLISH_QUOTES = re.compile(r"[\"”]|“")
 _HYPHEN_DASH = re.compile(r"(?<=[^\s|]) - (?=[^\s|])|(?<=[^\s|]) -$", re.M)
@@ -25,57 +23,51 @@ _NUMBERED = re.compile(
     r"(?:разд|гл|рис|табл|верси|формул|уравнени|пункт|приложени|часть|листинг|теорем)[а-яё]*\.?\s$",
     re.I,
 )
-_TABLE_RULE = re.compile(r"^\|?\s*:?-{2,}:?\s*(?:\|\s*:?-+:?\s*)+\|?\s*$")
-_TABLE_CAPTION = re.compile(r"^\s*(?:[Tt]able)?: *\S")
+
+Formula = tuple[Page, Element]
 
 
 def broken_latex(book: Book) -> Iterator[Finding]:
     """A formula that does not parse is published as its source."""
-    formulas = list(_formulas(book))
-    for (page, line, _, _), reason in _unparsable(formulas):
-        yield page.finding(line, f"формула не разбирается{reason}")
-    for page in book.pages:
-        for line, _ in page.find(_STRAY_DOLLAR, page.plain):
-            yield page.finding(line, "знак $ без пары: закройте формулу или напишите \\$")
-        for line, match in page.find(_RAW_TEX, page.text):
-            yield page.finding(
-                line, f"\\begin{{{match['name']}}} вне $$…$$: в HTML такая формула пропадает"
-            )
+    for (page, math), reason in _unparsable(list(book.of("Math"))):
+        yield page.finding(math.line, f"формула не разбирается{reason}")
+    for page, word in book.of("Str"):
+        if "$" in word.content and word.is_written:
+            yield page.finding(word.line, "знак $ без пары: закройте формулу или напишите \\$")
 
 
 def prose_images(book: Book) -> Iterator[Finding]:
     """Quarto takes figures without a caption and pictures without alternative text."""
-    for page in book.pages:
-        for line, link in page.find(LINK, page.text):
-            if not link["image"]:
-                continue
-            figure = _stands_alone(page.text, link)
-            has_alt = bool(re.search(r"\bfig-alt=[\"'][^\"']", link["attributes"] or ""))
-            if figure and not link["text"].strip():
-                yield page.finding(line, f"рисунок {link['target']} без подписи")
-            if not has_alt and (figure or not link["text"].strip()):
-                yield page.finding(
-                    line, f"у картинки {link['target']} нет описания для незрячих (fig-alt)"
-                )
+    for page, image in book.of("Image"):
+        parent, path = image.parent, unquote(image.target)
+        is_alone = parent.kind == "Para" and len(parent.content) == 1
+        is_figure = is_alone or any(one.kind == "Figure" for one in image.around())
+        if is_alone and not image.content[1]:
+            yield page.finding(image.line, f"рисунок {path} без подписи")
+        if not image.attributes.get("fig-alt") and (is_figure or not image.content[1]):
+            message = f"у картинки {path} нет описания для незрячих (fig-alt)"
+            yield page.finding(image.line, message)
 
 
 def prose_tables(book: Book) -> Iterator[Finding]:
     """Quarto takes tables without a caption."""
-    for page in book.pages:
-        lines = page.text.split("\n")
-        for number, line in enumerate(lines):
-            if _TABLE_RULE.match(line) and not _has_caption(lines, number):
-                yield page.finding(max(number, 1), "таблица без подписи («: Подпись {#tbl-…}»)")
+    for page, table in book.of("Table"):
+        _, caption = table.content[1]
+        if not caption and not any(one.id.startswith("tbl-") for one in table.around()):
+            yield page.finding(table.line, "таблица без подписи («: Подпись {#tbl-…}»)")
 
 
 def headings(book: Book) -> Iterator[Finding]:
     """A skipped level gives numbers like 1.0.1 and a hole in the contents."""
     for page in book.pages:
         previous = int(_has_title(page))
-        for line, level in _structure(page):
+        for heading in page.tree.of("Header"):
+            if heading.parent:  # of a callout or a tab
+                continue
+            level = heading.content[0]
             if level > previous + 1:
                 yield page.finding(
-                    line,
+                    heading.line,
                     f"заголовок уровня {level} сразу после уровня {previous}: уровень пропущен",
                 )
             previous = level
@@ -83,39 +75,28 @@ def headings(book: Book) -> Iterator[Finding]:
 
 def english_quotes(book: Book) -> Iterator[Finding]:
     """Straight quotes become “…” in HTML; Russian prose takes «ёлочки» (inside them „…“)."""
-    for page in book.pages:
-        for line, text in page.readable():
-            for match in _ENGLISH_QUOTES.finditer(text):
-                if match[0] == "“" and _closes_paw(text, match.start()):
-                    continue
-                yield page.finding(
-                    line + text.count("\n", 0, match.start()),
-                    f"английская кавычка {match[0]}: нужны «ёлочки», внутри них „лапки“",
-                )
+    for page, line, match in _find(book, _ENGLISH_QUOTES):
+        if match[0] == "“" and _closes_paw(match.string, match.start()):
+            continue
+        yield page.finding(
+            line, f"английская кавычка {match[0]}: нужны «ёлочки», внутри них „лапки“"
+        )
 
 
 def hyphen_dashes(book: Book) -> Iterator[Finding]:
     """A lone hyphen stays a hyphen."""
-    for page in book.pages:
-        for line, text in page.readable():
-            for match in _HYPHEN_DASH.finditer(text):
-                yield page.finding(
-                    line + text.count("\n", 0, match.start()), "дефис вместо тире: нужно «—»"
-                )
+    for page, line, _ in _find(book, _HYPHEN_DASH):
+        yield page.finding(line, "дефис вместо тире: нужно «—»")
 
 
 def decimal_points(book: Book) -> Iterator[Finding]:
     """Russian prose has the decimal comma; versions and section numbers keep the point."""
-    for page in book.pages:
-        for line, text in page.readable():
-            for match in _DECIMAL_POINT.finditer(text):
-                if _NUMBERED.search(text, 0, match.start()):
-                    continue
-                number = match["number"]
-                yield page.finding(
-                    line + text.count("\n", 0, match.start()),
-                    f"десятичная точка в {number}: нужна запятая (номер версии — в `{number}`)",
-                )
+    for page, line, match in _find(book, _DECIMAL_POINT):
+        if not _NUMBERED.search(match.string, 0, match.start()):
+            number = match["number"]
+            yield page.finding(
+                line, f"десятичная точка в {number}: нужна запятая (номер версии — в `{number}`)"
+            )
 
 
 RULES = (
@@ -128,32 +109,25 @@ RULES = (
     decimal_points,
 )
 
-Formula = tuple[Page, int, str, str]
-
 
 def count_formulas(book: Book) -> int:
     """Formulas of prose and captions."""
-    return sum(1 for _ in _formulas(book))
+    return len(list(book.of("Math")))
 
 
-def _formulas(book: Book) -> Iterator[Formula]:
-    """(page, line, kind for pandoc, TeX) of each formula."""
+def _find(book: Book, pattern: re.Pattern) -> Iterator[tuple[Page, int, re.Match]]:
+    """(page, line, match) in all that a reader reads: prose, captions, alternative texts."""
     for page in book.pages:
-        texts = [(1, page.uncoded), *(text for cell in page.cells for text in cell.texts())]
-        for first, text in texts:
-            for match in MATH.finditer(text):
-                kind = "InlineMath" if match["display"] is None else "DisplayMath"
-                tex = _SHORTCODE.sub("0", match["display"] or match["inline"])
-                yield page, first + text.count("\n", 0, match.start()), kind, tex
+        for text in page.tree.texts:
+            for match in pattern.finditer(text.text):
+                yield page, text.lines[match.start()], match
 
 
 def _unparsable(formulas: list[Formula]) -> Iterator[tuple[Formula, str]]:
     """Formulas that pandoc cannot turn into MathML, with the reason; one call for the book."""
-    paragraphs = [
-        {"t": "Para", "c": [{"t": "Math", "c": [{"t": kind}, tex]}]} for _, _, kind, tex in formulas
-    ]
+    paragraphs = [{"t": "Para", "c": [{"t": "Math", "c": math.content}]} for _, math in formulas]
     document = {"pandoc-api-version": [1, 23], "meta": {}, "blocks": paragraphs}
-    command = [pypandoc.get_pandoc_path(), "-f", "json", "-t", "html", "--mathml"]
+    command = [pandoc.executable(), "-f", "json", "-t", "html", "--mathml"]
     done = run(command, input=json.dumps(document), capture_output=True, text=True, check=True)
     bad = [
         formula
@@ -168,48 +142,9 @@ def _unparsable(formulas: list[Formula]) -> Iterator[tuple[Formula, str]]:
         yield formula, f": лишнее {reason[1]}" if reason else ""
 
 
-def _stands_alone(text: str, link: re.Match) -> bool:
-    """Whether a picture is a paragraph of its own (pandoc makes it a figure)."""
-    before = text[: link.start()].rsplit("\n", 2)
-    after = text[link.end() :].split("\n", 2)
-    lines = [before[-1], after[0]]
-    around = [before[-2] if len(before) > 1 else "", after[1] if len(after) > 1 else ""]
-    return not any(line.strip() for line in lines) and all(
-        not line.strip() or line.lstrip().startswith(":::") for line in around
-    )
-
-
-def _has_caption(lines: list[str], rule: int) -> bool:
-    """Whether the table whose rule is ``lines[rule]`` has a caption or lies in a labelled div."""
-    end = rule
-    while end < len(lines) and "|" in lines[end]:
-        end += 1
-    start = rule
-    while start > 0 and "|" in lines[start - 1]:
-        start -= 1
-    near = [*lines[end : end + 2], *lines[max(0, start - 2) : start]]
-    if any(_TABLE_CAPTION.match(line) for line in near if not line.startswith(":::")):
-        return True
-    opened = [line for line in lines[:start] if line.startswith(":::")]
-    return bool(opened) and "#tbl-" in opened[-1]
-
-
 def _has_title(page: Page) -> bool:
     front = page.chapter.document.front_matter
     return bool(front) and "title" in load_yaml(front, page.file, 2)[0]
-
-
-def _structure(page: Page) -> Iterator[tuple[int, int]]:
-    """(line, level) of the headings outside divs: in divs they are titles of callouts and tabs."""
-    inside, depth = set(), 0
-    for number, line in enumerate(page.prose.split("\n"), 1):
-        if re.match(r"^ {0,3}:{3,}", line):
-            depth += 1 if line.strip().strip(":").strip() else -1
-        elif depth:
-            inside.add(number)
-    for heading in page.chapter.document.headings():
-        if heading.line not in inside:
-            yield heading.line, heading.level
 
 
 def _closes_paw(text: str, position: int) -> bool:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import sys
 import tempfile
 import time
@@ -26,8 +25,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from pixgrad.book.ledger import dependencies
-from pixgrad.book.ledger.dependencies import Digests
+from pixgrad.book.ledger.dependencies import CHANGED_WHILE_RUNNING, Dependencies
 from pixgrad.book.ledger.qmd import Cell
 from pixgrad.errors import PixgradError, SourceError
 from pixgrad.files import write
@@ -81,7 +79,7 @@ class Job:
 
 
 async def run(
-    job: Job, digests: Digests, on_cell: Callable[[int], None]
+    job: Job, dependencies: Dependencies, on_cell: Callable[[int], None]
 ) -> tuple[NotebookNode, dict[str, Any]]:
     """Execute the cells one by one; ``on_cell`` hears how many are done.
 
@@ -113,7 +111,7 @@ async def run(
             if manager.has_kernel:
                 await manager.shutdown_kernel(now=True)
     _forget_places(notebook, job.root)
-    return notebook, dependencies.from_trace(trace, job.root, started, digests)
+    return notebook, dependencies.from_trace(trace, started)
 
 
 class Cache:
@@ -123,10 +121,10 @@ class Cache:
     what is there now, so that a module switched back and forth is not executed again.
     """
 
-    def __init__(self, root: Path, digests: Digests) -> None:
+    def __init__(self, root: Path, dependencies: Dependencies) -> None:
         place = os.environ.get("JUPYTERCACHE") or root / ".cache" / "jupyter-cache"
         self._cache = jupyter_cache.get_cache(root / place)
-        self._root, self._digests = root, digests
+        self._dependencies = dependencies
         for folder in Path(self._cache.path, "executed").glob("*"):
             with suppress(OSError):
                 folder.rmdir()  # an empty one, left by a kill, would stop add()
@@ -138,7 +136,7 @@ class Cache:
             if not entry.data or entry.data.get("key") != key:
                 continue
             record = entry.data["record"]
-            if any(dependencies.changes(record, self._root, self._digests)):
+            if any(self._dependencies.changes(record)):
                 continue
             try:
                 return self._cache.get_cache_bundle(entry.pk).nb, record
@@ -148,28 +146,13 @@ class Cache:
 
     def add(self, job: Job, notebook: NotebookNode, record: Mapping[str, Any]) -> None:
         """Keep an executed notebook, unless a file changed under its feet."""
-        if dependencies.CHANGED_WHILE_RUNNING in record["files"].values():
+        if CHANGED_WHILE_RUNNING in record["files"].values():
             return
         digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
         for cell in notebook.cells:
             cell.metadata["pixgrad"] = {"key": job.key, "dependencies": digest}
         bundle = CacheBundleIn(notebook, job.chapter, data={"key": job.key, "record": record})
         self._cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-
-
-def read_environment(path: Path) -> dict[str, str]:
-    """``KEY=value`` lines of ``_environment``, {} if there is no such file."""
-    if not path.is_file():
-        return {}
-    variables = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        name, equals, value = line.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise SourceError(f"ожидалось ИМЯ=значение вместо «{line}»", path.name, number)
-        variables[name.strip()] = "".join(shlex.split(value, comments=True, posix=True))
-    return variables
 
 
 def _notebook(job: Job) -> NotebookNode:

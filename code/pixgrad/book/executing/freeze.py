@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pixgrad.book.ledger import qmd, staleness, store
-from pixgrad.book.ledger.dependencies import Digests
-from pixgrad.book.ledger.staleness import FRESH, PROSE, STALE, State
+from pixgrad.book.ledger import qmd
+from pixgrad.book.ledger.frozen import FIGURES
+from pixgrad.book.ledger.ledger import FRESH, PROSE, STALE, Ledger, State, absent_text
 from pixgrad.book.source import options as cell_options
 from pixgrad.book.source.project import Project, load, load_yaml
 from pixgrad.errors import PixgradError, SourceError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from pixgrad.book.executing import execute
 
 CELL_TIMEOUT = 600
@@ -62,22 +60,21 @@ def freeze_book(
     project = load(root)
     listed = [page.path.as_posix() for page in (*project.chapters, *project.reports)]
     chapters = listed if only is None else list(only)
-    digests = Digests(project.root)
     if check:
-        _check(staleness.assess(project.root, chapters, digests))
+        _check(Ledger(project.root).assess(chapters))
         return
-    with store.writing(project.root):
-        states = staleness.assess(project.root, chapters, digests)
-        _remove_departed(project.root)
+    with Ledger.writing(project.root) as ledger:
+        states = ledger.assess(chapters)
+        _remove_departed(ledger)
         for state in states:
             if state.status == PROSE:
-                store.put_prose(project.root, state.chapter, state.document)
+                ledger.put_prose(state.chapter, state.document)
         stale = [state for state in states if state.status == STALE]
         try:
             if stale:
-                _execute(project, stale, digests, jobs, accept_sources, timeout)
+                _execute(_Execution(project, ledger, accept_sources), stale, jobs, timeout)
         finally:
-            digests.save()
+            ledger.dependencies.save()
     _summary(states)
 
 
@@ -91,11 +88,11 @@ def _check(states: Sequence[State]) -> None:
         raise PixgradError(f"устаревших глав: {len(behind)}; выполните pixgrad freeze")
 
 
-def _remove_departed(root: Path) -> None:
-    for chapter in staleness.read_records(root):
-        gone = not (root / chapter).is_file()
-        if gone or not qmd.read(root / chapter, shown_as=chapter).cells:
-            store.remove(root, chapter)
+def _remove_departed(ledger: Ledger) -> None:
+    for chapter in list(ledger.records):
+        gone = not (ledger.root / chapter).is_file()
+        if gone or not qmd.read(ledger.root / chapter, shown_as=chapter).cells:
+            ledger.remove(chapter)
             why = "больше нет" if gone else "осталась без ячеек"
             typer.echo(f"{chapter}: {why}, результаты удалены")
 
@@ -111,34 +108,27 @@ def _summary(states: Sequence[State]) -> None:
 def _tell_unverified(states: Iterable[State]) -> None:
     for state in states:
         if state.unverified:
-            typer.echo(f"{state.chapter}: не проверено, {staleness.absent_text(state.unverified)}")
+            typer.echo(f"{state.chapter}: не проверено, {absent_text(state.unverified)}")
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What has to be done with a stale chapter."""
+class _Execution:
+    """One run of ``freeze``, as far as all its chapters share it."""
 
-    state: State
-    job: execute.Job
-    options: tuple[Mapping[str, Any], ...]
+    project: Project
+    ledger: Ledger
+    accept_sources: bool
 
 
-def _execute(
-    project: Project,
-    stale: Sequence[State],
-    digests: Digests,
-    jobs: int,
-    accept_sources: bool,
-    timeout: int,
-) -> None:
+def _execute(run: _Execution, stale: Sequence[State], jobs: int, timeout: int) -> None:
     _require_packages(stale)
-    plans, failures = [], []
+    planned, failures = [], []
     for state in stale:
         try:
-            plans.append(_plan(project, state, timeout))
+            planned.append((state, _job(run.project, state, timeout)))
         except PixgradError as error:
             failures.append(error)
-    failures += asyncio.run(_execute_all(project, plans, digests, jobs, accept_sources))
+    failures += asyncio.run(_execute_all(run, planned, jobs))
     if len(failures) == 1:
         raise failures[0]
     if failures:
@@ -157,7 +147,7 @@ def _require_packages(stale: Sequence[State]) -> None:
         )
 
 
-def _plan(project: Project, state: State, timeout: int) -> _Plan:
+def _job(project: Project, state: State, timeout: int) -> execute.Job:
     from pixgrad.book.executing import execute
 
     chapter, document = state.chapter, state.document
@@ -172,17 +162,16 @@ def _plan(project: Project, state: State, timeout: int) -> _Plan:
     options = tuple(cell_options.of_cell(cell, chapter, defaults) for cell in document.cells)
     _refuse_same_labels(document.cells, options, chapter)
     in_root = project.get("project", "execute-dir") == "project"
-    job = execute.Job(
+    return execute.Job(
         chapter=chapter,
         cells=tuple(document.cells),
         options=options,
         root=project.root,
         folder=project.root if in_root else (project.root / chapter).parent,
         figures=_figures(project, front, chapter),
-        environment=execute.read_environment(project.root / "_environment"),
+        environment=project.environment,
         timeout=timeout or None,
     )
-    return _Plan(state, job, options)
 
 
 def _require_python(
@@ -233,11 +222,7 @@ def _figures(project: Project, front: Mapping, chapter: str) -> execute.Figures:
 
 
 async def _execute_all(
-    project: Project,
-    plans: Sequence[_Plan],
-    digests: Digests,
-    jobs: int,
-    accept_sources: bool,
+    run: _Execution, planned: Sequence[tuple[State, execute.Job]], jobs: int
 ) -> list[PixgradError]:
     """Execute and write the chapters; the errors of those that failed."""
     from rich.console import Console
@@ -245,7 +230,7 @@ async def _execute_all(
 
     from pixgrad.book.executing.execute import Cache
 
-    cache = Cache(project.root, digests)
+    cache = Cache(run.project.root, run.ledger.dependencies)
     seats = asyncio.Semaphore(jobs)
     columns = (
         TextColumn("{task.description}"),
@@ -255,60 +240,49 @@ async def _execute_all(
     )
     with Progress(*columns, console=Console(file=sys.stderr)) as progress:
 
-        async def work(plan: _Plan) -> PixgradError | None:
+        async def work(state: State, job: execute.Job) -> PixgradError | None:
             async with seats:
+                task = progress.add_task(state.chapter, total=len(job.cells))
                 try:
-                    await _one(project.root, plan, cache, digests, accept_sources, progress)
+                    await _one(run, state, job, cache, lambda n: progress.update(task, completed=n))
                 except PixgradError as error:
                     return error
             return None
 
-        outcomes = await asyncio.gather(*map(work, plans))
+        outcomes = await asyncio.gather(*(work(*one) for one in planned))
     return [error for error in outcomes if error]
 
 
 async def _one(
-    root: Path,
-    plan: _Plan,
+    run: _Execution,
+    state: State,
+    job: execute.Job,
     cache: execute.Cache,
-    digests: Digests,
-    accept_sources: bool,
-    progress: Progress,
+    on_cell: Callable[[int], None],
 ) -> None:
     from pixgrad.book.executing import execute, to_markdown
 
-    state, job = plan.state, plan.job
-    task = progress.add_task(state.chapter, total=len(job.cells))
     found = cache.find(job)
     if found is None:
-        found = await execute.run(job, digests, lambda done: progress.update(task, completed=done))
+        found = await execute.run(job, run.ledger.dependencies, on_cell)
         cache.add(job, *found)
-    progress.update(task, completed=len(job.cells))
+    on_cell(len(job.cells))
     notebook, used = found
-    if not accept_sources:
-        _refuse_other_sources(root, state.chapter, used["sources"])
+    if not run.accept_sources:
+        _refuse_other_sources(run.ledger, state.chapter, used["sources"])
     rendered = {
         fmt: to_markdown.render(
-            state.chapter, job.cells, plan.options, notebook.cells, fmt, job.figures
+            job.chapter, job.cells, job.options, notebook.cells, fmt, job.figures
         )
-        for fmt in staleness.FIGURES
+        for fmt in FIGURES
     }
-    store.put(
-        root,
-        state.chapter,
-        state.document,
-        {fmt: one.cells for fmt, one in rendered.items()},
-        {name: data for one in rendered.values() for name, data in one.figures.items()},
-        {
-            **used,
-            "cells": staleness.cells_digest(state.document),
-            "settings": staleness.settings(root),
-        },
-    )
+    cells = {fmt: one.cells for fmt, one in rendered.items()}
+    figures = {name: data for one in rendered.values() for name, data in one.figures.items()}
+    run.ledger.put(state.chapter, state.document, cells, figures, used)
 
 
-def _refuse_other_sources(root: Path, chapter: str, sources: Mapping[str, str]) -> None:
-    recorded = staleness.read_records(root).get(chapter, {}).get("sources", {})
+def _refuse_other_sources(ledger: Ledger, chapter: str, sources: Mapping[str, str]) -> None:
+    recorded = ledger.records.get(chapter, {}).get("sources", {})
     for name, origin in sources.items():
         before = recorded.get(name, origin)
         if before != origin:

@@ -19,8 +19,8 @@ from typing import Any
 from nbformat import NotebookNode
 
 from pixgrad.book.executing.execute import Figures
+from pixgrad.book.ledger.frozen import FIGURES
 from pixgrad.book.ledger.qmd import Cell
-from pixgrad.book.ledger.staleness import FIGURES
 from pixgrad.errors import SourceError
 
 _MARKDOWN, _HTML, _LATEX, _TEXT = "text/markdown", "text/html", "text/latex", "text/plain"
@@ -112,7 +112,7 @@ class _Cell:
         return [
             output
             for output in self.node.outputs
-            if not (_is_stderr(output) and not self.options["warning"])
+            if (self.options["warning"] or output.get("name") != "stderr")
             and not _is_plot_object(output, has_image)
             and output.get("data") != {}
         ]
@@ -191,7 +191,7 @@ class _Cell:
             source = f"```{{{{python}}}}\n{shown}{body}\n```\n"
             attributes = ["", ".cell-code"]
         elif self.cell.options_yaml:
-            source = _without_leading_blank_lines(source)
+            source = re.sub(r"\A(?:[^\S\n]*\n)+", "", source)
         if "lst-label" in self.options:
             attributes.insert(0, "#" + self.options["lst-label"].lstrip("#"))
         if "code-overflow" in self.options:
@@ -289,10 +289,6 @@ def _is_display(output: NotebookNode) -> bool:
     return output.output_type in ("display_data", "execute_result")
 
 
-def _is_stderr(output: NotebookNode) -> bool:
-    return output.output_type == "stream" and output.name == "stderr"
-
-
 def _is_plot_object(output: NotebookNode, has_image: bool) -> bool:
     """``[<matplotlib.lines.Line2D …>]``, the value of a plot's last line, is not shown."""
     if output.output_type != "execute_result" or list(output.data) != [_TEXT]:
@@ -321,13 +317,6 @@ def _leading_ticks(text: str) -> int:
 
 def _plain(text: str) -> str:
     return _ANSI.sub("", text)
-
-
-def _without_leading_blank_lines(source: str) -> str:
-    lines = source.split("\n")
-    while len(lines) > 1 and not lines[0].strip():
-        del lines[0]
-    return "\n".join(lines)
 
 
 def _javascript_json(value: Any) -> str:

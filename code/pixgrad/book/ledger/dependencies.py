@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pixgrad.dataroot import data_root
@@ -38,25 +38,29 @@ _RACY_NS = 2_000_000_000
 """A file younger than this may change again within one tick of its clock: not remembered."""
 
 
-class Digests:
-    """SHA-256 of files. Remembers them outside git by size, times and inode — only to be faster."""
+class Dependencies:
+    """Names and digests of the files that the chapters of a book use.
+
+    Digests are remembered outside git by size, times and inode — only to be faster.
+    """
 
     def __init__(self, root: Path) -> None:
+        self._root, self._data = root, data_root(root)
         self._memory_path = root / ".cache" / "pixgrad" / "digests.json"
-        self._memory: dict[str, list] = _load(self._memory_path)
+        try:
+            self._memory: dict[str, list] = json.loads(self._memory_path.read_text("utf-8"))
+        except (OSError, ValueError):
+            self._memory = {}
         self._grown = False
 
-    def file(self, path: Path) -> str | None:
-        """Digest of the content, None if there is no such file."""
+    def digest(self, path: Path) -> str | None:
+        """SHA-256 of the content of a file, None if there is no such file."""
         try:
             stat = path.stat()
-        except OSError:
-            return None
-        signature = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-        known = self._memory.get(str(path))
-        if known and known[:-1] == signature:
-            return known[-1]
-        try:
+            signature = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+            known = self._memory.get(str(path))
+            if known and known[:-1] == signature:
+                return known[-1]
             digest = _sha256(path)
         except OSError:
             return None
@@ -68,6 +72,88 @@ class Digests:
     def save(self) -> None:
         if self._grown:
             write(self._memory_path, json.dumps(self._memory))
+            self._grown = False
+
+    def from_trace(self, trace: Mapping, started_ns: int) -> dict[str, dict[str, str | None]]:
+        """What is kept of a chapter's trace: digests of files and listings, data sources.
+
+        ``started_ns`` is when the kernel started: a file changed after that has no honest digest.
+        """
+        files: dict[str, str | None] = {}
+        listings: dict[str, str | None] = {}
+        # Of libraries there are thousands, once torch is imported.
+        opened = [path for path in [*trace["modules"], *trace["reads"]]
+                  if not path.startswith(_LIBRARIES)]  # fmt: skip
+        named = [(path, self.name_of(path)) for path in opened]
+        for path, name in [
+            *named,
+            *((path, self._explicit_name(path)) for path in trace["explicit"]),
+        ]:
+            if name is None:
+                continue
+            if not os.path.isdir(path):
+                digest = self.digest(Path(path))
+                if digest is not None and os.stat(path).st_ctime_ns >= started_ns:
+                    digest = CHANGED_WHILE_RUNNING
+                if digest is not None or not name.startswith("file:"):
+                    files[name] = digest
+            elif path in trace["explicit"]:
+                listings[name] = listing_digest(Path(path))
+        for path in trace["listings"]:
+            name = self.name_of(path)
+            # Libraries look for folders that are not there (torch: for CUDA, along sys.path).
+            if name and not name.startswith("file:") and os.path.isdir(path):
+                listings[name] = listing_digest(Path(path))
+        return {"files": files, "listings": listings, "sources": dict(trace["sources"])}
+
+    def changes(self, record: Mapping) -> tuple[list[str], list[str]]:
+        """(names that differ from the record, names that cannot be verified: absent here).
+
+        A file of the project is never "unverified": it travels with ``_freeze``.
+        """
+        changed, unverified = [], []
+        entries = [(*item, self.digest) for item in record["files"].items()]
+        entries += [(*item, listing_digest) for item in record["listings"].items()]
+        for name, recorded, digest in entries:
+            path = self.locate(name)
+            current = None if path is None else digest(path)
+            if current == recorded:
+                continue
+            elsewhere = not name.startswith("project:")
+            (unverified if current is None and elsewhere else changed).append(name)
+        return changed, unverified
+
+    def name_of(self, path: str) -> str | None:
+        """Portable name of an opened file; None for what is not the book's business."""
+        for kind, folder in (("data", self._data), ("project", self._root)):
+            relative = _inside(path, folder)
+            if relative is not None:
+                noise = _is_noise_inside(path, relative, folder)
+                return None if noise else f"{kind}:{relative}"
+        return None if _is_noise(path) else _absolute(path)
+
+    def locate(self, name: str) -> Path | None:
+        """Where a named file should be on this machine; None if even its folder is unknown."""
+        kind, _, relative = name.partition(":")
+        folders = {"project": self._root, "data": self._data, "file": Path("/")}
+        if kind in folders:
+            return folders[kind] / relative
+        found = (folder / relative for folder in self._site_packages())
+        return next((path for path in found if path.exists()), None)
+
+    def _explicit_name(self, path: str) -> str:
+        """A reader of the project named this file itself: it counts wherever it lies."""
+        packages = [("package", folder) for folder in self._site_packages()]
+        for kind, folder in [*packages, ("data", self._data), ("project", self._root)]:
+            relative = _inside(path, folder)
+            if relative is not None:
+                return f"{kind}:{relative}"
+        return _absolute(path)
+
+    def _site_packages(self) -> list[Path]:
+        kinds = ("site-packages", "dist-packages")
+        here = [Path(entry) for entry in sys.path if entry.endswith(kinds)]
+        return here + sorted(self._root.glob(".venv/lib/python3*/site-packages"))
 
 
 def listing_digest(path: Path) -> str | None:
@@ -79,109 +165,13 @@ def listing_digest(path: Path) -> str | None:
     return hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def from_trace(
-    trace: Mapping, root: Path, started_ns: int, digests: Digests
-) -> dict[str, dict[str, str | None]]:
-    """What is kept of a chapter's trace: digests of its files and listings, its data sources.
-
-    ``started_ns`` is when the kernel started: a file changed after that has no honest digest.
-    """
-    files: dict[str, str | None] = {}
-    listings: dict[str, str | None] = {}
-    for path in [*trace["modules"], *trace["reads"]]:
-        if path.startswith(_LIBRARIES):  # thousands, once torch is imported
-            continue
-        _add_file(files, Path(path), name_of(path, root), started_ns, digests)
-    for path in trace["explicit"]:
-        if os.path.isdir(path):
-            listings[_explicit_name(path, root)] = listing_digest(Path(path))
-        else:
-            _add_file(files, Path(path), _explicit_name(path, root), started_ns, digests)
-    for path in trace["listings"]:
-        name = name_of(path, root)
-        # Libraries look for folders that are not there (torch: for CUDA, along sys.path).
-        if name and not name.startswith("file:") and os.path.isdir(path):
-            listings[name] = listing_digest(Path(path))
-    return {"files": files, "listings": listings, "sources": dict(trace["sources"])}
-
-
-def changes(record: Mapping, root: Path, digests: Digests) -> tuple[list[str], list[str]]:
-    """(names that differ from the record, names that cannot be verified: absent here).
-
-    A file of the project is never "unverified": it travels with ``_freeze``.
-    """
-    changed, unverified = [], []
-    entries = [(*item, digests.file) for item in record["files"].items()]
-    entries += [(*item, listing_digest) for item in record["listings"].items()]
-    for name, recorded, digest in entries:
-        path = locate(name, root)
-        current = None if path is None else digest(path)
-        if current == recorded:
-            continue
-        elsewhere = not name.startswith("project:")
-        (unverified if current is None and elsewhere else changed).append(name)
-    return changed, unverified
-
-
-def name_of(path: str, root: Path) -> str | None:
-    """Portable name of a file that a chapter opened; None for what is not the book's business."""
-    for kind, folder in (("data", data_root(root)), ("project", root)):
-        relative = _inside(path, folder)
-        if relative is not None:
-            noise = _is_noise_inside(path, relative, folder)
-            return None if noise else f"{kind}:{relative}"
-    return None if _is_noise(path) else f"file:{Path(os.path.realpath(path)).as_posix()}"
-
-
-def locate(name: str, root: Path) -> Path | None:
-    """Where a named file should be on this machine; None if even its folder is unknown."""
-    kind, _, relative = name.partition(":")
-    if kind == "project":
-        return root / relative
-    if kind == "data":
-        return data_root(root) / relative
-    if kind == "file":
-        return Path(relative)
-    for folder in _site_packages(root):
-        if (folder / relative).exists():
-            return folder / relative
-    return None
-
-
 def shown(name: str) -> str:
     """The name as the user knows it."""
     kind, _, relative = name.partition(":")
     return relative if kind in ("project", "file") else name
 
 
-def _add_file(
-    files: dict[str, str | None],
-    path: Path,
-    name: str | None,
-    started_ns: int,
-    digests: Digests,
-) -> None:
-    if name is None or path.is_dir():
-        return
-    digest = digests.file(path)
-    if digest is None and name.startswith("file:"):
-        return
-    if digest is not None and path.stat().st_ctime_ns >= started_ns:
-        digest = CHANGED_WHILE_RUNNING
-    files[name] = digest
-
-
-def _explicit_name(path: str, root: Path) -> str:
-    """A reader of the project named this file itself: it counts wherever it lies."""
-    candidates: Sequence[tuple[str, Path]] = [
-        *(("package", folder) for folder in _site_packages(root)),
-        ("data", data_root(root)),
-        ("project", root),
-    ]
-    for kind, folder in candidates:
-        relative = _inside(path, folder)
-        if relative is not None:
-            return f"{kind}:{relative}"
+def _absolute(path: str) -> str:
     return f"file:{Path(os.path.realpath(path)).as_posix()}"
 
 
@@ -212,21 +202,9 @@ def _is_noise(path: str) -> bool:
     return "site-packages" in path or (at_home is not None and at_home.startswith("."))
 
 
-def _site_packages(root: Path) -> list[Path]:
-    here = [Path(entry) for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
-    return here + sorted(root.glob(".venv/lib/python3*/site-packages"))
-
-
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _load(path: Path) -> dict[str, list]:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}

@@ -15,7 +15,7 @@ from pixgrad.errors import SourceError
 
 _FENCE = re.compile(r"^(?P<indent>[ ]{0,3})(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
 _CELL_INFO = re.compile(r"^\s*\{(?P<language>[A-Za-z]\w*)(?P<rest>[^}]*)\}\s*$")
-_DIV = re.compile(r"^[ ]{0,3}(?P<mark>:{3,})(?P<attributes>.*)$")
+_DIV = re.compile(r"^[ ]{0,3}:{3,}[ \t]*(?P<attributes>.*?)[ \t]*:*[ \t]*$")
 _OPTION = re.compile(r"^#\|(?P<yaml>.*)$")
 _HEADING = re.compile(
     r"^(?P<marks>#{1,6})[ \t]+(?P<title>.*?)[ \t]*(?P<attributes>\{[^{}]*\})?[ \t]*$"
@@ -78,11 +78,14 @@ class Document:
     front_matter: str
     """The YAML between the ``---`` lines (without them), "" if there is none."""
     blocks: Tuple[Union[Prose, Cell], ...]
-    _head: str = ""
+    head: str = ""
+    """The front matter with its ``---`` lines."""
+    prose_lines: Tuple[Tuple[int, str], ...] = ()
+    """(1-based line number, line) of the prose, code blocks and HTML comments left out."""
 
     @property
     def text(self) -> str:
-        return self._head + "".join(block.text for block in self.blocks)
+        return self.head + "".join(block.text for block in self.blocks)
 
     @property
     def cells(self) -> List[Cell]:
@@ -94,18 +97,12 @@ class Document:
         return hashlib.md5(self.text.encode("utf-8")).hexdigest()
 
     def headings(self) -> Iterator[Heading]:
-        for number, line in self.prose_lines():
+        for number, line in self.prose_lines:
             found = _HEADING.match(line)
             if found:
                 yield Heading(
                     len(found["marks"]), found["title"].strip(), found["attributes"] or "", number
                 )
-
-    def prose_lines(self) -> Iterator[Tuple[int, str]]:
-        """(1-based line number, line) of the prose, code blocks and HTML comments left out."""
-        for block in self.blocks:
-            if isinstance(block, Prose):
-                yield from _outside_code(block)
 
 
 def read(path: Union[str, Path], shown_as: Union[str, Path, None] = None) -> Document:
@@ -140,6 +137,7 @@ def parse(text: str, file: Union[str, Path, None] = None) -> Document:
     blocks: List[Union[Prose, Cell]] = []
     prose_start = number = head_lines
     divs: List[Tuple[int, str]] = []
+    prose_lines: List[Tuple[int, str]] = []
     while number < len(lines):
         line = lines[number].rstrip("\n")
         fence = _FENCE.match(line)
@@ -153,20 +151,47 @@ def parse(text: str, file: Union[str, Path, None] = None) -> Document:
                 prose_start = close + 1
             number = close + 1
             continue
-        if line.lstrip().startswith("<!--") and "-->" not in line:
+        if line.lstrip().startswith("<!--"):
             number = _comment_end(lines, number, file) + 1
             continue
-        div = _DIV.match(line)
-        if div:
-            _track_div(div, number, divs, file)
+        step = div_step(line)
+        if step > 0:
+            divs.append((number, f"::: {_DIV.match(line)['attributes']}"))
+        elif step and not divs:
+            message = "лишняя строка «:::»: она ничего не закрывает"
+            raise SourceError(message, file, number + 1)
+        elif step:
+            divs.pop()
         number += 1
+        prose_lines.append((number, line))
     if divs:
         raise SourceError(
             f"блок «{divs[-1][1]}» не закрыт: не хватает строки «:::»", file, divs[-1][0] + 1
         )
     if len(lines) > prose_start:
         blocks.append(Prose("".join(lines[prose_start:]), prose_start + 1))
-    return Document(front_matter, tuple(blocks), "".join(lines[:head_lines]))
+    return Document(front_matter, tuple(blocks), "".join(lines[:head_lines]), tuple(prose_lines))
+
+
+def fenced_lines(text: str) -> Iterator[Tuple[str, str]]:
+    """(line with its LF, its part in a code block) of each line: open, code, close, or ""."""
+    mark = ""
+    for line in _split_lf(text):
+        fence = _FENCE.match(line.rstrip("\n"))
+        if not mark:
+            mark = fence["mark"] if fence and not _is_inline(fence) else ""
+            yield line, "open" if mark else ""
+        elif fence and fence["mark"].startswith(mark) and not fence["info"].strip():
+            mark = ""
+            yield line, "close"
+        else:
+            yield line, "code"
+
+
+def div_step(line: str) -> int:
+    """1 for a line that opens a fenced div, -1 for one that closes a div, 0 for others."""
+    div = _DIV.match(line.rstrip("\n"))
+    return 0 if div is None else 1 if div["attributes"] else -1
 
 
 def _split_lf(text: str) -> List[str]:
@@ -230,28 +255,3 @@ def _cell(lines: List[str], start: int, close: int, info, file) -> Cell:
         source="\n".join(body[len(options) :]),
         options_yaml="".join(option + "\n" for option in options),
     )
-
-
-def _track_div(div, number: int, divs: List[Tuple[int, str]], file) -> None:
-    attributes = div["attributes"].strip().rstrip(":").strip()
-    if attributes:
-        divs.append((number, f"::: {attributes}"))
-    elif divs:
-        divs.pop()
-    else:
-        raise SourceError("лишняя строка «:::»: она ничего не закрывает", file, number + 1)
-
-
-def _outside_code(block: Prose) -> Iterator[Tuple[int, str]]:
-    lines = _split_lf(block.text)
-    number = 0
-    while number < len(lines):
-        line = lines[number].rstrip("\n")
-        fence = _FENCE.match(line)
-        if fence and not _is_inline(fence):
-            number = _closing_fence(lines, number, fence, None) + 1
-        elif line.lstrip().startswith("<!--"):
-            number = _comment_end(lines, number, None) + 1
-        else:
-            yield block.line + number, line
-            number += 1

@@ -16,6 +16,8 @@ from pixgrad.errors import SourceError
 
 NBSP = "\u00a0"
 
+_REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
+
 _LANGUAGE: Mapping[str, str] = {
     "crossref-fig-title": "Рисунок",
     "crossref-tbl-title": "Таблица",
@@ -79,47 +81,104 @@ def language(project: Project, key: str) -> str:
     return str(project.get("language", key, default=_LANGUAGE[key]))
 
 
-def records(project: Project, chapters: Sequence[Chapter]) -> dict[Path, dict[str, list]]:
-    """``record`` of each chapter, by its path."""
-    return pandoc.each(chapters, lambda chapter: record(project, chapter))
-
-
-def index(project: Project, chapters: Sequence[Chapter] | None = None) -> dict[str, Label]:
-    """Every label of the book, or of some pages.
+class Index:
+    """Labels, references and citations of the book or of some pages, and how pandoc shows them.
 
     Raises
     ------
-    SourceError : a label is defined twice.
+    SourceError : a label is defined twice; there is no such bibliography.
     """
-    labels: dict[str, Label] = {}
-    chapters = project.chapters if chapters is None else chapters
-    found = records(project, chapters)
-    for chapter in chapters:
-        for entry in found[chapter.path]["labels"]:
-            first = labels.get(entry["id"])
-            if first:
-                raise _duplicate(first, chapter)
-            labels[entry["id"]] = Label(
-                **entry, chapter=chapter, prefix=_prefix(project, chapter, entry)
-            )
-    return labels
 
+    def __init__(self, project: Project, chapters: Sequence[Chapter] | None = None) -> None:
+        self.project = project
+        self.labels: dict[str, Label] = {}
+        chapters = project.chapters if chapters is None else chapters
+        self._files = [
+            (key, path)
+            for key in ("bibliography", "csl")
+            for path in pandoc.citation_files(project, key)
+        ]
+        self._records = pandoc.each(chapters, lambda chapter: _record(project, chapter))
+        for chapter in chapters:
+            for entry in self._records[chapter.path]["labels"]:
+                first = self.labels.get(entry["id"])
+                if first:
+                    raise _duplicate(first, chapter)
+                prefix = _prefix(project, chapter, entry)
+                self.labels[entry["id"]] = Label(**entry, chapter=chapter, prefix=prefix)
 
-def settings(
-    project: Project, chapter: Chapter, fmt: str, labels: Mapping[str, Label]
-) -> dict[str, Any]:
-    """What the Lua filters need to know to convert the chapter to ``html`` or ``typst``.
+    def is_complete(self, chapter: Chapter) -> bool:
+        """Whether the chapter refers to nothing beyond these pages."""
+        return self.labels.keys() >= set(self._records[chapter.path]["refs"])
 
-    Raises
-    ------
-    SourceError : the chapter refers to a label that the book does not have.
-    """
-    used = record(project, chapter)["refs"]
-    missing = [id for id in used if id not in labels]
-    if missing:
-        raise _dangling(missing[0], chapter)
-    refs = {id: _target(chapter, labels[id], fmt) for id in sorted(set(used))}
-    return {**_settings(project, chapter, fmt), "refs": refs}
+    def settings(self, chapter: Chapter, fmt: str) -> dict[str, Any]:
+        """What the Lua filters need to know to convert the chapter to ``html`` or ``typst``.
+
+        Raises
+        ------
+        SourceError : the chapter refers to a label that the book does not have.
+        """
+        used = self._records[chapter.path]["refs"]
+        missing = [id for id in used if id not in self.labels]
+        if missing:
+            raise _dangling(missing[0], chapter)
+        refs = {id: _target(chapter, self.labels[id], fmt) for id in sorted(set(used))}
+        return {**_settings(self.project, chapter, fmt), "refs": refs}
+
+    def convert(
+        self,
+        chapter: Chapter,
+        text: str,
+        to: str,
+        settings: Mapping[str, Any],
+        arguments: Sequence[str] = (),
+        cites_all: bool = False,
+        seen: Any = None,
+    ) -> str:
+        """Numbers and references, then citations, then the filter of a format, by pandoc.
+
+        Parameters
+        ----------
+        to : pandoc's format, and the Lua filter for it: ``"html:html"``.
+        cites_all : list the sources of the whole book.
+        seen : what else the result depends on (JSON): pictures.
+
+        Raises
+        ------
+        SourceError : a citation without a bibliography; what ``pandoc.run`` refuses.
+        """
+        writer, _, filter = to.partition(":")
+        records = self._records.values() if cites_all else [self._records[chapter.path]]
+        cited = sorted({key for record in records for key in record["cites"]})
+        if cited and cites_all:
+            text += f"\n\n---\nnocite: '{', '.join('@' + key for key in cited)}'\n---\n"
+        files = self._citation_files(chapter, cited)
+        arguments = [
+            f"--to={writer}",
+            "--wrap=none",
+            f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
+            *(["--citeproc"] if cited else []),
+            *(f"--{option}={path}" for option, path in files),
+            f"--lua-filter={pandoc.FILTERS / filter}.lua",
+            f"--metadata=lang:{self.project.get('lang', default='ru')}",
+            *arguments,
+        ]
+        key = [text, settings, arguments, [path.read_text("utf-8") for _, path in files], seen]
+        return pandoc.cached(
+            self.project,
+            chapter,
+            filter,
+            key,
+            lambda: pandoc.run(self.project, chapter, text, arguments, settings),
+        )
+
+    def _citation_files(self, chapter: Chapter, cited: Sequence[str]) -> list[tuple[str, Path]]:
+        """(pandoc's option, file); none where nothing is cited: reading them is slow."""
+        if cited and "bibliography" not in dict(self._files):
+            line = pandoc.find_line(chapter, rf"@\{{?{re.escape(cited[0])}(?![\w-])")
+            message = f"цитируется @{cited[0]}, а библиография (bibliography) не задана"
+            raise SourceError(message, chapter.path, line)
+        return self._files if cited else []
 
 
 def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
@@ -141,7 +200,7 @@ def _titles(project: Project) -> dict[str, str]:
     }
 
 
-def record(project: Project, chapter: Chapter) -> dict[str, list]:
+def _record(project: Project, chapter: Chapter) -> dict[str, list]:
     """What a chapter defines and uses, in document order.
 
     Returns
@@ -156,8 +215,7 @@ def record(project: Project, chapter: Chapter) -> dict[str, list]:
         answer = json.loads(pandoc.run(project, chapter, text, arguments, options))
         return json.loads(answer["meta"]["record"]["c"])
 
-    name = chapter.path.with_suffix("").as_posix().replace("/", "-")
-    found = pandoc.cached(project, f"{name}.labels", [text, options], make)
+    found = pandoc.cached(project, chapter, "labels", [text, options], make)
     if found["lost"]:
         first = found["lost"][0].strip().split("\n")[0]
         line = pandoc.find_line(chapter, re.escape(first))
@@ -197,6 +255,11 @@ def chapter_title(appendix: str, chapter: Chapter, title: str) -> str:
     if chapter.kind == "appendix":
         return f"{appendix} {chapter.number} — {title}"
     return f"{chapter.number}{NBSP} {title}"
+
+
+def lists_sources(text: str) -> bool:
+    """Whether the book's sources are listed here: ``::: {#refs}``."""
+    return bool(_REFS_DIV.search(text))
 
 
 def relative(path: Path | PurePosixPath, folder: Path | PurePosixPath) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import typer
 
 from pixgrad import files
 from pixgrad.book.executing import freeze
+from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import crossref, notebooks, pandoc, supported
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project
@@ -81,8 +82,8 @@ def contents(project: Project, page: Chapter) -> tuple[str, dict[str, bytes]]:
     figures: dict[str, bytes] = {}
 
     def place(match: re.Match) -> str:
-        path = notebooks.picture_path(project, page, unquote(match["src"]))
-        if not path.is_relative_to(project.freeze_dir):
+        path = notebooks.picture_path(project, page, match["src"])
+        if not path.is_relative_to(project.results(page)):
             return f"]({quote(crossref.relative(path, (project.root / page.path).parent))})"
         name = re.sub(r"-output-1(?=\.\w+$)", "", path.name)
         figures[name] = path.read_bytes()
@@ -98,33 +99,20 @@ def whole(source: Path, text: str, names: Iterable[str]) -> bytes:
 
 def _markdown(project: Project, page: Chapter) -> str:
     """The page, addresses of pictures marked with ``pixgrad-image:``."""
-    labels = _labels(project, page)
-    settings = crossref.settings(project, page, "gfm", labels)
+    index = crossref.Index(project, [page])
+    if not index.is_complete(page):
+        index = crossref.Index(project, [*project.chapters, page])
+    settings = index.settings(page, "gfm")
     settings["pages"] = {
         crossref.relative(chapter.path, page.path.parent): _address(project, page, chapter)
         for chapter in project.chapters
     }
     for name, target in settings["refs"].items():
-        target["href"] = _href(project, page, labels[name])
-    arguments = [
-        "--to=gfm",
-        "--wrap=none",
-        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-        *notebooks.citations(project),
-        f"--lua-filter={pandoc.FILTERS / 'github.lua'}",
-    ]
-    executed = pandoc.markdown(project, page, "html")
-    text = pandoc.run(project, page, executed, arguments, settings).replace("&nbsp;", "\u00a0")
+        target["href"] = _href(project, page, index.labels[name])
+    text = index.convert(page, pandoc.markdown(project, page, "html"), "gfm:github", settings)
+    text = text.replace("&nbsp;", "\u00a0")
     _refuse_unseen(page, text)
     return text
-
-
-def _labels(project: Project, page: Chapter) -> Mapping[str, crossref.Label]:
-    """Those of the page; where it refers to others, those of the book, too."""
-    own = crossref.index(project, [page])
-    if all(used in own for used in crossref.record(project, page)["refs"]):
-        return own
-    return crossref.index(project, [*project.chapters, page])
 
 
 def _href(project: Project, page: Chapter, label: crossref.Label) -> str:
@@ -142,7 +130,7 @@ def _address(project: Project, page: Chapter, chapter: Chapter) -> str:
 
 
 def _refuse_unseen(page: Chapter, text: str) -> None:
-    prose = "".join(line for is_code, line in pandoc.code_lines(text) if not is_code)
+    prose = "".join(line for line, fence in qmd.fenced_lines(text) if fence in ("", "open"))
     formulas = re.findall(r"^``` math\n.*?^```$", text, re.M | re.S)
     for pattern, message in _REFUSED.items():
         found = re.search(pattern, "\n".join([prose, *formulas]))

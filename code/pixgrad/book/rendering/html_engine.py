@@ -6,7 +6,6 @@ Everything a page needs is copied beside it; it asks no other host for anything.
 
 from __future__ import annotations
 
-import hashlib
 import html
 import re
 import shutil
@@ -20,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pixgrad.book.rendering import crossref, pandoc, search, supported
-from pixgrad.book.rendering.crossref import Label, relative
+from pixgrad.book.rendering.crossref import relative
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
@@ -28,7 +27,6 @@ LIBRARY = "site_libs"
 
 _MARKDOWN_TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
-_REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
 _LINE_NUMBER = re.compile(r'(<span id="cb[\d-]+"><a href="#cb[\d-]+")>')
 _SEPARATOR = "<!--pixgrad-->"
 
@@ -53,14 +51,8 @@ def build_html(project: Project, out_dir: Path) -> None:
     SourceError : anything in the book that cannot be shown as it is meant (file and line).
     """
     supported.require(project)
-    labels = crossref.index(project)
-    cites = {
-        path: record["cites"]
-        for path, record in crossref.records(project, project.chapters).items()
-    }
-    bodies = pandoc.each(
-        project.chapters, lambda chapter: _convert(project, chapter, labels, cites)
-    )
+    index = crossref.Index(project)
+    bodies = pandoc.each(project.chapters, lambda chapter: _convert(project, chapter, index))
     names = {
         chapter.path: _name(chapter, bodies[chapter.path].title) for chapter in project.chapters
     }
@@ -71,7 +63,7 @@ def build_html(project: Project, out_dir: Path) -> None:
         values = _page_values(project, chapter, bodies[chapter.path], names)
         page.write_text(template.render(values), "utf-8")
         for address in bodies[chapter.path].files:
-            _copy(_source(project, chapter, address), page.parent / unquote(address))
+            _copy(project.file(chapter, address), page.parent / unquote(address))
     for asset in (pandoc.TEMPLATES / "site.css", pandoc.TEMPLATES / "site.js", _math_font()):
         _copy(asset, out_dir / LIBRARY / asset.name)
     search.build_index(out_dir)
@@ -80,33 +72,30 @@ def build_html(project: Project, out_dir: Path) -> None:
 # One chapter ---------------------------------------------------------------------------------
 
 
-def _convert(
-    project: Project, chapter: Chapter, labels: Mapping[str, Label], cites: Mapping[Path, list[str]]
-) -> Body:
+def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
     text = pandoc.markdown(project, chapter, "html")
-    cited = cites[chapter.path]
-    if _REFS_DIV.search(text):  # the bibliography of the whole book
-        cited = sorted({key for keys in cites.values() for key in keys})
-        if cited:
-            text += f"\n\n---\nnocite: '{', '.join('@' + key for key in cited)}'\n---\n"
-    settings = crossref.settings(project, chapter, "html", labels) | _settings(project, chapter)
-    if cited and not pandoc.bibliographies(project):
-        line = pandoc.find_line(chapter, rf"@\{{?{re.escape(cited[0])}(?![\w-])")
-        message = f"цитируется @{cited[0]}, а библиография (bibliography) не задана"
-        raise SourceError(message, chapter.path, line)
-    arguments = _arguments(project, bool(cited))
+    arguments = [
+        f"--template={pandoc.TEMPLATES / 'chapter.html'}",
+        "--mathml",
+        "--section-divs",
+        "--metadata=link-citations:true",
+        "--metadata=pagetitle:-",
+    ]
+    if pandoc.html_option(project, "toc", True):
+        arguments += ["--toc", f"--toc-depth={pandoc.html_option(project, 'toc-depth', 3)}"]
     pictures = sorted({m[1] for m in _MARKDOWN_TARGET.finditer(text)})
-    key = [text, settings, arguments, _bibliography_digest(project)]
-    key.append([_stamp(_source(project, chapter, address)) for address in pictures])
-
-    def make() -> list:
-        answer = pandoc.run(project, chapter, text, arguments, settings)
-        title, toc, body = (part.strip() for part in answer.split(_SEPARATOR))
-        body = _LINE_NUMBER.sub(r"\1 aria-hidden=\"true\" tabindex=\"-1\">", body)
-        return [title, toc, body, list(dict.fromkeys(_Addresses(body).found))]
-
-    name = chapter.path.with_suffix("").as_posix().replace("/", "-")
-    title, toc, body, addresses = pandoc.cached(project, f"{name}.html", key, make)
+    answer = index.convert(
+        chapter,
+        text,
+        "html:html",
+        index.settings(chapter, "html") | _settings(project, chapter),
+        arguments,
+        cites_all=crossref.lists_sources(text),
+        seen=[_stamp(project.file(chapter, address)) for address in pictures],
+    )
+    title, toc, body = (part.strip() for part in answer.split(_SEPARATOR))
+    body = _LINE_NUMBER.sub(r"\1 aria-hidden=\"true\" tabindex=\"-1\">", body)
+    addresses = list(dict.fromkeys(_Addresses(body).found))
     return Body(title, toc, body, list(_local_files(project, chapter, addresses)))
 
 
@@ -121,40 +110,9 @@ def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
         "offset": "../" * (len(chapter.path.parts) - 1),
         "figures": {
             "prefix": f"{chapter.stem}_files/",
-            "folder": f"{project.freeze_dir / chapter.path.with_suffix('')}/",
+            "folder": f"{project.results(chapter)}/",
         },
     }
-
-
-def _arguments(project: Project, has_citations: bool) -> list[str]:
-    arguments = [
-        "--to=html",
-        f"--template={pandoc.TEMPLATES / 'chapter.html'}",
-        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-    ]
-    if has_citations:  # reading a bibliography is the slowest part
-        files = pandoc.bibliographies(project)
-        arguments += ["--citeproc", *(f"--bibliography={path}" for path in files)]
-        arguments += [f"--csl={path}" for path in pandoc.citation_style(project)]
-    arguments += [
-        f"--lua-filter={pandoc.FILTERS / 'html.lua'}",
-        "--mathml",
-        "--section-divs",
-        "--wrap=none",
-        f"--metadata=lang:{project.get('lang', default='ru')}",
-        "--metadata=link-citations:true",
-        "--metadata=pagetitle:-",
-    ]
-    if pandoc.html_option(project, "toc", True):
-        arguments += ["--toc", f"--toc-depth={pandoc.html_option(project, 'toc-depth', 3)}"]
-    return arguments
-
-
-def _bibliography_digest(project: Project) -> str:
-    digest = hashlib.sha256()
-    for path in [*pandoc.bibliographies(project), *pandoc.citation_style(project)]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 # Files beside the page -----------------------------------------------------------------------
@@ -194,21 +152,10 @@ def _local_files(
         if target.as_posix().startswith("../"):
             message = f"файл {unquote(path)} лежит вне книги, рядом с сайтом его не положить"
             raise SourceError(message, chapter.path, _line_of(chapter, path))
-        if not _source(project, chapter, path).is_file():
+        if not project.file(chapter, path).is_file():
             message = f"файла {unquote(path)} нет"
             raise SourceError(message, chapter.path, _line_of(chapter, path))
         yield path
-
-
-def _source(project: Project, chapter: Chapter, address: str) -> Path:
-    """The file behind an address of the page: pictures of cells lie in ``_freeze``."""
-    address = unquote(address)
-    prefix = f"{chapter.stem}_files/"
-    if address.startswith(prefix):
-        return project.freeze_dir / chapter.path.with_suffix("") / address.removeprefix(prefix)
-    if address.startswith("/"):
-        return project.root / address.lstrip("/")
-    return (project.root / chapter.path).parent / address
 
 
 def _line_of(chapter: Chapter, address: str) -> int | None:

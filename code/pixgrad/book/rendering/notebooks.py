@@ -14,7 +14,6 @@ import string
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
 
 import nbformat
 import typer
@@ -22,8 +21,7 @@ from nbformat import NotebookNode, v4
 
 from pixgrad import files
 from pixgrad.book.rendering import crossref, pandoc
-from pixgrad.book.rendering.crossref import Label
-from pixgrad.book.source import frozen, pieces
+from pixgrad.book.source import executed
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import PixgradError, SourceError
@@ -61,8 +59,8 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     project = projects.load(root)
     folder = out or project.root / FOLDER
     files.clean(folder, project.cache_dir)
-    labels = crossref.index(project)
-    made = pandoc.each(project.chapters, lambda chapter: _notebook(project, chapter, labels))
+    index = crossref.Index(project)
+    made = pandoc.each(project.chapters, lambda chapter: _notebook(project, chapter, index))
     texts = {folder / f"{path.stem}.ipynb": text for path, text in made.items() if text}
     for path, text in texts.items():
         if path.exists() and path.read_bytes() != text.encode("utf-8") and not _is_ours(path):
@@ -80,64 +78,42 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     return list(texts)
 
 
-def _notebook(project: Project, chapter: Chapter, labels: Mapping[str, Label]) -> str:
+def _notebook(project: Project, chapter: Chapter, index: crossref.Index) -> str:
     """The notebook's text; "" for a page that is only the bibliography."""
     if _ONLY_REFERENCES.fullmatch(chapter.document.text):
         return ""
     cells = [_title(project, chapter)]
     if chapter.document.cells:
         cells.append(v4.new_code_cell(setup_code(project, chapter)))
-    for entry in _entries(project, chapter, labels):
+    for entry in _entries(project, chapter, index):
         if entry["type"] == "markdown":
             cells.append(v4.new_markdown_cell(_with_pictures(project, chapter, entry["text"])))
         else:
             cells.append(_code(project, chapter, entry))
-    for index, cell in enumerate(cells):
-        cell["id"] = hashlib.sha256(f"{index}\0{cell.source}".encode()).hexdigest()[:8]
+    for place, cell in enumerate(cells):
+        cell["id"] = hashlib.sha256(f"{place}\0{cell.source}".encode()).hexdigest()[:8]
     notebook = v4.new_notebook(cells=cells, metadata=_metadata(chapter))
     nbformat.validate(notebook)
     return _json(notebook)
 
 
-def _entries(
-    project: Project, chapter: Chapter, labels: Mapping[str, Label]
-) -> list[dict[str, Any]]:
+def _entries(project: Project, chapter: Chapter, index: crossref.Index) -> list[dict[str, Any]]:
     """The cells as ``filters/notebook.lua`` describes them."""
-    settings = crossref.settings(project, chapter, "html", labels)
-    settings["site"] = _site_folder(project, chapter)
-    arguments = [
-        "--to=json",
-        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-        *citations(project),
-        f"--lua-filter={pandoc.FILTERS / 'notebook.lua'}",
-    ]
-    answer = pandoc.run(project, chapter, _marked(project, chapter), arguments, settings)
+    settings = index.settings(chapter, "html") | {"site": _site_folder(project, chapter)}
+    answer = index.convert(chapter, _marked(project, chapter), "json:notebook", settings)
     return json.loads(json.loads(answer)["meta"]["notebook"]["c"])
 
 
 def _marked(project: Project, chapter: Chapter) -> str:
     """The executed markdown, what each cell put out wrapped in ``.notebook-cell``."""
     text = ""
-    for piece in pieces.split(chapter, frozen.markdown(project, chapter, "html")):
+    for piece in executed.split(chapter, executed.markdown(project, chapter, "html")):
         if piece.cell is None:
             text += piece.text
         else:
             mark = f"::: {{.notebook-cell number={piece.cell}}}"
             text += f"\n\n{mark}\n{piece.text}\n:::\n\n"
     return pandoc.expand(project, chapter, text)
-
-
-def citations(project: Project) -> list[str]:
-    books = pandoc.bibliographies(project)
-    if not books:
-        return []
-    csl = project.get("csl")
-    return [
-        "--citeproc",
-        *(f"--bibliography={path}" for path in books),
-        *([f"--csl={project.root / csl}"] if csl else []),
-        f"--metadata=lang:{project.get('lang', default='ru')}",
-    ]
 
 
 def _site_folder(project: Project, chapter: Chapter) -> str:
@@ -206,7 +182,8 @@ def setup_code(project: Project, chapter: Chapter) -> str:
         colab = string.Template(_CLONE).substitute(url=url, release=release, name=name)
     folder = chapter.path.parent.as_posix()
     in_root = folder == "." or project.get("project", "execute-dir") == "project"
-    paths = [f'sys.path.insert(0, str(book / "{path}"))' for path in _python_path(project)]
+    folders = filter(None, project.environment.get("PYTHONPATH", "").split(":"))
+    paths = [f'sys.path.insert(0, str(book / "{path}"))' for path in folders]
     return (
         string.Template(_SETUP)
         .substitute(
@@ -217,14 +194,6 @@ def setup_code(project: Project, chapter: Chapter) -> str:
         )
         .rstrip("\n")
     )
-
-
-def _python_path(project: Project) -> list[str]:
-    """The folders that ``_environment`` puts on PYTHONPATH."""
-    path = project.root / "_environment"
-    text = path.read_text("utf-8") if path.is_file() else ""
-    found = re.search(r"^PYTHONPATH=[\"']?([^\"'\n]*)", text, re.M)
-    return [folder for folder in found[1].split(":") if folder] if found else []
 
 
 def _code(project: Project, chapter: Chapter, entry: Mapping[str, Any]) -> NotebookNode:
@@ -276,7 +245,7 @@ def _with_pictures(project: Project, chapter: Chapter, text: str) -> str:
     """The markdown with its pictures inside, as data addresses."""
 
     def embed(match: re.Match) -> str:
-        path = picture_path(project, chapter, unquote(match["src"]))
+        path = picture_path(project, chapter, match["src"])
         content = base64.b64encode(path.read_bytes()).decode()
         return f"](data:{_media_type(chapter, path)};base64,{content})"
 
@@ -284,13 +253,7 @@ def _with_pictures(project: Project, chapter: Chapter, text: str) -> str:
 
 
 def picture_path(project: Project, chapter: Chapter, src: str) -> Path:
-    own = f"{chapter.stem}_files/"
-    if src.startswith(own):
-        path = project.freeze_dir / chapter.path.with_suffix("") / src.removeprefix(own)
-    elif src.startswith("/"):
-        path = project.root / src.lstrip("/")
-    else:
-        path = project.root / chapter.path.parent / src
+    path = project.file(chapter, src)
     if not path.is_file():
         line = pandoc.find_line(chapter, re.escape(src))
         raise SourceError(f"нет картинки {src}", chapter.path, line)

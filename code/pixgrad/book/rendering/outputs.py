@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pixgrad import files
-from pixgrad.book.ledger import staleness
+from pixgrad.book.ledger.ledger import Ledger
 from pixgrad.book.source.project import CONFIG, Project
 
 LIST = ".pixgrad-output.json"
@@ -118,7 +118,7 @@ def _sources(project: Project) -> Iterator[str]:
     yield from (chapter.path.as_posix() for chapter in project.chapters)
     bibliography = project.get("bibliography", default=[])
     yield from [bibliography] if isinstance(bibliography, str) else bibliography
-    for record in staleness.read_records(project.root).values():
+    for record in Ledger(project.root).records.values():
         for name in record["files"]:
             kind, _, path = name.partition(":")
             if kind == "project":

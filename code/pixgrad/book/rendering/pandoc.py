@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pixgrad import files
-from pixgrad.book.source import frozen
+from pixgrad.book.ledger import qmd
+from pixgrad.book.source import executed
 from pixgrad.book.source.project import Chapter, Project
-from pixgrad.errors import SourceError
+from pixgrad.errors import PixgradError, SourceError
 
 FILTERS = Path(__file__).parent / "filters"
 TEMPLATES = Path(__file__).parent / "templates"
 SETTINGS = "PIXGRAD_CHAPTER"
 """Environment variable with the JSON settings that the Lua filters read."""
 
-_VAR = re.compile(r"(?<!\{)\{\{<\s*var\s+(?P<name>\S+?)\s*>\}\}")
+SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*(?P<name>[\w-]*)(?:\s*(?P<value>[^>]*?)\s*(?P<end>>\}\}))?")
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
-_FENCE = re.compile(r"^[ ]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
-_SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*+(?!var\s)(?P<name>\S*)")
 _WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
     r"citation (?P<what>\S+) not found": ("источника @{} нет в библиографии", r"@\{{?{}(?![\w-])"),
     r"Could not convert TeX math\s*(?P<what>[^\n]+?)(, rendering as TeX:)?\n": (
@@ -88,62 +87,63 @@ def _explained(warnings: str, chapter: Chapter) -> SourceError:
     return SourceError(f"pandoc: {' '.join(warnings.split())}", chapter.path)
 
 
-def markdown(project: Project, chapter: Chapter, fmt: frozen.Format) -> str:
+def markdown(project: Project, chapter: Chapter, fmt: executed.Format) -> str:
     """The executed markdown of a chapter, its ``{{< var … >}}`` replaced by their values.
 
     Raises
     ------
     SourceError : a variable without a value; another shortcode.
     """
-    return expand(project, chapter, frozen.markdown(project, chapter, fmt))
+    return expand(project, chapter, executed.markdown(project, chapter, fmt))
 
 
 def expand(project: Project, chapter: Chapter, text: str) -> str:
     """``{{< var … >}}`` outside code replaced by their values (errors as in ``markdown``)."""
 
     def value(match: re.Match) -> str:
-        found = project.variable(match["name"])
-        if found is None:
-            raise SourceError(
-                f"переменная {match['name']} не имеет значения в _variables.yml",
-                chapter.path,
-                find_line(chapter, rf"\{{\{{<\s*var\s+{re.escape(match['name'])}\s*>"),
-            )
-        return found
+        found = project.variable(match["value"]) if match["name"] == "var" else None
+        if found is not None:
+            return found
+        message = f"шорткод {{{{< {match['name']} >}}}} не поддерживается"
+        if match["name"] == "var":
+            message = f"переменная {match['value']} не имеет значения в _variables.yml"
+        raise SourceError(message, chapter.path, find_line(chapter, re.escape(match[0])))
 
-    expanded = []
-    for is_code, line in code_lines(text):
-        other = None if is_code else _SHORTCODE.search(line)
-        if other:
-            message = f"шорткод {{{{< {other['name']} >}}}} не поддерживается"
-            line_number = find_line(chapter, re.escape(other[0]))
-            raise SourceError(message, chapter.path, line_number)
-        expanded.append(line if is_code else _ESCAPED.sub(r"\1", _VAR.sub(value, line)))
-    return "".join(expanded)
+    expanded = ""
+    for line, fence in qmd.fenced_lines(text):
+        is_code = fence in ("code", "close")
+        expanded += line if is_code else _ESCAPED.sub(r"\1", SHORTCODE.sub(value, line))
+    return expanded
 
 
-def bibliographies(project: Project) -> list[Path]:
-    """The bibliography files of the book.
+def citation_files(project: Project, key: str) -> list[Path]:
+    """The files that ``bibliography`` or ``csl`` of ``_quarto.yml`` names.
 
     Raises
     ------
     SourceError : one of them does not exist.
     """
-    return _named_files(project, "bibliography")
-
-
-def citation_style(project: Project) -> list[Path]:
-    """The ``csl`` file of the book, if it names one."""
-    return _named_files(project, "csl")
-
-
-def _named_files(project: Project, key: str) -> list[Path]:
     listed = project.get(key, default=[])
     paths = [project.root / name for name in (listed if isinstance(listed, list) else [listed])]
     for path in paths:
         if not path.is_file():
             raise project.error(f"файла {path.relative_to(project.root)} нет ({key})", key)
     return paths
+
+
+def bibliography_keys(path: Path) -> list[str]:
+    """The keys of a bibliography in any format that pandoc reads.
+
+    Raises
+    ------
+    PixgradError : pandoc cannot read it.
+    """
+    command = [executable(), "--citeproc", f"--bibliography={path}", "--to=json"]
+    every = "---\nnocite: '@*'\n---\n"
+    answer = subprocess.run(command, input=every, capture_output=True, text=True)
+    if answer.returncode:
+        raise PixgradError(f"библиография не читается: {' '.join(answer.stderr.split())}")
+    return re.findall(r'\["ref-([^"]+)",\["csl-entry"', answer.stdout)
 
 
 def html_option(project: Project, name: str, default: Any) -> Any:
@@ -154,13 +154,8 @@ def html_option(project: Project, name: str, default: Any) -> Any:
 def find_line(chapter: Chapter, pattern: str) -> int | None:
     """The first line of the chapter's source that matches; prose before code."""
     document = chapter.document
-    for number, line in document.prose_lines():
-        if re.search(pattern, line):
-            return number
-    for number, line in enumerate(document.text.split("\n"), 1):
-        if re.search(pattern, line):
-            return number
-    return None
+    lines = chain(document.prose_lines, enumerate(document.text.split("\n"), 1))
+    return next((number for number, line in lines if re.search(pattern, line)), None)
 
 
 def each(chapters: Sequence[Chapter], work: Callable[[Chapter], T]) -> dict[Path, T]:
@@ -171,13 +166,14 @@ def each(chapters: Sequence[Chapter], work: Callable[[Chapter], T]) -> dict[Path
         )
 
 
-def cached(project: Project, name: str, key: Any, make: Callable[[], T]) -> T:
+def cached(project: Project, chapter: Chapter, what: str, key: Any, make: Callable[[], T]) -> T:
     """``make()``, or what it gave the last time when ``key`` (JSON) was the same.
 
     Parameters
     ----------
-    name : of the file in ``.cache/render``.
+    what : kind of the result, the end of a file's name in ``.cache/render``.
     """
+    name = f"{chapter.path.with_suffix('').as_posix().replace('/', '-')}.{what}"
     path = project.cache_dir / f"{name}.json"
     digest = hashlib.sha256(json.dumps([_own_digest(), key]).encode()).hexdigest()
     try:
@@ -201,16 +197,3 @@ def _own_digest() -> str:
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def code_lines(text: str) -> Iterator[tuple[bool, str]]:
-    """(is it inside a fenced code block, line) of each line of markdown, line ends kept."""
-    opened = None
-    for line in io.StringIO(text, newline="\n"):
-        fence = _FENCE.match(line.rstrip("\n"))
-        yield opened is not None, line
-        if opened is None:
-            is_inline = fence and fence["mark"][0] == "`" and "`" in fence["info"]
-            opened = fence["mark"] if fence and not is_inline else None
-        elif fence and fence["mark"].startswith(opened) and not fence["info"].strip():
-            opened = None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import pandoc
+from pixgrad.book.rendering.tree import Element, Tree
 from pixgrad.book.source.project import CONFIG, Chapter, Project, cell_options, load_yaml
 from pixgrad.errors import SourceError
 
@@ -23,19 +24,10 @@ _CLASSES = re.compile(
     r"column|columns|column-.+|aside|grid|g-col-.+|g-start-.+|panel-(?!tabset$).+|hidden"
     r"|landscape|list-table|lightbox"
 )
-_LABELS = re.compile(r"#(?P<kind>nte|tip|wrn|imp|cau|alg|prf|dia|vid)-[^\s}]+")
-_CONDITIONS = re.compile(r"\b(when|unless)-(meta|profile)\b")
-_SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*(?P<name>[\w-]*)(?P<rest>[^>]*>\}\})?")
-_RAW = re.compile(r"\{=(?P<format>[\w-]+)\}")
-_INLINE_CELL = re.compile(r"`\{(python|r|julia)\}\s")
-_CODE = re.compile(r"`[^`]*`")
-_GROUP = re.compile(r"\[(?P<inside>[^\[\]]*;[^\[\]]*)\]")
-_KEY = re.compile(r"(?<![\w\\])-?@(?P<key>[\w][\w:.-]*)")
-_CROSSREF = re.compile(r"(?i:fig|tbl|eq|sec|lst|thm|lem|cor|prp|cnj|def|exm|exr|rem|sol)-")
+_LABELS = re.compile(r"(nte|tip|wrn|imp|cau|alg|prf|dia|vid)-")
+_CONDITIONS = re.compile(r"(when|unless)-(meta|profile)")
+_INLINE_CELL = re.compile(r"\{(python|r|julia)\}\s")
 _ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
-_FENCE = re.compile(r"^[ ]{0,3}(```|~~~)")
-_ATTRIBUTES = re.compile(r"\{(?P<inside>[^{}=<][^{}]*)\}")
-_DIV = re.compile(r"^[ ]{0,3}:{3,}\s*(?P<inside>[^\s:{][^{]*?)\s*:*\s*$")
 
 _OBEYED: Mapping[tuple[str, ...], frozenset[str]] = {
     keys: frozenset(names.split())
@@ -78,8 +70,7 @@ def require(project: Project) -> None:
     """
     for finding in unsupported_options(project):
         raise SourceError(finding.what, CONFIG, finding.line)
-    for chapter in project.chapters:
-        require_page(chapter)
+    pandoc.each(project.chapters, require_page)
 
 
 def require_page(page: Chapter) -> None:
@@ -88,11 +79,15 @@ def require_page(page: Chapter) -> None:
         raise SourceError(finding.what, page.path, finding.line)
 
 
-def unsupported(document: qmd.Document, path: str | Path) -> list[Finding]:
+def unsupported(
+    document: qmd.Document, path: str | Path, tree: Tree | None = None
+) -> list[Finding]:
     """What the embedded engine cannot show of a chapter, in the order of lines."""
+    tree = tree or Tree(document)
     scans = (
-        _in_front_matter(document, path),
+        _in_front_matter(document, path, tree),
         _in_prose(document),
+        (Finding(one.line, what) for one in tree.elements for what in _faults(one)),
         _in_options(document, path),
         _in_code(document),
     )
@@ -112,56 +107,46 @@ def unsupported_options(project: Project) -> list[Finding]:
     return sorted(found)
 
 
-def _in_front_matter(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
+def _in_front_matter(document: qmd.Document, path: str | Path, tree: Tree) -> Iterator[Finding]:
     _, lines = load_yaml(document.front_matter, str(path), 2)
     for keys, line in lines.items():
         if len(keys) == 1 and keys[0] not in _FRONT_MATTER:
             yield Finding(line, f"параметр главы «{keys[0]}» не поддерживается")
-    tops = [heading for heading in document.headings() if heading.level == 1]
+    tops = [heading for heading in tree.of("Header") if heading.content[0] == 1]
     for heading in tops if ("title",) in lines else tops[1:]:
         yield Finding(heading.line, "второй заголовок первого уровня: в главе он один")
 
 
 def _in_prose(document: qmd.Document) -> Iterator[Finding]:
-    for number, line in document.prose_lines():
-        for what in _faults(line):
-            yield Finding(number, what)
+    for number, line in document.prose_lines:
+        for match in pandoc.SHORTCODE.finditer(line):
+            if match["name"] != "var" or not match["end"]:
+                yield Finding(number, f"шорткод {{{{< {match['name']} >}}}} не поддерживается")
 
 
-def _faults(line: str) -> Iterator[str]:
-    for match in _SHORTCODE.finditer(line):
-        if match["name"] != "var" or not match["rest"]:
-            yield f"шорткод {{{{< {match['name']} >}}}} не поддерживается"
-    for match in _RAW.finditer(line):
-        if match["format"] not in ("html", "typst"):
-            yield f"вставка {match[0]} не попадёт ни на сайт, ни в PDF"
-    if _INLINE_CELL.search(line):
+def _faults(element: Element) -> Iterator[str]:
+    if element.kind in ("RawInline", "RawBlock"):
+        fmt, text = element.content
+        environment = re.match(r"\\begin\{\w+\*?\}", text)
+        if environment:
+            yield f"{environment[0]} вне $$…$$: такая формула пропадает"
+        elif fmt not in ("html", "typst"):
+            first = text.strip().split("\n")[0]
+            yield f"вставка {{={fmt}}} не попадёт ни на сайт, ни в PDF: {first}"
+    elif element.kind == "Code" and _INLINE_CELL.match(element.content[1]):
         yield "код внутри строки не исполняется; выведите число ячейкой или через var"
-    for group in _GROUP.finditer(_CODE.sub("", line)):
-        keys = [match["key"] for match in _KEY.finditer(group["inside"])]
-        if len({bool(_CROSSREF.match(key)) for key in keys}) == 2:
-            yield f"{group[0]}: цитата рядом со ссылкой пропадёт; разделите их на две группы"
-    div = _DIV.match(line)
-    if div:
-        yield from _class_faults(div["inside"].split())
-    for match in _ATTRIBUTES.finditer(line):
-        words = match["inside"].split()
-        yield from _class_faults(word[1:] for word in words if word.startswith("."))
-        yield from (
-            f"перекрёстные ссылки на {label[0]} не поддерживаются"
-            for label in _LABELS.finditer(match["inside"])
-        )
-        condition = _CONDITIONS.search(match["inside"])
-        if condition:
-            yield f"условие {condition[0]} не поддерживается"
-
-
-def _class_faults(classes) -> Iterator[str]:
-    for name in classes:
+    elif element.kind == "Cite" and element.is_mixed and not element.is_glued:
+        shown = "; ".join(f"@{key}" for key in element.keys)
+        yield f"[{shown}]: цитата рядом со ссылкой пропадёт; разделите их на две группы"
+    for name in element.classes:
         if name.startswith("callout-") and name.removeprefix("callout-") not in CALLOUTS:
             yield f"неизвестная врезка {name}; есть {', '.join(sorted(CALLOUTS))}"
         elif _CLASSES.fullmatch(name):
             yield f"блок .{name} не поддерживается"
+    if _LABELS.match(element.id):
+        yield f"перекрёстные ссылки на #{element.id} не поддерживаются"
+    for name in filter(_CONDITIONS.fullmatch, element.attributes):
+        yield f"условие {name} не поддерживается"
 
 
 def _in_options(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
@@ -178,12 +163,9 @@ def _in_code(document: qmd.Document) -> Iterator[Finding]:
     for block in document.blocks:
         if isinstance(block, qmd.Cell) and block.language != "python":
             yield Finding(block.line, f"ячейки на языке {block.language} не поддерживаются")
-        for number, (is_code, line) in enumerate(pandoc.code_lines(block.text), block.line):
-            raw = _RAW.search(line) if _FENCE.match(line) else None
-            if raw and raw["format"] not in ("html", "typst"):
-                yield Finding(number, f"блок {raw[0]} не попадёт ни на сайт, ни в PDF")
+        for number, (line, fence) in enumerate(qmd.fenced_lines(block.text), block.line):
             in_caption = line.startswith("#|")  # where var is expanded
-            if is_code and not in_caption and _SHORTCODE.search(line):
+            if fence == "code" and not in_caption and pandoc.SHORTCODE.search(line):
                 yield Finding(number, "шорткод внутри блока кода: Quarto его раскроет")
-            if is_code and _ANNOTATION.search(line):
+            if fence == "code" and _ANNOTATION.search(line):
                 yield Finding(number, "примечания к строкам кода (# <1>) не поддерживаются")

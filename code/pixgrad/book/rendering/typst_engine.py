@@ -18,7 +18,6 @@ from pixgrad.book.rendering.crossref import Label
 from pixgrad.book.source.project import CONFIG, Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
 
-_REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
 _UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
 _PICTURE = re.compile(r'\bpicture\("/(?P<path>[^"]*)"')
 _TEX = re.compile(r"/\*(?P<tex>.*?)\*/", re.S)
@@ -47,11 +46,10 @@ class _Piece:
 
 
 def _pieces(project: Project) -> Iterator[_Piece]:
-    labels = crossref.index(project)
-    citations = _Citations.of(project)
-    chapters = pandoc.each(
-        project.chapters, lambda each: _convert(project, each, labels, citations)
-    )
+    index = crossref.Index(project)
+    lists = (one for one in project.chapters if crossref.lists_sources(one.document.text))
+    sources = next(lists, None)
+    chapters = pandoc.each(project.chapters, lambda one: _convert(project, one, index, sources))
     yield _Piece((pandoc.TEMPLATES / "book.typ").read_text("utf-8"))
     yield _Piece(_opening(project))
     group = None
@@ -71,16 +69,12 @@ def _opening(project: Project) -> str:
         "title": _string(project.title),
         "subtitle": _string(subtitle) if subtitle else "none",
         "authors": f"({authors},)" if authors else "()",
-        "lang": _string(_language(project).split("-")[0]),
+        "lang": _string(str(project.get("lang", default="ru")).split("-")[0]),
         "toc": str(bool(toc)).lower(),
         "toc-depth": str(int(project.get("format", "typst", "toc-depth", default=3))),
     }
     arguments = ", ".join(f"{name}: {value}" for name, value in values.items())
     return f"#show: book.with({arguments})\n"
-
-
-def _language(project: Project) -> str:
-    return str(project.get("lang", default="ru"))
 
 
 def _group(project: Project, chapter: Chapter) -> str | None:
@@ -97,68 +91,27 @@ def _string(text: Any) -> str:
 # One chapter ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Citations:
-    """What the book cites and the chapter where the sources are listed."""
-
-    keys: Mapping[Path, list[str]]
-    listed_in: Chapter | None
-    arguments: tuple[str, ...]
-    contents: tuple[str, ...]
-
-    @classmethod
-    def of(cls, project: Project) -> _Citations:
-        records = crossref.records(project, project.chapters).items()
-        books = pandoc.bibliographies(project)
-        styles = [project.root / project.get("csl")] if project.get("csl") else []
-        lists = (c for c in project.chapters if _REFS_DIV.search(c.document.text))
-        arguments = (
-            *(f"--bibliography={path}" for path in books),
-            *(f"--csl={path}" for path in styles),
-        )
-        return cls(
-            keys={path: sorted(set(record["cites"])) for path, record in records},
-            listed_in=next(lists, None),
-            arguments=("--citeproc", *arguments),
-            contents=tuple(path.read_text("utf-8") for path in [*books, *styles]),
-        )
-
-
 def _convert(
-    project: Project, chapter: Chapter, labels: Mapping[str, Label], citations: _Citations
+    project: Project, chapter: Chapter, index: crossref.Index, sources: Chapter | None
 ) -> str:
-    text = pandoc.markdown(project, chapter, "typ")
-    cited = citations.keys[chapter.path]
-    if chapter is citations.listed_in:
-        cited = sorted({key for keys in citations.keys.values() for key in keys})
-        text += f"\n\n---\nnocite: '{', '.join('@' + key for key in cited)}'\n---\n"
-    settings = crossref.settings(project, chapter, "typst", labels)
-    settings |= _settings(project, chapter, citations)
+    """Typst of a chapter; ``sources`` is the chapter that lists what the book cites."""
+    settings = index.settings(chapter, "typst") | _settings(project, chapter, sources or chapter)
     settings["refs"] = {
-        id: target | _place(labels[id], target) for id, target in settings["refs"].items()
+        id: target | _place(index.labels[id], target) for id, target in settings["refs"].items()
     }
-    is_elsewhere = citations.listed_in not in (None, chapter)
+    is_elsewhere = sources not in (None, chapter)
     arguments = [
-        "--to=typst-citations",
-        "--wrap=none",
-        f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-        *(citations.arguments if cited else ()),
-        f"--lua-filter={pandoc.FILTERS / 'typst.lua'}",
-        f"--metadata=lang:{_language(project)}",
         "--metadata=link-citations:true",
         f"--metadata=suppress-bibliography:{str(is_elsewhere).lower()}",
     ]
-
-    def make() -> str:
-        try:
-            return pandoc.run(project, chapter, text, arguments, settings)
-        except SourceError as error:
-            raise _clearer(error, chapter) from None
-
-    name = chapter.path.with_suffix("").as_posix().replace("/", "-")
-    typst = pandoc.cached(
-        project, f"{name}.typ", [text, settings, arguments, *citations.contents], make
-    )
+    text = pandoc.markdown(project, chapter, "typ")
+    cites_all = chapter is sources
+    try:
+        typst = index.convert(
+            chapter, text, "typst-citations:typst", settings, arguments, cites_all
+        )
+    except SourceError as error:
+        raise _clearer(error, chapter) from None
     for picture in _PICTURE.finditer(typst):
         if not (project.root / picture["path"]).is_file():
             where = _line_of(chapter, Path(picture["path"]).name)
@@ -166,16 +119,15 @@ def _convert(
     return typst
 
 
-def _settings(project: Project, chapter: Chapter, citations: _Citations) -> dict[str, Any]:
+def _settings(project: Project, chapter: Chapter, sources: Chapter) -> dict[str, Any]:
     prefix = "crossref-apx-prefix" if chapter.kind == "appendix" else "crossref-ch-prefix"
     word = crossref.language(project, prefix)
-    figures = project.freeze_dir.relative_to(project.root) / chapter.path.with_suffix("")
     return {
         "path": chapter.path.as_posix(),
         "title": chapter.title,
         "kicker": word[:1].upper() + word[1:],
-        "figures": figures.as_posix(),
-        "sources": (citations.listed_in or chapter).path.as_posix(),
+        "figures": project.results(chapter).relative_to(project.root).as_posix(),
+        "sources": sources.path.as_posix(),
     }
 
 

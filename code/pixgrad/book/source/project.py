@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import yaml
 
@@ -16,6 +18,7 @@ from pixgrad.book.ledger import qmd
 from pixgrad.errors import SourceError
 
 CONFIG = "_quarto.yml"
+ENVIRONMENT = "_environment"
 VARIABLES = "_variables.yml"
 
 
@@ -86,9 +89,19 @@ class Project:
     def cache_dir(self) -> Path:
         return self.root / ".cache" / "render"
 
-    @property
-    def freeze_dir(self) -> Path:
-        return self.root / "_freeze"
+    def results(self, chapter: Chapter) -> Path:
+        """Where ``_freeze`` keeps what the cells of a chapter put out."""
+        return self.root / "_freeze" / chapter.path.with_suffix("")
+
+    def file(self, chapter: Chapter, address: str) -> Path:
+        """The file behind an address in a chapter: pictures of cells lie in ``_freeze``."""
+        address = unquote(address)
+        own = f"{chapter.stem}_files/"
+        if address.startswith(own):
+            return self.results(chapter) / address[len(own) :]
+        if address.startswith("/"):
+            return self.root / address.lstrip("/")
+        return (self.root / chapter.path).parent / address
 
     @cached_property
     def chapters(self) -> list[Chapter]:
@@ -113,6 +126,12 @@ class Project:
         document = qmd.read(self.root / path, shown_as=path)
         title, id, _ = _title(document, str(path))
         return Chapter(Path(path), document, "outside", None, None, title, id)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The ``KEY=value`` lines of ``_environment``, {} if there is no such file."""
+        path = self.root / ENVIRONMENT
+        return _environment(path.read_text("utf-8")) if path.is_file() else {}
 
     @cached_property
     def variables(self) -> Mapping[str, Any]:
@@ -174,6 +193,18 @@ def cell_options(cell: qmd.Cell, file: str | Path) -> tuple[dict[str, Any], dict
     """The ``#|`` options of a cell and the line of each in the file."""
     options, lines = load_yaml(cell.options_yaml, str(file), cell.options_line)
     return options, {path[0]: line for path, line in lines.items() if len(path) == 1}
+
+
+def _environment(text: str) -> dict[str, str]:
+    variables = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise SourceError(f"ожидалось ИМЯ=значение вместо «{line}»", ENVIRONMENT, number)
+        variables[name.strip()] = "".join(shlex.split(value, comments=True, posix=True))
+    return variables
 
 
 def _key_lines(node, path: tuple, lines: dict[tuple, int], file: str, first_line: int) -> None:

@@ -26,24 +26,13 @@ end
 -- Rows of pictures ----------------------------------------------------------------------------
 
 local function lay_out(element)
-  local code, cells, rows = layout(element)
-  if not rows then return end
-  local next_cell = 1
-  for _, row in ipairs(rows) do
-    local columns, total = pandoc.Blocks {}, 0
-    for _, width in ipairs(row) do total = total + math.abs(width) end
-    for _, width in ipairs(row) do -- a negative width is empty space
-      local content = {}
-      if width > 0 then content, next_cell = { cells[next_cell] }, next_cell + 1 end
-      local share = math.abs(width) / total
-      local style = ('flex: %.3g 1 %.3grem'):format(share, share * 14 * #row)
-      columns:insert(div({ 'quarto-layout-cell' }, content, { style = style }))
-    end
-    code:insert(div({ 'quarto-layout-row' }, columns))
-  end
-  for rest = next_cell, #cells do code:insert(cells[rest]) end
-  element.content = code
-  return element
+  return layout(element, function(content, width, row)
+    local total = 0
+    for _, one in ipairs(row) do total = total + math.abs(one) end
+    local share = width / total
+    local style = ('flex: %.3g 1 %.3grem'):format(share, share * 14 * #row)
+    return div({ 'quarto-layout-cell' }, content, { style = style })
+  end, function(cells) return div({ 'quarto-layout-row' }, cells) end)
 end
 
 -- Pictures and addresses ----------------------------------------------------------------------

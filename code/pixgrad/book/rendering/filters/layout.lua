@@ -16,13 +16,14 @@ local function row_widths(attributes, count)
   return widths
 end
 
--- The code of an element, the cells below it, and the rows: lists of the cells' relative widths, a
--- negative one for empty space. No rows: no layout is asked for. The attributes are used up.
-return function(element)
-  local code, cells = pandoc.Blocks {}, pandoc.Blocks {}
+-- Lays out an element: its code stays above, then come the rows, then what found no place. A cell is
+-- made by panel(content, width, row), a row by line(cells, row), where `row` lists relative widths, a
+-- negative one for empty space. Without a layout nothing happens. The attributes are used up.
+return function(element, panel, line)
+  local result, cells = pandoc.Blocks {}, pandoc.Blocks {}
   for _, block in ipairs(element.content) do
     local is_code = block.t == 'CodeBlock' and block.classes:includes 'cell-code'
-    if is_code then code:insert(block) else cells:insert(block) end
+    if is_code then result:insert(block) else cells:insert(block) end
   end
   if #cells == 1 and cells[1].t == 'Para' then -- pictures of one paragraph are cells, too
     local images = cells[1].content:filter(function(inline) return inline.t == 'Image' end)
@@ -32,5 +33,15 @@ return function(element)
   for _, name in ipairs { 'layout', 'layout-ncol', 'layout-nrow' } do
     element.attributes[name] = nil
   end
-  return code, cells, rows
+  if not rows then return end
+  for _, row in ipairs(rows) do
+    local panels = pandoc.Blocks {}
+    for _, width in ipairs(row) do
+      local is_gap = width < 0 or #cells == 0
+      panels:insert(panel(is_gap and {} or { cells:remove(1) }, math.abs(width), row))
+    end
+    result:insert(line(panels, row))
+  end
+  element.content = result .. cells
+  return element
 end

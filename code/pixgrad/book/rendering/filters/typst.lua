@@ -208,24 +208,15 @@ local function tasks(element)
   return result
 end
 
--- Rows of pictures: the code stays above, the rest goes into a Div of class `panels`. -----------
+-- Rows of pictures: each is a Div of class `panels`. ------------------------------------------
 
 local function lay_out(element)
-  local code, cells, rows = layout(element)
-  if not rows then return end
-  local position = 1
-  for _, row in ipairs(rows) do
+  return layout(element, function(content)
+    return pandoc.Div(content, { class = 'panel' })
+  end, function(cells, row)
     local columns = pandoc.List(row):map(function(width) return math.abs(width) .. 'fr' end)
-    local line = pandoc.Div({}, pandoc.Attr('', { 'panels' }, { columns = table.concat(columns, ', ') }))
-    for _, width in ipairs(row) do
-      local is_gap = width < 0 or position > #cells
-      line.content:insert(pandoc.Div(is_gap and {} or { cells[position] }, { class = 'panel' }))
-      position = is_gap and position or position + 1
-    end
-    code:insert(line)
-  end
-  element.content = code
-  return element
+    return pandoc.Div(cells, pandoc.Attr('', { 'panels' }, { columns = table.concat(columns, ', ') }))
+  end)
 end
 
 local function panels(element)

@@ -8,7 +8,7 @@ import pytest
 from tiny_books import cell
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.source import pieces
+from pixgrad.book.source import executed
 from pixgrad.book.source.project import Chapter
 
 
@@ -63,12 +63,12 @@ def visible_shown(number: int) -> str:
 @pytest.mark.parametrize("after", ["После.\n", "", "После.\n\n" + VISIBLE])
 def test_neighbours_without_prose_between_them(cells, shown, expected, after):
     text = "# Глава\n\n" + "\n".join(cells) + "\n" + after
-    executed = "# Глава\n\n" + "\n".join(shown) + "\n"
-    executed += after.replace(VISIBLE, visible_shown(len(cells) + 1))
+    shown_text = "# Глава\n\n" + "\n".join(shown) + "\n"
+    shown_text += after.replace(VISIBLE, visible_shown(len(cells) + 1))
     document = qmd.parse(text)
     chapter = Chapter(Path("a.qmd"), document, "chapter", "1", None, "Глава", None)
-    cut = pieces.split(chapter, executed)
-    assert "".join(piece.text for piece in cut) == executed
+    cut = executed.split(chapter, shown_text)
+    assert "".join(piece.text for piece in cut) == shown_text
     of_cells = [piece for piece in cut if piece.cell is not None]
     assert [piece.cell for piece in of_cells] == list(range(len(document.cells)))
     for piece, wanted in zip(of_cells, expected, strict=False):

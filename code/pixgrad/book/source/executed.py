@@ -1,0 +1,136 @@
+"""The executed markdown of a chapter, and which part of it came from which cell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pixgrad.book.ledger import frozen, qmd
+from pixgrad.book.source.project import Chapter, Project, cell_options
+from pixgrad.errors import SourceError
+
+Format = Literal["html", "typ"]
+
+_SHOWN_CELL = re.compile(
+    r"^(?:(?P<div>:{3,}) \{[^}\n]*\.cell[ }]|`{3,} ?\{[^}\n]*\.cell-code[ }]).*$", re.M
+)
+_EXECUTION_COUNT = re.compile(r"execution_count=(\d+)\}$")
+
+
+def markdown(project: Project, chapter: Chapter, fmt: Format) -> str:
+    """The executed markdown of a chapter; of one without cells, its own text.
+
+    Raises
+    ------
+    SourceError : the chapter was not executed, or was edited since.
+    """
+    if not chapter.document.cells:
+        return chapter.document.text
+    found = frozen.read(project.results(chapter), fmt)
+    if found is None:
+        raise SourceError("глава ещё не исполнена; выполните pixgrad freeze", chapter.path)
+    if found["hash"] != chapter.document.md5:
+        raise SourceError("глава изменена после исполнения; выполните pixgrad freeze", chapter.path)
+    return found["result"]["markdown"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of the executed markdown: of cell ``cell`` (0-based), or prose if None."""
+
+    text: str
+    cell: int | None = None
+
+
+def split(chapter: Chapter, text: str) -> list[Piece]:
+    """Cut the executed markdown; the pieces' texts put together give it back.
+
+    Every cell has exactly one piece, an empty one if it shows nothing. What cells print as it is
+    (``output: asis``) has no marks: of neighbours the last has the text of all.
+
+    Raises
+    ------
+    SourceError : the prose of the chapter is not in the markdown.
+    """
+    pieces: list[Piece] = []
+    position = count = 0
+    owner: int | None = None  # the piece that has the text without marks
+    for block in chapter.document.blocks:
+        if isinstance(block, qmd.Cell):
+            start, end = _shown_cell(text, position, block, count)
+            _free_text(text[position:start], pieces, owner)
+            pieces.append(Piece(text[start:end], count))
+            as_is = cell_options(block, chapter.path)[0].get("output") == "asis"
+            if start < end or as_is or owner is None:
+                owner = len(pieces) - 1
+            count += 1
+        elif block.text.strip():
+            start, end = _prose(chapter, text, position, block)
+            _free_text(text[position:start], pieces, owner)
+            pieces.append(Piece(text[start:end]))
+            owner = None
+        else:
+            continue
+        position = end
+    _free_text(text[position:], pieces, owner)
+    return pieces
+
+
+def _shown_cell(text: str, position: int, cell: qmd.Cell, index: int) -> tuple[int, int]:
+    """Where the div of the cell, or its code without a div, stands; (position, position) if not."""
+    found = _SHOWN_CELL.search(text, position)
+    if not found:
+        return position, position
+    start = found.start()
+    if found["div"]:
+        count = _EXECUTION_COUNT.search(found[0])
+        end = start + _div_length(text[start:])
+        own = count and int(count[1]) == index + 1
+    else:
+        end = start + _fence_length(text[start:])
+        own = text[start:end].rstrip("` \n").endswith("\n" + cell.source.strip().rstrip("` \n"))
+    return (start, end) if own else (position, position)
+
+
+def _free_text(text: str, pieces: list[Piece], owner: int | None) -> None:
+    """Text that is neither prose nor marked as a cell's: of the piece ``owner``, if any."""
+    if owner is not None:
+        pieces[owner] = Piece(pieces[owner].text + text, pieces[owner].cell)
+    elif text:
+        pieces.append(Piece(text))
+
+
+def _prose(chapter: Chapter, whole: str, position: int, block: qmd.Prose) -> tuple[int, int]:
+    """Where the block stands as whole lines."""
+    text = block.text.strip("\n")
+    while (start := whole.find(text, position)) >= 0:
+        end = start + len(text)
+        if whole[start - 1 : start] in ("", "\n") and whole[end : end + 1] in ("", "\n"):
+            return start, end
+        position = start + 1
+    raise SourceError(
+        "в _freeze нет этого места главы; выполните pixgrad freeze", chapter.path, block.line
+    )
+
+
+def _div_length(text: str) -> int:
+    """Characters of the div that the text begins with."""
+    depth = length = 0
+    for line, fence in qmd.fenced_lines(text):
+        length += len(line)
+        step = 0 if fence else qmd.div_step(line)
+        depth += step
+        if step and not depth:
+            break
+    return length
+
+
+def _fence_length(text: str) -> int:
+    """Characters of the code block that the text begins with."""
+    length = 0
+    for line, fence in qmd.fenced_lines(text):
+        length += len(line)
+        if fence == "close":
+            break
+    return length
