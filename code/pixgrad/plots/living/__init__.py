@@ -1,0 +1,82 @@
+"""Data of the site's living figures, written beside the still picture of the same figure.
+
+A cell draws an ordinary figure; the next one ends with ``living.data(label, kind, payload)``. On
+the site ``chapters/living/KIND.js`` finds the data and replaces the still picture. The PDF shows
+the picture, a notebook the picture and the data. Quarto and the embedded engine both copy the
+scripts and the style that the HTML names.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pixgrad.errors import PixgradError
+
+SCRIPTS = "living"
+"""Folder of the scripts, seen from a chapter."""
+LIMIT = 60_000
+"""Bytes that a figure's data may take."""
+
+
+class Living:
+    """Data of a living figure; as Markdown, which other formats show, it is empty."""
+
+    def __init__(self, html: str) -> None:
+        self._html = html
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def _repr_markdown_(self) -> str:
+        return ""
+
+
+def data(label: str, kind: str, payload: Mapping[str, Any]) -> Living:
+    """What the last line of a cell gives the site for a living figure.
+
+    Parameters
+    ----------
+    label : of the figure whose picture is replaced, ``"fig-ravine"``.
+    kind : name of its script in ``chapters/living``.
+    payload : JSON; numbers already rounded.
+
+    Raises
+    ------
+    PixgradError : the data take more than ``LIMIT`` bytes.
+    """
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = text.replace("</", "<\\/")  # nothing in the data may end the script element
+    size = len(text.encode())
+    if size > LIMIT:
+        raise PixgradError(f"данные рисунка {label} занимают {size} байт; можно {LIMIT}")
+    return Living(
+        f'<link rel="stylesheet" href="{SCRIPTS}/living.css">\n'
+        f'<script type="application/json" class="living" data-for="{label}" data-kind="{kind}">'
+        f"{text}</script>\n"
+        f'<script defer src="{SCRIPTS}/living.js"></script>\n'
+        f'<script defer src="{SCRIPTS}/{kind}.js"></script>'
+    )
+
+
+def picture(image: np.ndarray, quality: int = 40, width: int | None = None) -> dict[str, Any]:
+    """A photo as a WebP in a data address, with the size in which coordinates are given.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, 3), uint8.
+    quality : 0 … 100.
+    width : pixels of the WebP itself; by default those of the image.
+    """
+    packed, drawn = io.BytesIO(), Image.fromarray(image)
+    if width is not None:
+        drawn = drawn.resize((width, round(width * drawn.height / drawn.width)), Image.LANCZOS)
+    drawn.save(packed, "WEBP", quality=quality, method=6)
+    address = "data:image/webp;base64," + base64.b64encode(packed.getvalue()).decode()
+    return {"src": address, "width": image.shape[1], "height": image.shape[0]}
