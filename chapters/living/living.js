@@ -187,7 +187,7 @@ window.living ??= (() => {
       const image = document.getElementById(script.dataset.for)?.querySelector("img, svg, object");
       if (!image) continue;
       const still = image.closest("[aria-describedby], p") ?? image;
-      const box = html("div", { class: "living", role: "group", "aria-label": "Интерактивный рисунок", "data-pagefind-ignore": true });
+      const box = html("div", { class: "living", role: "group", "aria-label": "Интерактивный рисунок" });
       still.before(box);
       try {
         make(JSON.parse(script.textContent), box);
