@@ -1,6 +1,9 @@
 """Living figures in a real browser, in the embedded engine's page and in one like Quarto's."""
 
+import functools
+import http.server
 import shutil
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,14 +98,15 @@ QUARTO_FIGURE = """
 QUARTO_PAGE = """<!DOCTYPE html><html lang="ru"><head><meta charset="utf-8"><title>Проба</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>:root {{ --bs-body-color: #dee2e6; --bs-body-bg: #222; }}
-body {{ background: var(--bs-body-bg); color: var(--bs-body-color); }}</style></head>
+body {{ background: var(--bs-body-bg); color: var(--bs-body-color); }}</style>
+<link rel="icon" href="data:,"></head>
 <body class="nav-sidebar floating quarto-dark"><main id="quarto-document-content">
 <h1>Проба</h1>{}</main></body></html>"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """``_book/chapters/ours.html`` by the embedded engine, ``quarto.html`` as Quarto writes it."""
+    """``chapters/ours.html`` by the embedded engine, ``quarto.html`` as Quarto writes it."""
     root = tmp_path_factory.mktemp("book")
     made = {kind: living.data(f"fig-{kind}", kind, one) for kind, one in payloads().items()}
     text = "# Рисунки\n" + "".join(
@@ -118,7 +122,25 @@ def site(tmp_path_factory) -> Path:
     html_engine.build_html(books.load(root), out)
     figures = "".join(QUARTO_FIGURE.format(kind=k, data=v._repr_html_()) for k, v in made.items())
     (out / "chapters" / "quarto.html").write_text(QUARTO_PAGE.format(figures), "utf-8")
-    return out / "chapters"
+    return out
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def is_foreign(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
 
 
 @pytest.fixture(scope="module")
@@ -132,18 +154,18 @@ def browser():
 
 
 @pytest.fixture
-def visit(browser, site):
-    """Opens a page from disk in a new context; in the end nothing may stand in its console."""
+def visit(browser, address):
+    """Opens a page in a new context; in the end nothing may stand in its console."""
     contexts, trouble = [], []
 
-    def opened(name="ours", **options):
+    def opened(name="ours", address=address, **options):
         context = browser.new_context(**{"viewport": {"width": 1000, "height": 800}, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda m: m.type == "error" and trouble.append(m.text))
         page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("request", lambda r: r.url.startswith("http") and trouble.append(r.url))
-        page.goto((site / f"{name}.html").as_uri())
+        page.on("request", lambda r: is_foreign(r.url) and trouble.append(r.url))
+        page.goto(f"{address}/chapters/{name}.html")
         return page
 
     yield opened
@@ -169,6 +191,18 @@ def test_every_figure_comes_to_life(visit, name):
         assert figure.locator(".living svg").first.is_visible()
         assert not still(page, kind).is_visible()
         assert said(page, kind)
+
+
+@pytest.mark.parametrize("name", ["ours", "quarto"])
+def test_figures_live_from_disk(browser, site, name):
+    page, trouble = browser.new_page(), []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or trouble.append(r.url))
+    page.goto((site / "chapters" / f"{name}.html").as_uri())
+    assert all(said(page, kind) for kind in KINDS)
+    assert page.locator(".living").first.evaluate("e => getComputedStyle(e).hyphens") == "manual"
+    page.close()
+    assert trouble == []
 
 
 @pytest.mark.parametrize("name", ["ours", "quarto"])
@@ -206,7 +240,7 @@ def test_no_accessibility_finding_and_nothing_wider_than_the_page(visit, theme, 
     from axe_playwright_python.sync_playwright import Axe
 
     page = visit(name, color_scheme=theme, viewport={"width": width, "height": 800})
-    found = Axe().run(page, ".living", {"preload": False}).response["violations"]
+    found = Axe().run(page, ".living").response["violations"]
     assert [(v["id"], [node["html"][:120] for node in v["nodes"]]) for v in found] == []
     for box in page.locator(".living").all():
         assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
@@ -235,7 +269,7 @@ def test_paths_are_those_of_the_package(visit):
             # Large steps of Adam are chaotic: a rounding error grows, so fewer are compared.
             steps, power = (300, rng.uniform(-3.5, -0.5)) if k < 7 else (20, rng.uniform(-0.5, 0.5))
             b1, b2 = rng.uniform(0, 0.95), rng.uniform(0.5, 0.999)
-            ours = trajectories.descend(
+            ours = trajectories.trajectory(
                 ravine, lambda p, lr, one=(make, b1, b2): one[0](p, lr, *one[1:]), 10**power, 5000
             )
             path, reached = page.evaluate(
@@ -343,7 +377,7 @@ def test_keyboard_moves_sliders_and_switches_and_turns_no_page(visit):
 def test_numbers_of_the_first_view(visit):
     """What the figure says is what the package computes, with a decimal comma."""
     page = visit()
-    adam = trajectories.descend(trajectories.ravine(), bp.Adam, 0.1, 5000)
+    adam = trajectories.trajectory(trajectories.ravine(), bp.Adam, 0.1, 5000)
     reached = trajectories.steps_to_reach(trajectories.ravine(), adam, 1e-3)
     assert f"остаётся с шага {reached}." in said(page, "ravine")
     assert "α = 0,100" in said(page, "ravine")
