@@ -233,9 +233,9 @@ def test_the_still_picture_stays_where_the_data_are_broken(visit):
 
 
 @pytest.mark.parametrize(
-    ("theme", "name"), [("light", "ours"), ("dark", "ours"), ("dark", "quarto")]
+    ("theme", "name", "width"),
+    [("light", "ours", 1440), ("dark", "ours", 390), ("dark", "quarto", 390)],
 )
-@pytest.mark.parametrize("width", [1440, 390])
 def test_no_accessibility_finding_and_nothing_wider_than_the_page(visit, theme, name, width):
     from axe_playwright_python.sync_playwright import Axe
 
