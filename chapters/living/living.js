@@ -1,8 +1,8 @@
 // Living figures: what they share. No library, no request, works from file://.
 //
-// A cell of a chapter writes <script type="application/json" class="living" data-kind="ravine"
-// data-for="fig-ravine"> with the figure's data (pixgrad.plots.living). The module of its kind
-// calls living.figure("ravine", make): the still picture in #fig-ravine is hidden and make(data,
+// A cell of a chapter writes <script class="living" data-kind="ravine" data-for="fig-ravine"
+// data-payload="{…}"> with the figure's data (pixgrad.plots.living). The module of its kind calls
+// living.figure("ravine", make): the still picture in #fig-ravine is hidden and make(data,
 // box) fills its place. Without JavaScript, on paper, and if make fails, the still stays.
 "use strict";
 
@@ -190,7 +190,7 @@ window.living ??= (() => {
       const box = html("div", { class: "living", role: "group", "aria-label": "Интерактивный рисунок" });
       still.before(box);
       try {
-        make(JSON.parse(script.textContent), box);
+        make(JSON.parse(script.dataset.payload), box);
         still.classList.add("living-still");
       } catch (error) {
         box.remove();

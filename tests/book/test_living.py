@@ -224,7 +224,7 @@ def test_the_still_picture_stays_where_the_data_are_broken(visit):
           document.querySelector('#fig-ravine .living').remove();
           document.querySelector('#fig-ravine img').classList.remove('living-still');
           delete script.dataset.done;
-          script.textContent = '{"rates":';
+          script.dataset.payload = '{"rates":';
           living.figure('ravine', () => { throw new Error('unreachable'); });
         }"""
     )

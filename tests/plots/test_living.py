@@ -1,5 +1,6 @@
 """Data of living figures say what the package computed."""
 
+import html
 import json
 import re
 
@@ -15,11 +16,11 @@ from pixgrad.sift.image import to_grey
 
 
 def stored(shown: living.Living) -> dict:
-    return json.loads(re.search(r'data-kind="\w+">(.*?)</script>', shown._repr_html_())[1])
+    return json.loads(html.unescape(re.search("data-payload='(.*?)'", shown._repr_html_())[1]))
 
 
 def test_data_come_back_whole_and_only_the_site_sees_them():
-    payload = {"текст": "</script><b>", "числа": [1, -0.5, None]}
+    payload = {"текст": "</script><b>'&amp;", "числа": [1, -0.5, None]}
     shown = living.data("fig-x", "ravine", payload)
     assert stored(shown) == payload
     assert 'data-for="fig-x" data-kind="ravine"' in shown._repr_html_()

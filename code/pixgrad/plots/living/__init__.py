@@ -52,14 +52,15 @@ def data(label: str, kind: str, payload: Mapping[str, Any]) -> Living:
     PixgradError : the data take more than ``LIMIT`` bytes.
     """
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    text = text.replace("</", "<\\/")  # nothing in the data may end the script element
     size = len(text.encode())
     if size > LIMIT:
         raise PixgradError(f"данные рисунка {label} занимают {size} байт; можно {LIMIT}")
+    attribute = text.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;")
     return Living(
         f'<link rel="stylesheet" href="{SCRIPTS}/living.css">\n'
-        f'<script type="application/json" class="living" data-for="{label}" data-kind="{kind}">'
-        f"{text}</script>\n"
+        # In an attribute, as Quarto's search would find the text of a script.
+        f'<script type="application/json" class="living" data-for="{label}" data-kind="{kind}" '
+        f"data-payload='{attribute}'></script>\n"
         f'<script defer src="{SCRIPTS}/living.js"></script>\n'
         f'<script defer src="{SCRIPTS}/{kind}.js"></script>'
     )
