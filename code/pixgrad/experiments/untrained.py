@@ -92,6 +92,7 @@ class Untrained(Measurement):
     outcome = Signals
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
+        """Every combination of depth, skips, normalisation, weights and activation."""
         depths, number = PRESETS[preset]
         return [
             Config(
