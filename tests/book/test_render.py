@@ -201,7 +201,7 @@ for version in count(int(sys.argv[2])):
 
 def test_killed_render_leaves_the_book_whole(book: Path) -> None:
     moments = random.Random(1)
-    for first in range(0, 500, 100):
+    for first in range(0, 300, 100):
         command = [sys.executable, "-c", RENDERER, str(book), str(first)]
         process = subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE)
         while not process.stdout.readline().startswith(b"PDF"):

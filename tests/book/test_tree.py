@@ -106,6 +106,12 @@ def test_texts_are_paragraphs_with_the_line_of_each_character():
     assert texts["сноска\nпродолжена"][-1] == line_of("продолжена")
 
 
+def test_a_page_may_begin_with_code_and_a_picture_may_stand_in_a_sentence():
+    text = "```\nкод\n```\n\nДо ![](a.png){fig-alt='вид'} после.\n"
+    texts = [one.text for one in Tree(qmd.parse(text)).texts if one.text]
+    assert texts == ["вид", "До  после."]
+
+
 WORDS = ("раз", "два", "три", "[четыре](пять)", "*шесть*", "`семь`", "$8$")
 PARAGRAPH = st.lists(st.sampled_from(WORDS), min_size=1)
 

@@ -105,7 +105,7 @@ class Tree:
             lines += [(number, line) for line in ["", *shown.split("\n"), ""]]
         self.elements: list[Element] = []
         """In document order; what contains others comes before them."""
-        self.texts: list[Text] = []
+        self.texts = [Text()]
         self._lines = [number for number, _ in lines]
         self._source = "\n".join(line for _, line in lines)
         self._ends = [end.start() for end in re.finditer("\n", self._source)]
@@ -204,14 +204,13 @@ class Tree:
             reach = self._source.find("\n", start) - start
         element.is_written = bool(element.id) and self._find(element, f"#{element.id}", reach)
         ends = [self._cursor]
-        for value in [*element.classes, *element.attributes.values()]:
+        for name, value in [*enumerate(element.classes), *element.attributes.items()]:
             self._cursor = start
             self._find(element, value)
             ends.append(self._cursor)
+            if name in _READ_ATTRIBUTES:  # the paragraph around it goes on
+                self.texts.insert(-1, Text(value, [self._line] * len(value)))
         self._cursor = max(ends)
-        for name in _READ_ATTRIBUTES & element.attributes.keys():
-            self.texts.append(Text())
-            self._read(element.attributes[name])
 
     def _find(self, element: Element, text: str, reach: int = _NEAR) -> bool:
         """Move to the end of the next ``text``; whether there is one near."""

@@ -83,12 +83,11 @@ def _shown_cell(text: str, position: int, cell: qmd.Cell, index: int) -> tuple[i
     if not found:
         return position, position
     start = found.start()
+    end = start + _length(text[start:])
     if found["div"]:
         count = _EXECUTION_COUNT.search(found[0])
-        end = start + _div_length(text[start:])
         own = count and int(count[1]) == index + 1
     else:
-        end = start + _fence_length(text[start:])
         own = text[start:end].rstrip("` \n").endswith("\n" + cell.source.strip().rstrip("` \n"))
     return (start, end) if own else (position, position)
 
@@ -114,23 +113,13 @@ def _prose(chapter: Chapter, whole: str, position: int, block: qmd.Prose) -> tup
     )
 
 
-def _div_length(text: str) -> int:
-    """Characters of the div that the text begins with."""
+def _length(text: str) -> int:
+    """Characters of the div or the code block that the text begins with."""
     depth = length = 0
     for line, fence in qmd.fenced_lines(text):
         length += len(line)
         step = 0 if fence else qmd.div_step(line)
         depth += step
-        if step and not depth:
-            break
-    return length
-
-
-def _fence_length(text: str) -> int:
-    """Characters of the code block that the text begins with."""
-    length = 0
-    for line, fence in qmd.fenced_lines(text):
-        length += len(line)
-        if fence == "close":
+        if depth == 0 and (step or fence == "close"):
             break
     return length

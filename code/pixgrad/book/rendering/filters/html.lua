@@ -5,7 +5,7 @@
 local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
 local stringify = pandoc.utils.stringify
 local NBSP = '\u{a0}'
-local layout = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'layout.lua' })
+local shared = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'shared.lua' })
 
 local function raw(html) return pandoc.RawBlock('html', html) end
 
@@ -26,7 +26,7 @@ end
 -- Rows of pictures ----------------------------------------------------------------------------
 
 local function lay_out(element)
-  return layout(element, function(content, width, row)
+  return shared.lay_out(element, function(content, width, row)
     local total = 0
     for _, one in ipairs(row) do total = total + math.abs(one) end
     local share = width / total
@@ -182,14 +182,11 @@ end
 
 local function titled(element, class, word, stop, style)
   local label = pandoc.Inlines { pandoc.Str(word) }
-  local first = element.content[1]
-  if first and first.t == 'Div' and first.classes:includes 'theorem-title' then
-    label = label .. { pandoc.Str ' (' } .. first.content[1].content .. { pandoc.Str ')' }
-    element.content:remove(1)
-  end
+  local name = shared.take(element.content, 'theorem-title')
+  if name then label = label .. { pandoc.Str ' (' } .. name[1].content .. { pandoc.Str ')' } end
   local span = pandoc.Span({ style(label), pandoc.Str(stop) }, { class = class })
   local head = pandoc.Inlines { span, pandoc.Space() }
-  first = element.content[1]
+  local first = element.content[1]
   if first and first.t == 'Para' then
     first.content = head .. first.content
   else

@@ -11,6 +11,7 @@
 
 local titles = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false).titles
 local CALLOUTS = { 'note', 'tip', 'warning', 'important', 'caution' }
+local shared = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'shared.lua' })
 
 local function is_local(target)
   return not target:match '^%a[%w+.-]*:' and not target:match '^//'
@@ -57,11 +58,8 @@ local function caption_of(figure)
 end
 
 local function take_title(div, class)
-  local first = div.content[1]
-  if first and first.t == 'Div' and first.classes:includes(class) then
-    div.content:remove(1)
-    return pandoc.utils.blocks_to_inlines(first.content)
-  end
+  local content = shared.take(div.content, class)
+  return content and pandoc.utils.blocks_to_inlines(content)
 end
 
 local function theorem_title(div)

@@ -6,7 +6,7 @@
 
 local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
 local stringify = pandoc.utils.stringify
-local layout = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'layout.lua' })
+local shared = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'shared.lua' })
 
 local NAMES = { fig = 'figure', tbl = 'table', lst = 'listing' }
 local SLANTED = { thm = true, lem = true, cor = true, prp = true, cnj = true }
@@ -211,7 +211,7 @@ end
 -- Rows of pictures: each is a Div of class `panels`. ------------------------------------------
 
 local function lay_out(element)
-  return layout(element, function(content)
+  return shared.lay_out(element, function(content)
     return pandoc.Div(content, { class = 'panel' })
   end, function(cells, row)
     local columns = pandoc.List(row):map(function(width) return math.abs(width) .. 'fr' end)
@@ -226,14 +226,6 @@ end
 
 -- Figures, theorems, callouts -----------------------------------------------------------------
 
--- Takes the leading Div of a class out of the blocks; its content, or nil.
-local function take(content, class)
-  local first = content[1]
-  if first and first.t == 'Div' and first.classes:includes(class) then
-    return content:remove(1).content
-  end
-end
-
 local function figure(element)
   local kind, number, id = element.classes[2], element.attributes.number, element.identifier
   local caption, content = optional(element.caption.long), bracketed(element.content)
@@ -247,7 +239,7 @@ end
 
 local function theorem(element)
   local kind = element.classes[#element.classes]
-  local name = optional(take(element.content, 'theorem-title'))
+  local name = optional(shared.take(element.content, 'theorem-title'))
   local label = quoted(config.titles[kind] .. '\u{a0}' .. element.attributes.number)
   local slanted = SLANTED[kind] and 'true' or 'false'
   return block(
@@ -257,15 +249,15 @@ local function theorem(element)
 end
 
 local function proof(element, kind)
-  local name = optional(take(element.content, 'theorem-title'))
+  local name = optional(shared.take(element.content, 'theorem-title'))
   local closed = kind == 'proof' and 'true' or 'false'
   local label = quoted(config.titles[kind])
   return block('#proof(', label, ', ', name, ', closed: ', closed, ')', bracketed(element.content))
 end
 
 local function callout(element, name)
-  local title = bracketed(take(element.content, 'callout-title'))
-  local body = bracketed(take(element.content, 'callout-body'))
+  local title = bracketed(shared.take(element.content, 'callout-title'))
+  local body = bracketed(shared.take(element.content, 'callout-body'))
   return block('#callout("', name, '", ', title, ')', body, labelled(element.identifier))
 end
 
@@ -280,7 +272,7 @@ local function division(element)
     if class == 'panels' then return panels(element) end
     if class == 'csl-entry' then return block('#source', bracketed(content), labelled(id)) end
     if class == 'tab' then
-      local title = bracketed(take(content, 'tab-title'))
+      local title = bracketed(shared.take(content, 'tab-title'))
       return block('#tab', title, bracketed(content))
     end
   end

@@ -1,4 +1,6 @@
--- Rows of pictures: what html.lua and typst.lua share.
+-- What the filters of the formats share.
+
+local shared = {}
 
 local function row_widths(attributes, count)
   if attributes.layout then
@@ -19,7 +21,7 @@ end
 -- Lays out an element: its code stays above, then come the rows, then what found no place. A cell is
 -- made by panel(content, width, row), a row by line(cells, row), where `row` lists relative widths, a
 -- negative one for empty space. Without a layout nothing happens. The attributes are used up.
-return function(element, panel, line)
+function shared.lay_out(element, panel, line)
   local result, cells = pandoc.Blocks {}, pandoc.Blocks {}
   for _, block in ipairs(element.content) do
     local is_code = block.t == 'CodeBlock' and block.classes:includes 'cell-code'
@@ -45,3 +47,13 @@ return function(element, panel, line)
   element.content = result .. cells
   return element
 end
+
+-- Takes the leading Div of a class out of the blocks; its content, or nil.
+function shared.take(blocks, class)
+  local first = blocks[1]
+  if first and first.t == 'Div' and first.classes:includes(class) then
+    return blocks:remove(1).content
+  end
+end
+
+return shared
