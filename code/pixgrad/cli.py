@@ -76,6 +76,17 @@ def check(project: ProjectDir = Path()) -> None:
 
 
 @app.command()
+def cover(
+    path: Annotated[Path, typer.Option("--to", help="Куда записать.")] = Path("assets/cover.jpg"),
+) -> None:
+    """Нарисовать обложку книги."""
+    from pixgrad.plots.cover import draw
+
+    draw(path)
+    typer.echo(f"Обложка: {path}")
+
+
+@app.command()
 def doctor(project: ProjectDir = Path()) -> None:
     """Сказать, что установлено и что с этим можно сделать."""
     from pixgrad.book import doctor as command

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 if not __package__:  # run as a script: pixgrad's folder takes the place of the script's own
@@ -31,6 +32,7 @@ def main() -> None:
     """Bring the chapters that Quarto is about to render up to date; one line if that fails."""
     root = Path(os.environ.get("QUARTO_PROJECT_DIR") or ".").resolve()
     try:
+        _write_fonts(root)
         if sys.argv[1:] == ["--execute"]:
             from pixgrad.book.executing.freeze import freeze_book
 
@@ -41,6 +43,15 @@ def main() -> None:
         sys.exit(f"pixgrad: {error}")
     except OSError as error:
         sys.exit(f"pixgrad: система отказала: {error}")
+
+
+def _write_fonts(root: Path) -> None:
+    """The typefaces of ``skin/*.scss``, once, where the packages that carry them are installed."""
+    folder, carriers = root / "skin" / "fonts", ("brotli", "fontTools", "rendercv_fonts", "ziamath")
+    if (root / "skin").is_dir() and not folder.exists() and all(map(find_spec, carriers)):
+        from pixgrad.book.rendering import fonts
+
+        fonts.write(folder)
 
 
 def _bring_up_to_date(root: Path) -> None:

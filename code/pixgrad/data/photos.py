@@ -81,6 +81,14 @@ def photos() -> Found:
     raise files.missing("photos", "фотографии для SIFT", places, "выполните pip install foolbox")
 
 
+def photo(name: str) -> Photo:
+    """One photograph of scikit-image, the same on every machine: see ``SKIMAGE``."""
+    folder = files.wheel_folder("skimage", "data")
+    if folder is None:
+        raise files.missing(name, "фотография", ["пакет scikit-image"], GET_SKIMAGE)
+    return _skimage(folder, name)
+
+
 def pairs() -> Found:
     """Views of one scene with known geometry.
 

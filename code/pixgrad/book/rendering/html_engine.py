@@ -12,13 +12,22 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from importlib.util import find_spec
+from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from pixgrad.book.rendering import crossref, pandoc, search, supported
+from pixgrad.book.rendering import (
+    crossref,
+    dark_figures,
+    fonts,
+    frame,
+    mathml,
+    pandoc,
+    search,
+    supported,
+)
 from pixgrad.book.rendering.crossref import relative
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
@@ -27,7 +36,8 @@ LIBRARY = "site_libs"
 
 _MARKDOWN_TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
-_LINE_NUMBER = re.compile(r'(<span id="cb[\d-]+"><a href="#cb[\d-]+")>')
+_LINE_NUMBER = re.compile(r'<span id="cb[\d-]+"><a href="#cb[\d-]+"[^>]*></a>')
+_EMPTY_HEADER = re.compile(r"<th(\b[^>]*)></th>")
 _SEPARATOR = "<!--pixgrad-->"
 
 
@@ -43,8 +53,12 @@ class Body:
     """Local files that the page shows or links to, as addresses relative to the page."""
 
 
-def build_html(project: Project, out_dir: Path) -> None:
+def build_html(project: Project, out_dir: Path, pdf: str | None = None) -> None:
     """Write the whole site into ``out_dir`` (an empty folder).
+
+    Parameters
+    ----------
+    pdf : file name of the PDF that will lie beside ``index.html``, if there will be one.
 
     Raises
     ------
@@ -56,16 +70,21 @@ def build_html(project: Project, out_dir: Path) -> None:
     names = {
         chapter.path: _name(chapter, bodies[chapter.path].title) for chapter in project.chapters
     }
-    template = _template()
+    template, used = _template(), set()
     for chapter in project.chapters:
         page = out_dir / chapter.html_path
         page.parent.mkdir(parents=True, exist_ok=True)
         values = _page_values(project, chapter, bodies[chapter.path], names)
-        page.write_text(template.render(values), "utf-8")
+        values["ways_out"] = frame.ways_out(project, chapter, pdf)
+        text = template.render(values)
+        used.update(html.unescape(text))
+        page.write_text(text, "utf-8")
         for address in bodies[chapter.path].files:
             _copy(project.file(chapter, address), page.parent / unquote(address))
-    for asset in (pandoc.TEMPLATES / "site.css", pandoc.TEMPLATES / "site.js", _math_font()):
-        _copy(asset, out_dir / LIBRARY / asset.name)
+    for asset in ("site.css", "site.js", "search.js", "reading.js"):
+        _copy(pandoc.TEMPLATES / asset, out_dir / LIBRARY / asset)
+    fonts.write(out_dir / LIBRARY / "fonts", used, partial(pandoc.cached, project))
+    frame.write_files(project, out_dir, template.render(_error_values(project, names)))
     search.build_index(out_dir)
 
 
@@ -94,7 +113,8 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
         seen=[_stamp(project.file(chapter, address)) for address in pictures],
     )
     title, toc, body = (part.strip() for part in answer.split(_SEPARATOR))
-    body = _LINE_NUMBER.sub(r"\1 aria-hidden=\"true\" tabindex=\"-1\">", body)
+    body = mathml.repaired(_LINE_NUMBER.sub("<span>", body))
+    body = _EMPTY_HEADER.sub(r"<td\1></td>", body)
     addresses = list(dict.fromkeys(_Addresses(body).found))
     return Body(title, toc, body, list(_local_files(project, chapter, addresses)))
 
@@ -171,17 +191,12 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _math_font() -> Path:
-    """STIX Two Math, without which brackets of MathML do not grow where no such font is installed.
-
-    It is the one that the package ``ziamath`` carries.
-    """
-    return Path(find_spec("ziamath").origin).parent / "fonts" / "STIXTwoMath-Regular.ttf"
-
-
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    if source.suffix == ".svg":
+        target.write_text(dark_figures.themed(source.read_text("utf-8")), "utf-8")
+    else:
+        shutil.copyfile(source, target)
 
 
 # The page around it --------------------------------------------------------------------------
@@ -204,10 +219,6 @@ def _page_values(
         name = Markup(names[other.path])
         return {"href": href, "name": name, "is_current": other.path == chapter.path}
 
-    def group_of(other: Chapter) -> str | None:
-        appendices = crossref.language(project, "section-title-appendices")
-        return appendices if other.kind == "appendix" else other.part
-
     place = project.chapters.index(chapter)
     is_index = chapter.kind == "index"
     return {
@@ -217,6 +228,9 @@ def _page_values(
         "subtitle": project.get("book", "subtitle"),
         "authors": project.authors,
         "repo_url": project.get("book", "repo-url"),
+        "has_math": "<math" in converted.body,
+        "has_code": '<details class="code-fold"' in converted.body,
+        **frame.head(project, chapter, converted.body),
         "is_index": is_index,
         "id": chapter.id,
         "page_title": project.title
@@ -230,11 +244,34 @@ def _page_values(
         ),
         "sidebar": [
             {"title": title, "pages": [item(other) for other in group]}
-            for title, group in groupby(project.chapters, key=group_of)
+            for title, group in groupby(project.chapters, key=partial(_group, project))
         ],
         "previous": item(project.chapters[place - 1]) if place else None,
         "next": item(project.chapters[place + 1]) if place + 1 < len(project.chapters) else None,
     }
+
+
+def _error_values(project: Project, names: Mapping[Path, str]) -> dict[str, Any]:
+    """The page of errors: the frame of the first page around a few words."""
+    first = next(chapter for chapter in project.chapters if len(chapter.path.parts) == 1)
+    body = "<p>Может быть, она переименована: посмотрите в содержании или найдите её поиском.</p>"
+    values = _page_values(project, first, Body("", "", body, []), names)
+    title = "Такой страницы нет"
+    return values | {
+        "is_index": False,
+        "canonical": None,
+        "heading": title,
+        "page_title": f"{title} – {project.title}",
+        "previous": None,
+        "next": values["next"] and {"href": "index.html", "name": project.title},
+    }
+
+
+def _group(project: Project, chapter: Chapter) -> str | None:
+    """Under which heading of the sidebar a page stands."""
+    if chapter.kind == "appendix":
+        return crossref.language(project, "section-title-appendices")
+    return chapter.part
 
 
 def _name(chapter: Chapter, title: str) -> str:

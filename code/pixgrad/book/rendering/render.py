@@ -70,10 +70,12 @@ def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
     with files.workshop(project.output_dir) as workshop:
         files.clean(project.cache_dir)
         inputs = _input_digest(project, version)
+        has_pdf = "pdf" in wanted or (project.output_dir / pdf_name(project)).is_file()
+        inputs = _digest([inputs, str(has_pdf)])
         stale = [name for name in wanted if not _is_fresh(project, name, inputs)]
         for name in stale:
             with _progress(FORMATS[name], quiet=version is not None):
-                _build(project, name, workshop / name, version)
+                _build(project, name, workshop / name, version, has_pdf)
         _publish(project, stale, workshop)
         _write_stamps(project, stale, inputs)
     for name in wanted:
@@ -126,7 +128,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
-def _build(project: Project, name: str, out: Path, quarto: str | None) -> None:
+def _build(project: Project, name: str, out: Path, quarto: str | None, has_pdf: bool) -> None:
     """Build one format into the new folder ``out``; notebooks go where they live."""
     if name == "ipynb":
         from pixgrad.book.rendering import notebooks
@@ -138,7 +140,7 @@ def _build(project: Project, name: str, out: Path, quarto: str | None) -> None:
         from pixgrad.book.rendering import html_engine
 
         out.mkdir()
-        html_engine.build_html(project, out)
+        html_engine.build_html(project, out, pdf_name(project) if has_pdf else None)
     else:
         from pixgrad.book.rendering import typst_engine
 

@@ -35,12 +35,14 @@ _OBEYED: Mapping[tuple[str, ...], frozenset[str]] = {
         (): "project book format lang language bibliography csl jupyter execute pixgrad toc"
         " toc-depth toc-title number-sections number-depth code-fold code-summary link-citations"
         " date-format fig-width fig-height fig-dpi fig-format",
-        ("project",): "type output-dir execute-dir pre-render title",
-        ("book",): "title subtitle author chapters appendices repo-url output-file site-url search",
+        ("project",): "type output-dir execute-dir pre-render resources title",
+        ("book",): "title subtitle author description chapters appendices repo-url repo-branch"
+        " site-url output-file search favicon cover-image open-graph",
         ("format",): "html typst ipynb",
-        ("format", "html"): "theme html-math-method number-sections number-depth toc toc-depth"
+        ("format", "html"): "theme css html-math-method number-sections number-depth toc toc-depth"
         " toc-title code-fold code-summary code-copy highlight-style smooth-scroll"
         " fig-width fig-height fig-dpi fig-format",
+        ("format", "html", "theme"): "light dark",
     }.items()
 }
 """Keys of ``_quarto.yml`` that the engine obeys or that do not touch what it makes."""
@@ -50,6 +52,7 @@ _ONLY = {
     ("number-sections",): True,
     ("link-citations",): True,
     ("book", "search"): True,
+    ("book", "open-graph"): True,
 }
 
 

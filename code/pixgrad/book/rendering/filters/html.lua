@@ -53,28 +53,36 @@ local function address(target)
   return (target:gsub('%.qmd$', '.html'):gsub('%.qmd#', '.html#'))
 end
 
-local function pixels(source) -- width and height, so that the page does not jump while loading
+local function pixels(source) -- width and height, so that the page does not jump; is it a raster?
   local path = source
   if source:sub(1, #config.figures.prefix) == config.figures.prefix then
     path = config.figures.folder .. source:sub(#config.figures.prefix + 1)
   end
   local file = io.open(path, 'rb')
   if not file then return end
-  local is_known, size = pcall(pandoc.image.size, file:read 'a')
+  local content = file:read 'a'
   file:close()
-  return is_known and size or nil
+  local is_known, size = pcall(pandoc.image.size, content)
+  return is_known and size or nil, path:match '%.svg$' and content:find('<image', 1, true)
 end
+
+local COLUMN = 690 -- pixels of the text column: what is wider uses the margin, too
+local pictures = 0
 
 local function image(element)
   local alt = take(element.attributes, 'fig-alt')
   if alt then element.caption = { pandoc.Str(alt) } end
   element.src = address(element.src)
   if not element.attributes.width and not element.attributes.height then
-    local size = pixels(element.src)
+    local size, has_pixels = pixels(element.src)
+    if has_pixels then element.classes:insert 'pixels' end
     if size then
       element.attributes.width, element.attributes.height = tostring(size.width), tostring(size.height)
+      if size.width > COLUMN then element.classes:insert 'wide' end
     end
   end
+  pictures = pictures + 1
+  if pictures > 1 then element.attributes.loading = 'lazy' end
   return element
 end
 
@@ -86,11 +94,11 @@ local function float(figure)
   local is_sub = figure.classes:includes 'subfloat'
   local caption = pandoc.utils.blocks_to_inlines(figure.caption.long)
   local label = is_sub and '(' .. number .. ')' or config.titles[kind] .. NBSP .. number
-  if #caption > 0 then label = label .. (is_sub and ' ' or ': ') end
+  local stop = pandoc.Str(#caption == 0 and '' or is_sub and ' ' or ': ')
   local place = take(figure.attributes, 'cap-location') or take(figure.attributes, kind .. '-cap-location')
   local head = pandoc.Blocks {
     raw(('<figcaption class="quarto-float-caption quarto-float-%s">'):format(kind)),
-    pandoc.Plain(pandoc.Inlines { pandoc.Str(label) } .. caption),
+    pandoc.Plain(pandoc.Inlines { pandoc.Strong { pandoc.Str(label) }, stop } .. caption),
     raw '</figcaption>',
   }
   local body = figure.content
@@ -125,6 +133,29 @@ local function code(block)
     blocks:insert(raw '</details>')
   end
   return blocks
+end
+
+local function cell_code(block) -- the code of a cell that shows nothing else
+  if block.t == 'Div' and block.classes:includes 'cell' and #block.content == 1 then
+    block = block.content[1]
+  end
+  return block.t == 'CodeBlock' and block.classes:includes 'cell-code' and block
+end
+
+local function merge_cells(blocks) -- code followed by code is one block under one «Код»
+  local merged = pandoc.Blocks {}
+  for _, block in ipairs(blocks) do
+    local above = #merged > 0 and cell_code(merged[#merged])
+    local first = block.t == 'Div' and block.classes:includes 'cell' and block.content[1] or block
+    local is_code = first and first.t == 'CodeBlock' and first.classes:includes 'cell-code'
+    if above and is_code and #above.attributes == 0 and #first.attributes == 0 then
+      first.text = above.text .. '\n\n' .. first.text
+      if first ~= block then block.content[1] = first else block = first end
+      merged:remove()
+    end
+    merged:insert(block)
+  end
+  return merged
 end
 
 -- Callouts, tabs, theorems --------------------------------------------------------------------
@@ -225,9 +256,40 @@ end
 
 local function equation(span)
   if not span.classes:includes 'equation' then return end
-  local math, number = span.content[1], take(span.attributes, 'number')
-  math.text = math.text .. ' \\qquad(' .. number .. ')'
+  local number = '(' .. take(span.attributes, 'number') .. ')'
+  span.content:insert(pandoc.Span({ pandoc.Str(number) }, { class = 'equation-number' }))
   return span
+end
+
+local function formula(math) -- 0{,}04 is one number: see mathml.py
+  math.text = math.text:gsub('(%d){,}(%d)', '%1\\mathord{,}%2')
+  return math
+end
+
+local function is_kept(inline)
+  return inline.t == 'Math' or inline.t == 'Span' and inline.classes:includes 'keep'
+end
+
+-- No line begins with a dash. A no-break space does not hold a formula, so both go into one span.
+local function keep_together(inlines)
+  local kept = pandoc.Inlines {}
+  for _, inline in ipairs(inlines) do
+    local last = kept[#kept]
+    if #kept > 1 and (last.t == 'Space' or last.t == 'SoftBreak') and inline.t == 'Str'
+      and inline.text:match '^—' then
+      kept:remove()
+      inline.text, last = NBSP .. inline.text, kept[#kept]
+    end
+    local after = last and is_kept(last) and inline.t == 'Str' and inline.text:match('^' .. NBSP)
+    local before = last and last.t == 'Str' and inline.t == 'Math' and last.text:match(NBSP .. '$')
+    if after or before then
+      kept:remove()
+      local parts = last.t == 'Span' and last.content or pandoc.Inlines { last }
+      inline = pandoc.Span(parts .. { inline }, { class = 'keep' })
+    end
+    kept:insert(inline)
+  end
+  return kept
 end
 
 local function link(element)
@@ -244,7 +306,8 @@ function Pandoc(doc)
     end
   end
   return doc
-    :walk({ Figure = hide_caption })
+    :walk({ Blocks = merge_cells, Inlines = keep_together })
+    :walk({ Figure = hide_caption, Math = formula })
     :walk({ Div = lay_out, Figure = lay_out })
     :walk({ Image = image, Link = link, Span = equation, Header = heading })
     :walk({ CodeBlock = code, Table = wrap_table })

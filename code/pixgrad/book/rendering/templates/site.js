@@ -1,45 +1,56 @@
-// What the pages need beyond HTML: theme, drawer, tabs, copy buttons, contents marker, search.
-// Without this script every page still reads whole.
-// It expects of page.html.j2: <meta name="site-root" content="../">, #theme-toggle, #sidebar-toggle
-// (aria-controls="quarto-sidebar"), #search-button, <dialog id="search-dialog"> with #search-input,
-// #search-close, #search-status (aria-live) and <ol id="search-results">; an inline script in <head>
-// sets data-theme on <html> before the first paint (stored choice, else prefers-color-scheme).
+// What the pages need beyond HTML: theme, drawer, tabs, code, anchors, contents, boxes that scroll.
+// Without scripts every page still reads whole. search.js and reading.js use what is named here.
+// An inline script in <head> sets data-theme and data-code on <html> before the first paint.
 "use strict";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const root = document.documentElement;
 
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+function keep(name, value) {
+  try { localStorage.setItem(name, value); } catch { /* private mode */ }
+}
+
 function startTheme() {
   const button = $("#theme-toggle");
   const show = () => {
     const dark = root.dataset.theme === "dark";
     button.setAttribute("aria-pressed", String(dark));
-    button.setAttribute("aria-label", dark ? "Светлая тема" : "Тёмная тема");
-    button.title = button.getAttribute("aria-label");
+    button.title = "Тёмная тема";
   };
   button.addEventListener("click", () => {
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
-    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* private mode */ }
+    keep("theme", root.dataset.theme);
     show();
   });
   show();
 }
 
 function startDrawer() {
-  const button = $("#sidebar-toggle"), sidebar = $("#quarto-sidebar");
+  const button = $("#sidebar-toggle"), sidebar = $("#quarto-sidebar"), scrim = $("#scrim");
+  const isOpen = () => sidebar.classList.contains("show");
   const set = (open) => {
     sidebar.classList.toggle("show", open);
     button.setAttribute("aria-expanded", String(open));
+    scrim.hidden = !open;
+    for (const other of [$("main"), $(".nav-footer")]) other.inert = open;
+    root.style.overflow = open ? "hidden" : "";
   };
   button.addEventListener("click", () => {
-    const open = !sidebar.classList.contains("show");
-    set(open);
-    if (open) $("a", sidebar)?.focus();
+    set(!isOpen());
+    if (isOpen()) ($(".active", sidebar) || $("a", sidebar))?.focus();
   });
+  scrim.addEventListener("click", () => { set(false); button.focus(); });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && sidebar.classList.contains("show")) { set(false); button.focus(); }
+    if (event.key === "Escape" && isOpen()) { set(false); button.focus(); }
   });
+  matchMedia("(min-width: 62rem)").addEventListener("change", () => isOpen() && set(false));
   const active = $(".sidebar-link.active", sidebar);
   if (active) sidebar.scrollTop = Math.max(0, active.offsetTop - sidebar.clientHeight / 2);
 }
@@ -67,13 +78,29 @@ function startTabs() {
   }
 }
 
+// One switch opens all the folded code of the book and remembers it.
+function startCode() {
+  const button = $("#code-toggle"), folded = $$("details.code-fold");
+  const show = (open) => {
+    for (const details of folded) details.open = open;
+    button.setAttribute("aria-pressed", String(open));
+  };
+  if (root.dataset.code === "shown") show(true);
+  button.addEventListener("click", () => {
+    const open = button.getAttribute("aria-pressed") !== "true";
+    const anchor = $$("main section > *").find((element) => element.getBoundingClientRect().bottom > 80);
+    const before = anchor?.getBoundingClientRect().top;
+    show(open);
+    if (anchor) scrollBy(0, anchor.getBoundingClientRect().top - before); // the reader stays in place
+    keep("code", open ? "shown" : "folded");
+    markScrollables();
+  });
+}
+
 function startCopyButtons() {
   if (!navigator.clipboard) return; // not offered on pages opened from disk
   for (const block of $$("div.sourceCode")) {
-    const button = document.createElement("button");
-    button.className = "code-copy-button";
-    button.type = "button";
-    button.textContent = "Копировать";
+    const button = make("button", { className: "code-copy-button", type: "button", textContent: "Копировать" });
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText($("code", block).innerText);
       button.textContent = "Скопировано";
@@ -83,103 +110,90 @@ function startCopyButtons() {
   }
 }
 
-// What scrolls sideways must be reachable from the keyboard.
+function startAnchors() {
+  for (const heading of $$("main section[id] > :is(h2, h3, h4)")) {
+    const link = make("a", { className: "anchorjs-link", href: `#${heading.parentElement.id}`, textContent: "#" });
+    link.setAttribute("aria-label", `Ссылка на раздел «${heading.textContent.trim()}»`);
+    heading.append(link);
+  }
+}
+
+// What scrolls sideways is reached from the keyboard and shows where there is more.
+const SCROLLABLE = "main pre, .table-wrapper, .equation, p:has(> math[display=block])";
+
 function startScrollables() {
-  markScrollables();
+  for (const box of $$(SCROLLABLE)) box.addEventListener("scroll", () => markScrollable(box), { passive: true });
+  for (const details of $$("main details")) details.addEventListener("toggle", markScrollables);
+  addEventListener("resize", markScrollables);
   document.fonts.ready.then(markScrollables); // formulas grow when their font arrives
+  markScrollables();
 }
 
 function markScrollables() {
-  for (const box of $$("pre, .table-wrapper, .equation, p:has(> math[display=block])")) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-  }
+  const boxes = $$(SCROLLABLE).map((box) => [box, box.scrollWidth - box.clientWidth, box.scrollLeft]);
+  for (const [box, hidden, passed] of boxes) mark(box, hidden, passed);
+}
+
+function markScrollable(box) { mark(box, box.scrollWidth - box.clientWidth, box.scrollLeft); }
+
+function mark(box, hidden, passed) {
+  const scrolls = hidden > 1;
+  if (scrolls) box.tabIndex = 0; else box.removeAttribute("tabindex");
+  box.classList.toggle("scrolls", scrolls);
+  box.classList.toggle("more-left", scrolls && passed > 1);
+  box.classList.toggle("more-right", scrolls && passed < hidden - 1);
 }
 
 function startContents() {
+  const box = $("#page-contents");
   const links = new Map($$("#TOC a").map((a) => [decodeURIComponent(a.hash.slice(1)), a]));
   const targets = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
   if (!targets.length) return;
-  const mark = () => {
+  const wide = matchMedia("(min-width: 80rem)");
+  wide.addEventListener("change", () => { box.open = wide.matches; });
+  for (const link of links.values()) link.addEventListener("click", () => { if (!wide.matches) box.open = false; });
+  let asked = false;
+  const look = () => {
+    asked = false;
     const passed = targets.filter((target) => target.getBoundingClientRect().top < 120);
-    const current = passed.length ? passed[passed.length - 1] : targets[0];
+    const current = passed.at(-1) || targets[0];
     for (const [id, link] of links) {
       const here = id === current.id;
+      if (here && !link.classList.contains("active")) reveal(link, box);
       link.classList.toggle("active", here);
       if (here) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
     }
+    box.classList.toggle("covered", wide.matches && isCovered(box));
   };
-  document.addEventListener("scroll", () => requestAnimationFrame(mark), { passive: true });
-  mark();
+  const ask = () => { if (!asked) { asked = true; requestAnimationFrame(look); } };
+  for (const event of ["scroll", "resize", "toggle"]) document.addEventListener(event, ask, { passive: true, capture: true });
+  addEventListener("resize", ask);
+  look();
 }
 
-function startSearch() {
-  const dialog = $("#search-dialog"), input = $("#search-input");
-  const status = $("#search-status"), list = $("#search-results");
-  const base = $('meta[name="site-root"]').content;
-  let engine = null, latest = 0;
+function reveal(link, box) { // in the contents' own box only
+  const top = link.offsetTop - box.offsetTop;
+  if (top < box.scrollTop || top > box.scrollTop + box.clientHeight - 40) box.scrollTop = top - box.clientHeight / 2;
+}
 
-  async function load() {
-    if (location.protocol === "file:") return null;
-    const found = await import(new URL(`${base}pagefind/pagefind.js`, document.baseURI).href);
-    await found.options({ excerptLength: 24 });
-    return found;
-  }
-
-  async function open() {
-    dialog.showModal();
-    input.select();
-    if (engine) return;
-    status.textContent = "Готовим поиск…";
-    try { engine = await load(); } catch { engine = null; }
-    status.textContent = engine
-      ? "Введите слово: словоформы найдутся сами."
-      : "Поиск работает, когда сайт открыт через сервер: python3 -m http.server в папке _book.";
-    if (engine && input.value) search();
-  }
-
-  async function search() {
-    const number = ++latest, words = input.value.trim();
-    if (!engine || !words) { list.replaceChildren(); return; }
-    const found = await engine.search(words);
-    const pages = await Promise.all(found.results.slice(0, 8).map((result) => result.data()));
-    if (number !== latest) return; // a newer query overtook this one
-    status.textContent = pages.length ? `Страниц найдено: ${found.results.length}` : "Ничего не найдено.";
-    list.replaceChildren(...pages.flatMap(resultItems));
-  }
-
-  function resultItems(page) {
-    const parts = page.sub_results.length ? page.sub_results.slice(0, 3) : [page];
-    return parts.map((part) => {
-      const item = document.createElement("li"), link = document.createElement("a");
-      link.href = part.url;
-      link.textContent = part.title && part.title !== page.meta.title
-        ? `${page.meta.title} — ${part.title}` : page.meta.title;
-      const excerpt = document.createElement("p");
-      excerpt.innerHTML = part.excerpt; // Pagefind escapes all but its own <mark>
-      item.append(link, excerpt);
-      return item;
-    });
-  }
-
-  $("#search-button").addEventListener("click", open);
-  $("#search-close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  input.addEventListener("input", search);
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, textarea, select");
-    if (event.key === "/" && !typing && !dialog.open) { event.preventDefault(); open(); }
+function isCovered(box) { // by a wide table, figure, formula or piece of code
+  const place = box.getBoundingClientRect();
+  return $$(".table-wrapper, .equation, div.sourceCode, figure:has(img.wide), .findings, .cell-output > pre, .wide-figure").some((other) => {
+    if (!other.checkVisibility()) return false; // folded
+    const { right, top, bottom } = other.getBoundingClientRect();
+    return right > place.left && top < place.bottom && bottom > place.top && bottom > top;
   });
 }
 
-// Left and right arrows turn pages, unless something else on the page wants them.
+// Left and right arrows turn pages while nothing has the focus.
 function startPaging() {
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (event.target.closest("input, [role=tab], [tabindex='0'], dialog")) return;
+    if (document.activeElement !== document.body || $("dialog[open]")) return;
     const side = { ArrowLeft: "previous", ArrowRight: "next" }[event.key];
     if (side) $(`.nav-page-${side} a`)?.click();
   });
 }
 
-for (const start of [startTheme, startDrawer, startTabs, startCopyButtons, startScrollables,
-  startContents, startSearch, startPaging]) start();
+for (const start of [startTheme, startDrawer, startTabs, startCode, startCopyButtons, startAnchors,
+  startScrollables, startContents, startPaging]) start();

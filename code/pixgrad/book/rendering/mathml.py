@@ -1,0 +1,46 @@
+"""Repairs of pandoc's MathML: decimal commas as parts of numbers, spaces around function names."""
+
+from __future__ import annotations
+
+import re
+
+_DECIMAL = re.compile(r"<mn>(\d+)</mn><mi>,</mi><mn>(\d+)</mn>")
+_FUNCTION = re.compile(
+    r'(?<=<mrow>)<mi mathvariant="normal">([^<]+)</mi>(?=<mo>(?:&#8289;|\u2061)</mo>)'
+)
+_OPENING = re.compile(r"(<(?:mrow|msup|msub|msubsup|munder|mover|munderover)>)+$")
+_SCRIPTS = re.compile(r"<(?P<tag>msup|msub|msubsup|munder|mover|munderover)><mrow>$")
+_OPERAND = re.compile(
+    r'(</(mi|mn|mrow|msup|msub|msubsup|mfrac|msqrt|mover|munder|mstyle)>|"postfix">[^<]*</mo>)$'
+)
+_THIN = "0.167em"
+
+
+def repaired(page: str) -> str:
+    """The HTML of a page with its formulas set as TeX sets them.
+
+    ``0{,}04`` comes from the Lua filter as ``0\\mathord{,}04``: here it becomes one number.
+    """
+    page = _DECIMAL.sub(r"<mn>\1,\2</mn>", page).replace(r"\mathord{,}", "{,}")
+    parts, done = [], 0
+    spaces = sorted(space for match in _FUNCTION.finditer(page) for space in _spaces(page, match))
+    for start, end, markup in spaces:
+        parts += [page[done:start], markup]
+        done = end
+    return "".join([*parts, page[done:]])
+
+
+def _spaces(page: str, match: re.Match) -> list[tuple[int, int, str]]:
+    """(start, end, markup to put there): thin spaces beside operands, none beside brackets."""
+    before = page[max(0, match.start() - 400) : match.start()]
+    left = _THIN if _OPERAND.search(_OPENING.sub("", before)) else "0"
+    end = page.index("</mrow>", match.end()) + len("</mrow>")
+    scripts = _SCRIPTS.search(before)
+    if scripts:  # sin² x: the space comes after the power
+        closing = f"</{scripts['tag']}>"
+        end = page.index(closing, end) + len(closing)
+    name = f'<mo lspace="{left}" rspace="0">{match[1]}</mo>'
+    found = [(match.start(), match.end(), name)]
+    if not page.startswith(("<mo", "</", "<mspace"), end):
+        found.append((end, end, f'<mspace width="{_THIN}"></mspace>'))
+    return found

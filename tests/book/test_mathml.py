@@ -1,0 +1,36 @@
+"""Repairs of MathML against what TeX does."""
+
+import pytest
+
+from pixgrad.book.rendering.mathml import repaired
+
+
+def named(name: str) -> str:
+    return f'<mrow><mi mathvariant="normal">{name}</mi><mo>&#8289;</mo></mrow>'
+
+
+def test_a_decimal_comma_is_part_of_the_number_and_a_list_stays_a_list():
+    assert repaired("<mn>0</mn><mi>,</mi><mn>04</mn>") == "<mn>0,04</mn>"
+    pair = "<mn>0</mn><mo>,</mo><mn>1</mn>"
+    assert repaired(pair) == pair
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left", "right"),
+    [
+        ("<mi>m</mi>", "<mi>θ</mi>", True, True),  # m cos θ
+        ("<mo>=</mo>", "<mi>θ</mi>", False, True),  # = cos θ
+        ("<mn>2</mn>", '<mo stretchy="false" form="prefix">(</mo>', True, False),  # 2 cos(
+        ('<mo stretchy="false" form="prefix">(</mo>', "<mi>θ</mi>", False, True),  # (cos θ
+        ('<mo stretchy="false" form="postfix">)</mo>', "<mi>θ</mi>", True, True),  # ) cos θ
+    ],
+)
+def test_spaces_beside_a_name_are_those_of_tex(before, after, left, right):
+    made = repaired(f"{before}{named('cos')}{after}")
+    assert ('lspace="0.167em"' in made) == left
+    assert ('<mspace width="0.167em">' in made) == right
+
+
+def test_the_space_comes_after_the_power():
+    made = repaired(f"<msup>{named('sin')}<mn>2</mn></msup><mi>x</mi>")
+    assert made.index("</msup>") < made.index("<mspace")
