@@ -109,7 +109,6 @@ def test_pages_read_just_as_well_from_disk(site, page):
     assert "через сервер" in page.locator("#search-status").inner_text()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 _THIN = """() => {
   const seen = new Map(), kind = one => one && one.tagName + '.' + one.className
   for (const one of document.querySelectorAll('pre span[class], math, p, li, td')) {

@@ -64,9 +64,9 @@ def loss_by_depth(runs: pd.DataFrame) -> Figure:
     for skip, line in LINES.items():
         groups = runs[runs["skip"] == skip].groupby("depth")["train_loss"]
         found = [(depth, *student_interval(losses)) for depth, losses in groups]
-        depths, means, halves = np.transpose(found)
+        depths, means, lows, _ = np.transpose(found)
         marker = "o" if skip else "s"
-        ax.errorbar(depths, means, halves, marker=marker, capsize=3, **line)
+        ax.errorbar(depths, means, means - lows, marker=marker, capsize=3, **line)
     ax.set(xlabel="слоёв в сети", ylabel="потери на обучении")
     ax.set_xticks(sorted(runs["depth"].unique()))
     ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1), ncols=2, columnspacing=1)
