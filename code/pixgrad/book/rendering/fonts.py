@@ -48,7 +48,7 @@ def write(folder: Path, used: Iterable[str] = (), cached: Callable[..., str] | N
     ----------
     used : characters of the pages, if known; Russian and Latin letters and the usual signs are
         always kept.
-    cached : ``cached(name, key, make)`` gives ``make()``, or what it gave before for the same key.
+    cached : ``cached(what, key, make)`` gives ``make()``, or what it gave before for the same key.
     """
     for name, (package, path) in FACES.items():
         font, wanted = _file(package, path), sorted({*used, *_always(name, bool(used))})

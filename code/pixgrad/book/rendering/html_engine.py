@@ -83,7 +83,9 @@ def build_html(project: Project, out_dir: Path, pdf: str | None = None) -> None:
             _copy(project.file(chapter, address), page.parent / unquote(address))
     for asset in ("site.css", "site.js", "search.js", "reading.js"):
         _copy(pandoc.TEMPLATES / asset, out_dir / LIBRARY / asset)
-    fonts.write(out_dir / LIBRARY / "fonts", used, partial(pandoc.cached, project))
+    fonts.write(
+        out_dir / LIBRARY / "fonts", used, partial(pandoc.cached, project, project.chapters[0])
+    )
     frame.write_files(project, out_dir, template.render(_error_values(project, names)))
     search.build_index(out_dir)
 
