@@ -34,3 +34,8 @@ def test_spaces_beside_a_name_are_those_of_tex(before, after, left, right):
 def test_the_space_comes_after_the_power():
     made = repaired(f"<msup>{named('sin')}<mn>2</mn></msup><mi>x</mi>")
     assert made.index("</msup>") < made.index("<mspace")
+
+
+def test_a_name_with_limits_below_has_its_space_after_them():
+    limits = '<munder><mi mathvariant="normal">max</mi><mi>i</mi></munder>'
+    assert repaired(f"{limits}<mi>x</mi>") == f'{limits}<mspace width="0.167em"></mspace><mi>x</mi>'

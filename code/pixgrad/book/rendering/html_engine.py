@@ -11,8 +11,8 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from functools import partial
+from html.parser import HTMLParser
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any

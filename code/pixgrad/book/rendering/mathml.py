@@ -6,7 +6,8 @@ import re
 
 _DECIMAL = re.compile(r"<mn>(\d+)</mn><mi>,</mi><mn>(\d+)</mn>")
 _FUNCTION = re.compile(
-    r'(?<=<mrow>)<mi mathvariant="normal">([^<]+)</mi>(?=<mo>(?:&#8289;|\u2061)</mo>)'
+    r'(?<=<mrow>)<mi mathvariant="normal">(?P<name>[^<]+)</mi>(?=<mo>(?:&#8289;|\u2061)</mo>)'
+    r'|(?<=<munder>)<mi mathvariant="normal">[^<]+</mi>'  # max with its limits below
 )
 _OPENING = re.compile(r"(<(?:mrow|msup|msub|msubsup|munder|mover|munderover)>)+$")
 _SCRIPTS = re.compile(r"<(?P<tag>msup|msub|msubsup|munder|mover|munderover)><mrow>$")
@@ -33,14 +34,19 @@ def repaired(page: str) -> str:
 def _spaces(page: str, match: re.Match) -> list[tuple[int, int, str]]:
     """(start, end, markup to put there): thin spaces beside operands, none beside brackets."""
     before = page[max(0, match.start() - 400) : match.start()]
+    if not match["name"]:
+        return _space_after(page, page.index("</munder>", match.end()) + len("</munder>"))
     left = _THIN if _OPERAND.search(_OPENING.sub("", before)) else "0"
     end = page.index("</mrow>", match.end()) + len("</mrow>")
     scripts = _SCRIPTS.search(before)
     if scripts:  # sin² x: the space comes after the power
         closing = f"</{scripts['tag']}>"
         end = page.index(closing, end) + len(closing)
-    name = f'<mo lspace="{left}" rspace="0">{match[1]}</mo>'
-    found = [(match.start(), match.end(), name)]
-    if not page.startswith(("<mo", "</", "<mspace"), end):
-        found.append((end, end, f'<mspace width="{_THIN}"></mspace>'))
-    return found
+    name = f'<mo lspace="{left}" rspace="0">{match["name"]}</mo>'
+    return [(match.start(), match.end(), name), *_space_after(page, end)]
+
+
+def _space_after(page: str, end: int) -> list[tuple[int, int, str]]:
+    if page.startswith(("<mo ", "<mo>", "</", "<mspace"), end):
+        return []
+    return [(end, end, f'<mspace width="{_THIN}"></mspace>')]
