@@ -99,7 +99,7 @@ def test_every_page_opens_without_errors_or_foreign_requests(site, address, page
 
 
 def test_pages_read_just_as_well_from_disk(site, page):
-    for name in all_pages(site):
+    for name in set(all_pages(site)) - {"404.html"}:  # a server shows that one
         page.goto((site / name).as_uri())
         assert page.trouble == [], name
     page.goto((site / "chapters" / "02-nets.html").as_uri())
