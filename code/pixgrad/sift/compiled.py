@@ -14,17 +14,19 @@ from numba import float32, njit
 from numba.extending import intrinsic
 
 from . import descriptor, orientation, refinement
-from .arithmetic import LN2_HIGH, LN2_LOW, LOG2_E, P1, P3, P5, P7, TAYLOR, TINY
+from .arithmetic import atan2_degrees, exp
 from .extrema import BORDER, positions
-from .refinement import EDGE, KEPT, LOW_CONTRAST, MAX_STEPS, OUTSIDE, UNSTABLE
+from .refinement import EDGE, KEPT, LOW_CONTRAST, MAX_STEPS, OUTSIDE, UNSTABLE, F, differences
 from .scale_space import gaussian_kernel, mirror
 
 BINS = orientation.BINS
 WIDTH, DIRECTIONS = descriptor.WIDTH, descriptor.DIRECTIONS
 SIDE = WIDTH + 2
-T7, T6, T5, T4, T3, T2, T1, T0 = TAYLOR
-F = np.float32
 ROW_VECTOR, COLUMN_VECTOR = 4, 8  # sums that OpenCV's filters of rows and columns do at once
+
+compiled = njit(cache=True, error_model="numpy")
+inlined = njit(cache=True, error_model="numpy", inline="always")
+_differences, _atan2_degrees, _exp = map(inlined, (differences, atan2_degrees, exp))
 
 
 def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.ndarray:
@@ -40,8 +42,6 @@ def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.n
 
 def find_extrema(dog: np.ndarray, threshold: float) -> np.ndarray:
     """`extrema.find_extrema`."""
-    if min(dog.shape[1:]) <= 2 * BORDER:
-        return np.empty((0, 3), np.int64)
     marks = np.zeros((len(dog) - 2, *dog.shape[1:]), np.bool_)
     _mark_extrema(dog, F(threshold), marks)
     return positions(marks) + np.array([1, 0, 0])
@@ -98,7 +98,7 @@ def fma(context, a, b, c):
     return float32(float32, float32, float32), generate
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _blur(image, kernel, rows, columns, out):
     """Filtered rows wait in a ring, just as many as the filter of columns looks at.
 
@@ -127,7 +127,7 @@ def _blur(image, kernel, rows, columns, out):
                 total[x] += (above[x] + below[x]) * weight
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _filter_row(row, kernel, columns, padded, total):
     fused = len(total) - len(total) % ROW_VECTOR
     for x in range(len(columns)):
@@ -143,7 +143,7 @@ def _filter_row(row, kernel, columns, padded, total):
             total[x] = (total[x] + left[x] * a) + right[x] * b
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _mark_extrema(dog, threshold, marks):
     layers, height, width = dog.shape
     highest, lowest = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -154,7 +154,7 @@ def _mark_extrema(dog, threshold, marks):
             marks[layer - 1, y, BORDER:-BORDER] = extreme[BORDER:-BORDER]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _mark_row(dog, layer, y, threshold, highest, lowest, extreme):
     """Extrema of one row: of each column's 9 values first, then of 3 columns; vectorised."""
     a, b, c = dog[layer - 1, y - 1], dog[layer - 1, y], dog[layer - 1, y + 1]
@@ -173,7 +173,7 @@ def _mark_row(dog, layer, y, threshold, highest, lowest, extreme):
         extreme[x] = ((v > threshold) & high) | ((v < -threshold) & low)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _refine(dog, point, contrast_threshold, edge_threshold, offset, contrast, status):
     """Products are fused where the compiler of OpenCV's packages fuses them (GCC, -mfma)."""
     layers, height, width = dog.shape
@@ -183,8 +183,7 @@ def _refine(dog, point, contrast_threshold, edge_threshold, offset, contrast, st
         for _ in range(MAX_STEPS):
             i, y, x = point[k]
             cube = dog[i - 1 : i + 2, y - 1 : y + 2, x - 1 : x + 2]
-            gx, gy, gs = _gradient(cube, unit)
-            xx, yy, ss, xy, xs, ys = _hessian(cube, unit)
+            gx, gy, gs, xx, yy, ss, xy, xs, ys = _differences(cube, unit)
             ux, uy, us = _solve(xx, yy, ss, xy, xs, ys, gx, gy, gs)
             offset[k] = -ux, -uy, -us
             largest = max(abs(ux), abs(uy), abs(us))
@@ -209,31 +208,7 @@ def _refine(dog, point, contrast_threshold, edge_threshold, offset, contrast, st
                 break
 
 
-@njit(cache=True, error_model="numpy", inline="always")
-def _gradient(c, unit):
-    half = unit * F(0.5)
-    return (
-        (c[1, 1, 2] - c[1, 1, 0]) * half,
-        (c[1, 2, 1] - c[1, 0, 1]) * half,
-        (c[2, 1, 1] - c[0, 1, 1]) * half,
-    )
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def _hessian(c, unit):
-    """Second derivatives xx, yy, ss, xy, xs, ys."""
-    twice, quarter = c[1, 1, 1] * F(2), unit * F(0.25)
-    return (
-        (c[1, 1, 2] + c[1, 1, 0] - twice) * unit,
-        (c[1, 2, 1] + c[1, 0, 1] - twice) * unit,
-        (c[2, 1, 1] + c[0, 1, 1] - twice) * unit,
-        (c[1, 2, 2] - c[1, 2, 0] - c[1, 0, 2] + c[1, 0, 0]) * quarter,
-        (c[2, 1, 2] - c[2, 1, 0] - c[0, 1, 2] + c[0, 1, 0]) * quarter,
-        (c[2, 2, 1] - c[2, 0, 1] - c[0, 2, 1] + c[0, 0, 1]) * quarter,
-    )
-
-
-@njit(cache=True, error_model="numpy", inline="always")
+@inlined
 def _solve(xx, yy, ss, xy, xs, ys, gx, gy, gs):
     """`refinement.solve` for one system."""
     m12, m02, m01 = _minor(yy, ss, ys, ys), _minor(xy, ss, ys, xs), _minor(xy, ys, yy, xs)
@@ -250,28 +225,27 @@ def _solve(xx, yy, ss, xy, xs, ys, gx, gy, gs):
     )
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@inlined
 def _minor(a, d, b, c):
     return fma(a, d, -(b * c))
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@inlined
 def _expand(a, m, b, n, c, p):
     """a m - b n + c p"""
     return fma(c, p, fma(a, m, -(b * n)))
 
 
-@njit(cache=True, error_model="numpy")
-def _differences(image, y, left, dx, dy):
+@compiled
+def _gradient(image, y, left, dx, dy):
     """Central differences along a run of pixels of row ``y``; ``dy`` points up."""
     above, here, below = image[y - 1], image[y], image[y + 1]
     for i in range(len(dx)):
         dx[i] = here[left + i + 1] - here[left + i - 1]
-    for i in range(len(dy)):
         dy[i] = above[left + i] - below[left + i]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _to_polar(dx, dy):
     """Replace components by length and angle in degrees."""
     for s in range(len(dx)):
@@ -280,33 +254,13 @@ def _to_polar(dx, dy):
         dy[s] = _atan2_degrees(y, x)
 
 
-@njit(cache=True, error_model="numpy", inline="always")
-def _atan2_degrees(y, x):
-    ax, ay = abs(x), abs(y)
-    c = (ax if ax < ay else ay) / ((ay if ax < ay else ax) + TINY)
-    c2 = c * c
-    angle = (((P7 * c2 + P5) * c2 + P3) * c2 + P1) * c
-    angle = F(90) - angle if ay > ax else angle
-    angle = F(180) - angle if x < 0 else angle
-    return F(360) - angle if y < 0 else angle
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def _exp(x):
-    x = x if x > F(-80) else F(-80)
-    q = np.rint(x * LOG2_E)
-    r = (x - q * LN2_HIGH) - q * LN2_LOW
-    value = ((((((T7 * r + T6) * r + T5) * r + T4) * r + T3) * r + T2) * r + T1) * r + T0
-    return value * np.int32((np.int32(q) + 127) << 23).view(np.float32)
-
-
-@njit(cache=True, error_model="numpy")
+@compiled
 def _scale_by_exp(vote, exponent):
     for s in range(len(vote)):
         vote[s] *= _exp(exponent[s])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _orientation_votes(layers, point, radius, factor, votes):
     _, height, width = layers.shape
     most = (2 * radius.max() + 1) ** 2 if len(radius) else 0
@@ -318,7 +272,7 @@ def _orientation_votes(layers, point, radius, factor, votes):
         left, count = max(x - r, 1), min(x + r, width - 2) - max(x - r, 1) + 1
         n = 0
         for j in range(max(y - r, 1), min(y + r, height - 2) + 1):
-            _differences(layers[layer], j, left, vote[n : n + count], angle[n : n + count])
+            _gradient(layers[layer], j, left, vote[n : n + count], angle[n : n + count])
             for i in range(count):
                 distance = (j - y) * (j - y) + (left + i - x) * (left + i - x)
                 exponent[n + i] = F(distance) * factor[k]
@@ -330,7 +284,7 @@ def _orientation_votes(layers, point, radius, factor, votes):
             votes[k, 0 if index == BINS else index] += vote[s]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _descriptor_votes(layers, layer, centre, cosine, sine, turn, radius, result):
     most = (2 * radius.max() + 1) ** 2 if len(radius) else 0
     row, column = np.empty(most, np.float32), np.empty(most, np.float32)
@@ -351,7 +305,7 @@ def _descriptor_votes(layers, layer, centre, cosine, sine, turn, radius, result)
         _fold(sums, result[k])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _collect(image, x, y, cosine, sine, radius, row, column, dx, dy):
     """List the pixels under the grid; in each row of the window they are a run."""
     height, width = image.shape
@@ -369,38 +323,35 @@ def _collect(image, x, y, cosine, sine, radius, row, column, dx, dy):
         for i in range(count):
             row[n + i] = F(left + i) * sine + j_cosine
             column[n + i] = F(left + i) * cosine - j_sine
-        _differences(image, y + j, x + left, dx[n : n + count], dy[n : n + count])
+        _gradient(image, y + j, x + left, dx[n : n + count], dy[n : n + count])
         n += count
     return n
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@inlined
 def _inside(i, cosine, sine, j_cosine, j_sine):
     reach = F(WIDTH / 2 + 0.5)
     return abs(F(i) * cosine - j_sine) < reach and abs(F(i) * sine + j_cosine) < reach
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _place(index, direction, turn, row, column):
     """Turn positions into the numbers of first cells and bins, and the fractions beyond them."""
     for s in range(len(index)):
-        position = (direction[s] - turn) * F(DIRECTIONS / 360)
-        whole = np.floor(position)
-        direction[s] = position - whole
-        index[s] = np.int32(whole) & np.int32(DIRECTIONS - 1)
-    for s in range(len(index)):
-        position = row[s] + F(WIDTH / 2 - 0.5)
-        whole = np.floor(position)
-        row[s] = position - whole
-        index[s] += np.int32(whole + 1) * np.int32(SIDE * DIRECTIONS)
-    for s in range(len(index)):
-        position = column[s] + F(WIDTH / 2 - 0.5)
-        whole = np.floor(position)
-        column[s] = position - whole
-        index[s] += np.int32(whole + 1) * np.int32(DIRECTIONS)
+        bin, direction[s] = _split((direction[s] - turn) * F(DIRECTIONS / 360))
+        down, row[s] = _split(row[s] + F(WIDTH / 2 - 0.5))
+        right, column[s] = _split(column[s] + F(WIDTH / 2 - 0.5))
+        index[s] = ((down + 1) * SIDE + right + 1) * DIRECTIONS + (bin & (DIRECTIONS - 1))
 
 
-@njit(cache=True, error_model="numpy")
+@inlined
+def _split(position):
+    """`descriptor._split`."""
+    whole = np.floor(position)
+    return np.int32(whole), position - whole
+
+
+@compiled
 def _add(sums, index, vote, row, column, direction):
     """Vote: 4 corner cells x (this direction, the next), summed apart side by side."""
     sums[:] = 0
@@ -410,17 +361,12 @@ def _add(sums, index, vote, row, column, direction):
         upper_right, lower_right = upper * column[s], lower * column[s]
         upper_left, lower_left = upper - upper_right, lower - lower_right
         slot, d = sums[index[s]], direction[s]
-        slot[0] += upper_left - upper_left * d
-        slot[1] += upper_right - upper_right * d
-        slot[2] += lower_left - lower_left * d
-        slot[3] += lower_right - lower_right * d
-        slot[4] += upper_left * d
-        slot[5] += upper_right * d
-        slot[6] += lower_left * d
-        slot[7] += lower_right * d
+        for i, part in enumerate((upper_left, upper_right, lower_left, lower_right)):
+            slot[i] += part - part * d
+            slot[i + 4] += part * d
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _fold(sums, histogram):
     """Join the corners, drop the spare cells; the next direction after the last is the first."""
     for j in range(WIDTH):
@@ -432,7 +378,7 @@ def _fold(sums, histogram):
                 histogram[(j * WIDTH + i) * DIRECTIONS + o] = here + before
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@inlined
 def _corners(sums, cell, part):
     above = sums[cell, part] + sums[cell - DIRECTIONS, part + 1]
     below = cell - SIDE * DIRECTIONS

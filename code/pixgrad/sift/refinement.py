@@ -16,6 +16,7 @@ import numpy as np
 
 from .extrema import BORDER
 
+F = np.float32
 MAX_STEPS = 5
 KEPT, UNSTABLE, OUTSIDE, LOW_CONTRAST, EDGE = range(5)
 STATUS_NAMES = ("kept", "does not converge", "leaves the image", "low contrast", "edge")
@@ -59,7 +60,7 @@ def refine(
     gradient, hessian = derivatives(cube)
     u = offset[settled]
     slope = gradient[:, 0] * u[:, 0] + gradient[:, 1] * u[:, 1] + gradient[:, 2] * u[:, 2]
-    contrast[settled] = _centre(cube) * _unit(dog) + slope * 0.5
+    contrast[settled] = cube[:, 1, 1, 1] * _unit(dog) + slope * 0.5
     weak = np.abs(contrast[settled]) * n_octave_layers < dog.dtype.type(contrast_threshold)
     status[settled] = np.where(
         weak, LOW_CONTRAST, np.where(is_edge(hessian, edge_threshold), EDGE, KEPT)
@@ -85,25 +86,31 @@ def derivatives(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     gradient (N, 3), hessian (N, 3, 3)
     """
-    unit = _unit(cube)
-    half, quarter = unit * cube.dtype.type(0.5), unit * cube.dtype.type(0.25)
-    c = cube
-    gradient = np.empty((len(c), 3), c.dtype)
-    gradient[:, 0] = (c[:, 1, 1, 2] - c[:, 1, 1, 0]) * half
-    gradient[:, 1] = (c[:, 1, 2, 1] - c[:, 1, 0, 1]) * half
-    gradient[:, 2] = (c[:, 2, 1, 1] - c[:, 0, 1, 1]) * half
-    twice = _centre(c) * 2
-    hessian = np.empty((len(c), 3, 3), c.dtype)
-    hessian[:, 0, 0] = (c[:, 1, 1, 2] + c[:, 1, 1, 0] - twice) * unit
-    hessian[:, 1, 1] = (c[:, 1, 2, 1] + c[:, 1, 0, 1] - twice) * unit
-    hessian[:, 2, 2] = (c[:, 2, 1, 1] + c[:, 0, 1, 1] - twice) * unit
-    dxy = (c[:, 1, 2, 2] - c[:, 1, 2, 0] - c[:, 1, 0, 2] + c[:, 1, 0, 0]) * quarter
-    dxs = (c[:, 2, 1, 2] - c[:, 2, 1, 0] - c[:, 0, 1, 2] + c[:, 0, 1, 0]) * quarter
-    dys = (c[:, 2, 2, 1] - c[:, 2, 0, 1] - c[:, 0, 2, 1] + c[:, 0, 0, 1]) * quarter
-    hessian[:, 0, 1] = hessian[:, 1, 0] = dxy
-    hessian[:, 0, 2] = hessian[:, 2, 0] = dxs
-    hessian[:, 1, 2] = hessian[:, 2, 1] = dys
-    return gradient, hessian
+    x, y, s, xx, yy, ss, xy, xs, ys = differences(np.moveaxis(cube, 0, -1), _unit(cube))
+    hessian = np.stack([xx, xy, xs, xy, yy, ys, xs, ys, ss], axis=-1)
+    return np.stack([x, y, s], axis=-1), hessian.reshape(-1, 3, 3)
+
+
+def differences(c: np.ndarray, unit: np.generic) -> tuple[np.ndarray, ...]:
+    """First differences x, y, s and second ones xx, yy, ss, xy, xs, ys in the centre of a cube.
+
+    Parameters
+    ----------
+    c : (3, 3, 3, …), axes (layer, row, column, …); compiled code calls this with one cube.
+    unit : what a grey level is worth.
+    """
+    half, quarter, twice = unit * F(0.5), unit * F(0.25), c[1, 1, 1] * F(2)
+    return (
+        (c[1, 1, 2] - c[1, 1, 0]) * half,
+        (c[1, 2, 1] - c[1, 0, 1]) * half,
+        (c[2, 1, 1] - c[0, 1, 1]) * half,
+        (c[1, 1, 2] + c[1, 1, 0] - twice) * unit,
+        (c[1, 2, 1] + c[1, 0, 1] - twice) * unit,
+        (c[2, 1, 1] + c[0, 1, 1] - twice) * unit,
+        (c[1, 2, 2] - c[1, 2, 0] - c[1, 0, 2] + c[1, 0, 0]) * quarter,
+        (c[2, 1, 2] - c[2, 1, 0] - c[0, 1, 2] + c[0, 1, 0]) * quarter,
+        (c[2, 2, 1] - c[2, 0, 1] - c[0, 2, 1] + c[0, 0, 1]) * quarter,
+    )
 
 
 def solve(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
@@ -163,10 +170,6 @@ def _localise(dog: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.n
 def _within(point: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     low = np.array([1, BORDER, BORDER])
     return ((point >= low) & (point < np.array(shape) - low)).all(axis=1)
-
-
-def _centre(cube: np.ndarray) -> np.ndarray:
-    return cube[:, 1, 1, 1]
 
 
 def _unit(array: np.ndarray) -> np.generic:
