@@ -16,7 +16,6 @@ import numpy as np
 from pixgrad.backprop.optimisers import Optimiser
 from pixgrad.sift.derivatives import (
     Geometry,
-    ScaleSpace,
     normalise,
     normalise_vjp,
     octave_levels,
@@ -54,7 +53,7 @@ class DescriptorField:
 
     def forward(self, image: Array) -> tuple[Array, tuple]:
         """Descriptors (K, 128) of an image (H, W), and what :meth:`vjp` needs."""
-        levels, from_pyramid = octave_levels(image, self.octave, self.layer, ScaleSpace())
+        levels, from_pyramid = octave_levels(image, self.octave, self.layer)
         (magnitude, angle), from_polar = polar(*pixel_differences(levels[self.layer])[0])
         turn = angle[..., None] * (DIRECTIONS / (2 * np.pi)) - np.arange(DIRECTIONS)
         distance = nearest_turn(turn, DIRECTIONS)
@@ -80,9 +79,9 @@ class DescriptorField:
             window += (shares.T @ dcells).reshape(window.shape)
         dmagnitude = (dvotes * hat(distance)).sum(-1)
         dturn = magnitude * (dvotes * hat_derivative(distance)).sum(-1)
-        dgx, dgy = polar_vjp(from_polar, dmagnitude, dturn * (DIRECTIONS / (2 * np.pi)))
+        dpolar = polar_vjp(from_polar, dmagnitude, dturn * (DIRECTIONS / (2 * np.pi)))
         dlevels = np.zeros(shape)
-        dlevels[self.layer] = pixel_differences_vjp((), dgx, dgy)
+        dlevels[self.layer] = pixel_differences_vjp((), *dpolar)
         return octave_levels_vjp(from_pyramid, dlevels)
 
 

@@ -87,9 +87,9 @@ def window(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def smooth(votes: np.ndarray) -> np.ndarray:
-    """Circular convolution of (N, 36) histograms with (1, 4, 6, 4, 1) / 16."""
-    far = np.roll(votes, 2, axis=1) + np.roll(votes, -2, axis=1)
-    near = np.roll(votes, 1, axis=1) + np.roll(votes, -1, axis=1)
+    """Circular convolution of (…, 36) histograms with (1, 4, 6, 4, 1) / 16."""
+    far = np.roll(votes, 2, axis=-1) + np.roll(votes, -2, axis=-1)
+    near = np.roll(votes, 1, axis=-1) + np.roll(votes, -1, axis=-1)
     return far * (1 / 16) + near * (4 / 16) + votes * (6 / 16)
 
 

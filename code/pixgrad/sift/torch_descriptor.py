@@ -11,6 +11,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 GRID, BINS, CELL, CLIP = 4, 8, 3.0, 0.2
 
@@ -76,7 +77,11 @@ def describe_level(level: Tensor, geometry: Tensor) -> Tensor:
 
 def double(image: Tensor, precise: bool = False) -> Tensor:
     """Doubled image by linear interpolation: (H, W) -> (2H, 2W)."""
-    return _double_rows(_double_rows(image, precise).T, precise).T
+    if not precise:
+        return functional.interpolate(image[None, None], scale_factor=2, mode="bilinear")[0, 0]
+    size = [2 * side - 1 for side in image.shape]
+    between = functional.interpolate(image[None, None], size, mode="bilinear", align_corners=True)
+    return functional.pad(between, (0, 1, 0, 1), mode="replicate")[0, 0]
 
 
 def blur(image: Tensor, sigma: float) -> Tensor:
@@ -161,18 +166,8 @@ def _climb(level: Tensor, top: int, sigma: float, n_octave_layers: int) -> list[
     return levels
 
 
-def _double_rows(image: Tensor, precise: bool) -> Tensor:
-    after = torch.cat([image[1:], image[-1:]])
-    if precise:
-        pair = (image, (image + after) / 2)
-    else:
-        before = torch.cat([image[:1], image[:-1]])
-        pair = (torch.lerp(image, before, 0.25), torch.lerp(image, after, 0.25))
-    return torch.stack(pair, 1).flatten(0, 1)
-
-
 def _filter_rows(image: Tensor, kernel: Tensor) -> Tensor:
     radius, n = len(kernel) // 2, len(image)
     index = torch.arange(-radius, n + radius).abs() % max(2 * n - 2, 1)
     padded = image[torch.minimum(index, (2 * n - 2 - index).abs())]
-    return torch.nn.functional.conv1d(padded.T[:, None], kernel[None, None])[:, 0].T
+    return functional.conv1d(padded.T[:, None], kernel[None, None])[:, 0].T

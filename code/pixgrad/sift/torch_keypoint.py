@@ -52,25 +52,13 @@ def soft_location(dog: Tensor, temperature: float = 1.0) -> Tensor:
 
 def refine(cube: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Extremum of the parabola through 3x3x3 values: offset (x, y, level), contrast, edge ratio."""
-    c = cube.permute(2, 1, 0)  # axes (x, y, level)
-    at = lambda *place: c[tuple(1 + p for p in place)]  # noqa: E731
-    unit = torch.eye(3, dtype=torch.long).tolist()
-    gradient, hessian = [], [[None] * 3 for _ in range(3)]
-    for a in range(3):
-        forward, backward = at(*unit[a]), at(*(-u for u in unit[a]))
-        gradient.append((forward - backward) / 2)
-        hessian[a][a] = forward + backward - 2 * at(0, 0, 0)
-        for b in range(a):
-            corners = [
-                s * t * at(*(s * p + t * q for p, q in zip(unit[a], unit[b], strict=True)))
-                for s in (1, -1)
-                for t in (1, -1)
-            ]
-            hessian[a][b] = hessian[b][a] = sum(corners) / 4
-    g = torch.stack(gradient)
-    H = torch.stack([torch.stack(row) for row in hessian])
+    slopes = torch.gradient(cube.permute(2, 1, 0))  # axes (x, y, level)
+    g = torch.stack([slope[1, 1, 1] for slope in slopes])
+    bends = [torch.stack([b[1, 1, 1] for b in torch.gradient(slope)]) for slope in slopes]
+    # Along one axis the inner differences are one-sided, and their mean is half the second one.
+    H = torch.stack(bends) * (1 + torch.eye(3, dtype=cube.dtype))
     offset = -torch.linalg.inv(H) @ g
-    contrast = at(0, 0, 0) + (g * offset).sum() / 2
+    contrast = cube[1, 1, 1] + (g * offset).sum() / 2
     return offset, contrast, H[:2, :2].trace() ** 2 / torch.linalg.det(H[:2, :2])
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from pixgrad.sift.derivatives import descriptor as d
 from pixgrad.sift.derivatives import keypoint as k
 from pixgrad.sift.derivatives import linear
-from pixgrad.sift.derivatives.types import Array, Geometry, Keypoint, ScaleSpace
+from pixgrad.sift.derivatives.types import LOWE, Array, Geometry, Keypoint, ScaleSpace
 from pixgrad.sift.descriptor import LENGTH
 from pixgrad.sift.scale_space import ASSUMED_BLUR, MIN_BASE_VARIANCE, layer_blurs
 
@@ -19,7 +18,7 @@ def descriptor_vjp(
     image: Array,
     keypoint: Keypoint,
     ddescriptor: Array,
-    parameters: ScaleSpace | None = None,
+    parameters: ScaleSpace = LOWE,
     moving: bool = False,
     subpixel: bool = False,
     straight_through: bool = True,
@@ -56,7 +55,7 @@ def descriptor_jacobian(
 def describe(
     image: Array,
     keypoint: Keypoint,
-    parameters: ScaleSpace | None = None,
+    parameters: ScaleSpace = LOWE,
     moving: bool = False,
     subpixel: bool = False,
 ) -> tuple[Array, tuple]:
@@ -67,11 +66,9 @@ def describe(
     descriptor : (128,), unit length.
     saved : what :func:`describe_vjp` needs.
     """
-    parameters = parameters or ScaleSpace()
     top = keypoint.layer + 2 if moving else keypoint.layer
     levels, from_pyramid = octave_levels(image, keypoint.octave, top, parameters)
-    differences, _ = linear.pixel_differences(levels[keypoint.layer])
-    (magnitude, angle), from_polar = d.polar(*differences)
+    (magnitude, angle), from_polar = d.polar(*linear.pixel_differences(levels[keypoint.layer])[0])
     geometry, from_locate = keypoint.geometry, None
     if moving:
         geometry, from_locate = locate(levels, magnitude, angle, keypoint, parameters)
@@ -96,10 +93,9 @@ def describe_vjp(saved: tuple, ddescriptor: Array, straight_through: bool = True
 
 
 def locate_in_image(
-    image: Array, keypoint: Keypoint, parameters: ScaleSpace | None = None
+    image: Array, keypoint: Keypoint, parameters: ScaleSpace = LOWE
 ) -> tuple[Geometry, tuple]:
     """Geometry of a keypoint as a function of the pixels alone; see :func:`locate`."""
-    parameters = parameters or ScaleSpace()
     layer = keypoint.layer
     levels, from_pyramid = octave_levels(image, keypoint.octave, layer + 2, parameters)
     (magnitude, angle), from_polar = d.polar(*linear.pixel_differences(levels[layer])[0])
@@ -110,9 +106,8 @@ def locate_in_image(
 def locate_in_image_vjp(saved: tuple, dgeometry: Geometry, straight_through: bool = True) -> Array:
     """VJP of :func:`locate_in_image`: (H, W)."""
     layer, shape, from_pyramid, from_polar, from_locate = saved
-    dlevels, dmagnitude, dangle = locate_vjp(from_locate, dgeometry, shape, straight_through)
-    dgx, dgy = d.polar_vjp(from_polar, dmagnitude, dangle)
-    dlevels[layer] += linear.pixel_differences_vjp((), dgx, dgy)
+    dlevels, *dpolar = locate_vjp(from_locate, dgeometry, shape, straight_through)
+    dlevels[layer] += linear.pixel_differences_vjp((), *d.polar_vjp(from_polar, *dpolar))
     return octave_levels_vjp(from_pyramid, dlevels)
 
 
@@ -162,20 +157,9 @@ def locate_vjp(
     return dlevels, dmagnitude, dangle
 
 
-class PyramidSaved(NamedTuple):
-    """Linear stages that led to an octave, with what their transposes need."""
-
-    doubling: tuple
-    first_blur: tuple
-    decimations: list[tuple]
-    blurs: list[tuple]
-    """Blur between levels i and i+1, the same in every octave."""
-    n_octave_layers: int
-
-
 def octave_levels(
-    image: Array, octave: int, top: int, parameters: ScaleSpace | None = None
-) -> tuple[Array, PyramidSaved]:
+    image: Array, octave: int, top: int, parameters: ScaleSpace = LOWE
+) -> tuple[Array, tuple]:
     """Levels 0..top of one octave of the Gaussian scale space.
 
     Parameters
@@ -189,27 +173,28 @@ def octave_levels(
     levels : (top + 1, H', W').
     saved : what :func:`octave_levels_vjp` needs.
     """
-    parameters = parameters or ScaleSpace()
     n = parameters.n_octave_layers
     level, doubling = linear.double(np.asarray(image, dtype=float), parameters.precise)
-    level, first_blur = linear.blur(level, _base_blur(parameters))
+    # What is missing to ``sigma`` in the doubled image, its pixels.
+    missing = parameters.sigma**2 - (2 * ASSUMED_BLUR) ** 2
+    level, first_blur = linear.blur(level, math.sqrt(max(missing, MIN_BASE_VARIANCE)))
     decimations = []
     for _ in range(octave):
         levels, _ = _climb(level, n, parameters)
         level, saved = linear.decimate(levels[n])
         decimations.append(saved)
     levels, blurs = _climb(level, max(top, n if octave else 0), parameters)
-    saved = PyramidSaved(doubling, first_blur, decimations, blurs, n)
-    return levels[: top + 1], saved
+    return levels[: top + 1], (doubling, first_blur, decimations, blurs, n)
 
 
-def octave_levels_vjp(saved: PyramidSaved, dlevels: Array) -> Array:
+def octave_levels_vjp(saved: tuple, dlevels: Array) -> Array:
     """VJP of :func:`octave_levels`: (top + 1, H', W') -> (H, W)."""
-    dlevel = _descend(dlevels, saved.blurs)
-    for decimation in reversed(saved.decimations):
+    doubling, first_blur, decimations, blurs, n = saved
+    dlevel = _descend(dlevels, blurs)
+    for decimation in reversed(decimations):
         dtop = linear.decimate_vjp(decimation, dlevel)
-        dlevel = _descend([0.0] * saved.n_octave_layers + [dtop], saved.blurs)
-    return linear.double_vjp(saved.doubling, linear.blur_vjp(saved.first_blur, dlevel))
+        dlevel = _descend([0.0] * n + [dtop], blurs)
+    return linear.double_vjp(doubling, linear.blur_vjp(first_blur, dlevel))
 
 
 def _climb(level: Array, top: int, parameters: ScaleSpace) -> tuple[Array, list[tuple]]:
@@ -227,9 +212,3 @@ def _descend(dlevels: Array | list, blurs: list[tuple]) -> Array:
     for step in reversed(range(len(dlevels) - 1)):
         dlevel = linear.blur_vjp(blurs[step], dlevel) + dlevels[step]
     return dlevel
-
-
-def _base_blur(parameters: ScaleSpace) -> float:
-    """What is missing to ``sigma`` in the doubled image, its pixels."""
-    missing = parameters.sigma**2 - (2 * ASSUMED_BLUR) ** 2
-    return math.sqrt(max(missing, MIN_BASE_VARIANCE))

@@ -91,7 +91,8 @@ def refine(cube: Array) -> tuple[tuple[Array, float, float], tuple]:
     ----------
     Lowe 2004, sections 4 and 4.1.
     """
-    gradient, hessian = np.array([(s * cube).sum() for s in _FIRST]), _hessian(cube)
+    gradient = np.array([(stencil * cube).sum() for stencil in _FIRST])
+    hessian = np.tensordot(_SECOND, cube, axes=3)
     try:
         offset = -np.linalg.solve(hessian, gradient)
     except np.linalg.LinAlgError:
@@ -179,10 +180,11 @@ def orientation_histogram(
     m = magnitude[rows, columns]
     turn = angle[rows, columns][..., None] * (BINS / (2 * np.pi))
     distance = nearest_turn(turn - np.arange(BINS), BINS)
-    share = _hard_share(turn) if binning == "hard" else hat(distance)
+    nearest = np.rint(turn) % BINS == np.arange(BINS)
+    share = nearest.astype(float) if binning == "hard" else hat(distance)
     histogram = np.einsum("yx,yxb->b", weight * m, share)
     saved = (magnitude.shape, rows, columns, distance2, scale, weight, m, distance, share, binning)
-    return _smooth(histogram), saved
+    return smooth(histogram), saved
 
 
 def orientation_histogram_vjp(
@@ -199,7 +201,7 @@ def orientation_histogram_vjp(
     dscale : through the Gaussian weight (the window's radius is rounded: no derivative).
     """
     shape, rows, columns, distance2, scale, weight, m, distance, share, binning = saved
-    dbins = _smooth(dhistogram)  # the smoothing is symmetric: its own transpose
+    dbins = smooth(dhistogram)  # the smoothing is symmetric: its own transpose
     dweighted = share @ dbins
     dmagnitude, dangle = np.zeros(shape), np.zeros(shape)
     dmagnitude[rows, columns] = weight * dweighted
@@ -247,35 +249,12 @@ def peak_orientation_vjp(saved: tuple, dorientation: float) -> Array:
     return dhistogram
 
 
-def _hard_share(turn: Array) -> Array:
-    bins = np.rint(turn).astype(int) % BINS
-    return (bins == np.arange(BINS)).astype(float)
+def _stencil(orders: Array) -> Array:
+    """(3, 3, 3) weights of the difference of these orders (0, 1, 2) along column, row and level."""
+    along = np.array([[0.0, 1.0, 0.0], [-0.5, 0.0, 0.5], [1.0, -2.0, 1.0]])
+    return np.einsum("x,y,s->syx", *along[orders])
 
 
-def _smooth(histogram: Array) -> Array:
-    return smooth(histogram[None])[0]
-
-
-def _stencils() -> tuple[Array, Array]:
-    """Finite differences as (3, 3, 3) weights: three first ones, 3x3 second ones."""
-    centre = np.array([0.0, 1.0, 0.0])
-    slope = np.array([-0.5, 0.0, 0.5])
-    bend = np.array([1.0, -2.0, 1.0])
-    first, second = np.zeros((3, 3, 3, 3)), np.zeros((3, 3, 3, 3, 3))
-    for a in range(3):
-        for b in range(3):
-            factors = [centre, centre, centre]  # along (column, row, level)
-            factors[a] = bend if a == b else slope
-            factors[b] = factors[a]
-            second[a, b] = np.einsum("x,y,s->syx", *factors)
-        factors = [centre, centre, centre]
-        factors[a] = slope
-        first[a] = np.einsum("x,y,s->syx", *factors)
-    return first, second
-
-
-_FIRST, _SECOND = _stencils()
-
-
-def _hessian(cube: Array) -> Array:
-    return np.tensordot(_SECOND, cube, axes=3)
+_AXES = np.eye(3, dtype=int)
+_FIRST = np.array([_stencil(a) for a in _AXES])
+_SECOND = np.array([[_stencil(a + b) for b in _AXES] for a in _AXES])

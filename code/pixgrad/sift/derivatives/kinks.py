@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pixgrad.sift import derivatives as hand
+from pixgrad.sift import torch_descriptor as twin
 from pixgrad.sift import torch_keypoint as finder
 
 
@@ -95,8 +96,7 @@ def _hard_bin() -> Kink:
         return hand.orientation_histogram(magnitude, edge + t, 4, 4, 0.8)
 
     def twin(t: torch.Tensor) -> torch.Tensor:
-        inner = torch.ones((7, 7), dtype=t.dtype)
-        angle = torch.tensor(edge[1:-1, 1:-1]) + t
+        inner, angle = torch.ones((7, 7), dtype=t.dtype), torch.tensor(edge[1:-1, 1:-1]) + t
         bins = finder.orientation_histogram(inner, angle, 4, 4, torch.tensor(0.8))
         return bins[5] + 0 * t  # rounding to a bin cuts the graph
 
@@ -173,56 +173,40 @@ def _centre_of_a_bin() -> Kink:
     def cells(t: float) -> tuple[np.ndarray, tuple]:
         return hand.histogram(spot, spot * (np.pi / 2 + t), geometry)
 
-    share = cells(0.0)[0][..., 2].sum()
-
-    def twin(t: torch.Tensor) -> torch.Tensor:
-        turn = (np.pi / 2 + t) * 4 / np.pi
-        low = turn.detach().floor()
-        return share * (1 - (turn - low))  # the share of the lower bin
-
-    _, saved = cells(0.0)
+    whole, saved = cells(0.0)
+    share = whole[..., 2].sum()
     return _kink(
         "гистограмма дескриптора",
         "угол в центре столбца",
         lambda t: float(cells(t)[0][..., 2].sum()),
         hand.histogram_vjp(saved, dcells)[1][4, 5],
-        twin,
+        lambda t: share * (1 - torch.frac((np.pi / 2 + t) * 4 / np.pi)),  # of the lower bin
     )
 
 
 def _clip() -> Kink:
     cells, along = np.zeros(128), np.eye(128)[3]
     cells[:25] = 1.0  # each is exactly 0.2 of the length
-
-    def twin(t: torch.Tensor) -> torch.Tensor:
-        moved = torch.tensor(cells) + t * torch.tensor(along)
-        clipped = (moved / torch.linalg.vector_norm(moved)).clamp(max=0.2)
-        return (clipped / torch.linalg.vector_norm(clipped))[3]
-
     _, saved = hand.normalise(cells)
     return _kink(
         "нормировка и срез",
         "компонента равна 0,2",
         lambda t: float(hand.normalise(cells + t * along)[0][3]),
         hand.normalise_vjp(saved, along)[3],
-        twin,
+        lambda t: twin.normalise(torch.tensor(cells) + t * torch.tensor(along))[3],
     )
 
 
 def _rounded_byte() -> Kink:
     at = np.array([51.5 / 512])
-
-    def stored(t: float) -> tuple[np.ndarray, tuple]:
-        return hand.quantise(at + t)
-
-    _, saved = stored(0.0)
+    _, saved = hand.quantise(at)
     exact, soft = (
         hand.quantise_vjp(saved, np.ones(1), straight_through=use).item() for use in (False, True)
     )
     return _kink(
         "запись байтом",
         "посередине между байтами",
-        lambda t: stored(t)[0].item(),
+        lambda t: hand.quantise(at + t)[0].item(),
         exact,
         lambda t: torch.round(512 * (at.item() + t)),
         soft,

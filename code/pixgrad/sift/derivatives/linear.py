@@ -78,10 +78,8 @@ def difference_of_gaussians(levels: Array) -> tuple[Array, tuple]:
 
 def difference_of_gaussians_vjp(saved: tuple, ddog: Array) -> Array:
     """Transpose of :func:`difference_of_gaussians`: (S-1, H, W) -> (S, H, W)."""
-    dlevels = np.zeros((ddog.shape[0] + 1, *ddog.shape[1:]))
-    dlevels[1:] += ddog
-    dlevels[:-1] -= ddog
-    return dlevels
+    padded = np.pad(ddog, ((1, 1), (0, 0), (0, 0)))
+    return padded[:-1] - padded[1:]
 
 
 def pixel_differences(level: Array) -> tuple[tuple[Array, Array], tuple]:
@@ -96,9 +94,8 @@ def pixel_differences(level: Array) -> tuple[tuple[Array, Array], tuple]:
     gx, gy : (H, W) each, not divided by two (as in Lowe's code and OpenCV).
     saved : empty, the stage is linear.
     """
-    gx, gy = np.zeros_like(level), np.zeros_like(level)
-    gx[1:-1, 1:-1] = level[1:-1, 2:] - level[1:-1, :-2]
-    gy[1:-1, 1:-1] = level[:-2, 1:-1] - level[2:, 1:-1]
+    gx = np.pad(level[1:-1, 2:] - level[1:-1, :-2], 1)
+    gy = np.pad(level[:-2, 1:-1] - level[2:, 1:-1], 1)
     return (gx, gy), ()
 
 

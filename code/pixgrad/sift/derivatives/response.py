@@ -11,7 +11,7 @@ from pixgrad.sift.derivatives.chain import locate_in_image, locate_in_image_vjp,
 from pixgrad.sift.derivatives.descriptor import polar, turned
 from pixgrad.sift.derivatives.keypoint import choose_extremum
 from pixgrad.sift.derivatives.linear import difference_of_gaussians, pixel_differences
-from pixgrad.sift.derivatives.types import Array, Geometry, Keypoint, ScaleSpace
+from pixgrad.sift.derivatives.types import LOWE, Array, Geometry, Keypoint
 from pixgrad.sift.descriptor import WIDTH
 
 OCTAVE = 2
@@ -108,5 +108,5 @@ def blob_keypoint(image: Array, near: float) -> Keypoint:
     middle = slice(len(dog[0]) // 2 - 5, len(dog[0]) // 2 + 6)
     location, _ = choose_extremum(np.abs(dog[1:4, middle, middle]))[0]
     layer, row, column = location + np.array([1, middle.start, middle.start])
-    scale = ScaleSpace().sigma * 2 ** (layer / ScaleSpace().n_octave_layers)
+    scale = LOWE.sigma * 2 ** (layer / LOWE.n_octave_layers)
     return Keypoint(OCTAVE, int(layer), Geometry(column, row, scale, near))

@@ -37,6 +37,9 @@ class ScaleSpace:
     """Grid of the doubled image, see :func:`pixgrad.sift.scale_space.double`."""
 
 
+LOWE = ScaleSpace()
+
+
 @dataclass(frozen=True)
 class Keypoint:
     """The discrete choices of the detector and the geometry that they led to."""
