@@ -42,21 +42,20 @@ def test_descriptors_of_real_keypoints():
 @given(
     seed=st.integers(0, 2**32 - 1),
     octave=st.integers(0, 1),
-    precise=st.booleans(),
     orientation=st.floats(0, 6.28),
 )
-def test_autograd_agrees_with_the_hand_written_vjp(seed, octave, precise, orientation):
+def test_autograd_agrees_with_the_hand_written_vjp(seed, octave, orientation):
     rng = np.random.default_rng(seed)
     image = rng.uniform(0, 255, (34, 37))
     geometry = d.Geometry(
         *(np.array([37, 34]) / 2**octave + rng.uniform(-0.4, 0.4, 2)), 2, orientation
     )
-    keypoint, parameters = d.Keypoint(octave, 2, geometry), d.ScaleSpace(precise=precise)
+    keypoint = d.Keypoint(octave, 2, geometry)
     weights = rng.normal(size=128)
-    found, saved = d.describe(image, keypoint, parameters, subpixel=True)
+    found, saved = d.describe(image, keypoint, subpixel=True)
 
     pixels = tensor(image)
-    theirs = twin.describe(pixels, tensor(geometry), octave, 2, precise=precise)
+    theirs = twin.describe(pixels, tensor(geometry), octave, 2)
     (theirs * torch.tensor(weights)).sum().backward()
     np.testing.assert_allclose(found, theirs.detach().numpy(), atol=1e-13)
     dimage = d.describe_vjp(saved, weights)

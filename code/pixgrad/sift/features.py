@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,32 +37,22 @@ class Features:
 
     def __getitem__(self, index: slice | np.ndarray) -> Features:
         """Features chosen by a slice, a boolean mask or an array of numbers."""
-        return Features(
-            self.xy[index],
-            self.size[index],
-            self.angle[index],
-            self.response[index],
-            self.octave[index],
-            self.descriptors[index],
-        )
+        return Features(*(getattr(self, f.name)[index] for f in fields(self)))
 
     def to_opencv(self) -> tuple[tuple[cv2.KeyPoint, ...], np.ndarray]:
         """What ``cv2.SIFT.detectAndCompute`` returns: keypoints and (N, 128) float32."""
         import cv2  # only this conversion needs OpenCV
 
-        rows = zip(self.xy.tolist(), self.size.tolist(), self.angle.tolist(), strict=True)
-        rest = zip(self.response.tolist(), self.octave.tolist(), strict=True)
-        keypoints = tuple(
-            cv2.KeyPoint(x, y, size, angle, response, octave)
-            for ((x, y), size, angle), (response, octave) in zip(rows, rest, strict=True)
-        )
-        return keypoints, self.descriptors.copy()
+        columns = (*self.xy.T, self.size, self.angle, self.response, self.octave)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return tuple(cv2.KeyPoint(*row) for row in rows), self.descriptors.copy()
 
 
 def concatenate(parts: list[Features]) -> Features:
     """Join features of several octaves."""
-    names = ("xy", "size", "angle", "response", "octave", "descriptors")
-    return Features(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+    return Features(
+        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Features))
+    )
 
 
 def sort_unique(features: Features) -> Features:
@@ -72,8 +62,7 @@ def sort_unique(features: Features) -> Features:
     angle, and the first is kept.
     """
     f = features
-    order = np.lexsort((-f.octave, -f.response, f.angle, -f.size, f.xy[:, 1], f.xy[:, 0]))
-    f = f[order]
+    f = f[np.lexsort((-f.octave, -f.response, f.angle, -f.size, f.xy[:, 1], f.xy[:, 0]))]
     key = np.column_stack([f.xy, f.size, f.angle])
     new = np.ones(len(f), bool)
     new[1:] = (key[1:] != key[:-1]).any(axis=1)

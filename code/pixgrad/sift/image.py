@@ -40,10 +40,8 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     _check_shape(image)
     _check_memory(image.shape[0], image.shape[1])
     pixels = _to_uint8(image)
-    if pixels.ndim == 2:
-        return np.ascontiguousarray(pixels)
-    if pixels.shape[2] == 1:
-        return np.ascontiguousarray(pixels[:, :, 0])
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]))
     red, green, blue = (pixels[:, :, c].astype(np.int32) * GREY_WEIGHTS[c] for c in range(3))
     return ((red + green + blue + (1 << (GREY_SHIFT - 1))) >> GREY_SHIFT).astype(np.uint8)
 

@@ -14,18 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 GRID, BINS, CELL, CLIP = 4, 8, 3.0, 0.2
+SIGMA, LAYERS = 1.6, 3
 
 
-def describe(
-    image: Tensor,
-    geometry: Tensor,
-    octave: int = 0,
-    layer: int = 1,
-    sigma: float = 1.6,
-    n_octave_layers: int = 3,
-    precise: bool = False,
-) -> Tensor:
-    """Descriptor of an image in one keypoint.
+def describe(image: Tensor, geometry: Tensor, octave: int = 0, layer: int = 1) -> Tensor:
+    """Descriptor of an image in one keypoint; scale space and grid are OpenCV's defaults.
 
     Parameters
     ----------
@@ -33,8 +26,6 @@ def describe(
     geometry : (4,), x, y, scale in pixels of the octave and orientation in radians.
     octave : 0 is the doubled image.
     layer : level of the octave.
-    sigma, n_octave_layers : of the scale space.
-    precise : grid of the doubled image.
 
     Returns
     -------
@@ -48,25 +39,17 @@ def describe(
     >>> image.grad.shape
     torch.Size([48, 48])
     """
-    levels = octave_levels(image, octave, layer, sigma, n_octave_layers, precise)
-    return describe_level(levels[layer], geometry)
+    return describe_level(octave_levels(image, octave, layer)[layer], geometry)
 
 
-def octave_levels(
-    image: Tensor,
-    octave: int,
-    top: int,
-    sigma: float = 1.6,
-    n_octave_layers: int = 3,
-    precise: bool = False,
-) -> list[Tensor]:
+def octave_levels(image: Tensor, octave: int, top: int) -> list[Tensor]:
     """Levels 0..top of one octave, each (H', W')."""
-    level = blur(double(image, precise), math.sqrt(max(sigma**2 - 1, 0.01)))
+    level = blur(double(image), math.sqrt(SIGMA**2 - 1))
     for _ in range(octave):
-        level = _climb(level, n_octave_layers, sigma, n_octave_layers)[-1]
+        level = _climb(level, LAYERS)[-1]
         height, width = level.shape
         level = level[: height // 2 * 2 : 2, : width // 2 * 2 : 2]
-    return _climb(level, top, sigma, n_octave_layers)
+    return _climb(level, top)
 
 
 def describe_level(level: Tensor, geometry: Tensor) -> Tensor:
@@ -75,13 +58,9 @@ def describe_level(level: Tensor, geometry: Tensor) -> Tensor:
     return normalise(histogram(magnitude, angle, geometry))
 
 
-def double(image: Tensor, precise: bool = False) -> Tensor:
+def double(image: Tensor) -> Tensor:
     """Doubled image by linear interpolation: (H, W) -> (2H, 2W)."""
-    if not precise:
-        return functional.interpolate(image[None, None], scale_factor=2, mode="bilinear")[0, 0]
-    size = [2 * side - 1 for side in image.shape]
-    between = functional.interpolate(image[None, None], size, mode="bilinear", align_corners=True)
-    return functional.pad(between, (0, 1, 0, 1), mode="replicate")[0, 0]
+    return functional.interpolate(image[None, None], scale_factor=2, mode="bilinear")[0, 0]
 
 
 def blur(image: Tensor, sigma: float) -> Tensor:
@@ -159,10 +138,10 @@ def _span(centre: Tensor, reach: int, size: int) -> Tensor:
     return torch.arange(max(middle - reach, 1), min(middle + reach, size) + 1)
 
 
-def _climb(level: Tensor, top: int, sigma: float, n_octave_layers: int) -> list[Tensor]:
-    levels, factor = [level], 2 ** (1 / n_octave_layers)
+def _climb(level: Tensor, top: int) -> list[Tensor]:
+    levels, factor = [level], 2 ** (1 / LAYERS)
     for step in range(top):
-        levels.append(blur(levels[-1], sigma * factor**step * math.sqrt(factor**2 - 1)))
+        levels.append(blur(levels[-1], SIGMA * factor**step * math.sqrt(factor**2 - 1)))
     return levels
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pixgrad.sift.torch_descriptor import describe_level, octave_levels, polar
+from pixgrad.sift.torch_descriptor import LAYERS, SIGMA, describe_level, octave_levels, polar
 
 BINS = 36
 
@@ -35,7 +35,7 @@ def describe_moving(image: Tensor, octave: int, point: tuple[int, int, int], nea
     levels = torch.stack(octave_levels(image, octave, layer + 2))
     cube = levels.diff(dim=0)[layer - 1 : layer + 2, row - 1 : row + 2, column - 1 : column + 2]
     x, y, s = refine(cube)[0]
-    scale = 1.6 * 2 ** ((layer + s) / 3)
+    scale = SIGMA * 2 ** ((layer + s) / LAYERS)
     magnitude, angle = polar(levels[layer])
     bins = orientation_histogram(magnitude, angle, column, row, scale)
     orientation = peak_orientation(bins, near)
