@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixgrad.backprop.gradcheck import gradcheck, numerical_gradient
+from pixgrad.backprop.gradcheck import gradcheck, largest_difference, numerical_gradient
 from pixgrad.backprop.layers import Layer
 from pixgrad.backprop.losses import MSE, CrossEntropy
 
@@ -43,10 +43,8 @@ def compare_layer(layer: Layer, x: np.ndarray, module, seed: int = 0) -> list[Gr
     """
     import torch
 
-    with torch.no_grad():
-        for name in ("weight", "bias"):
-            if getattr(layer, name) is not None:
-                getattr(module, name).copy_(torch.from_numpy(getattr(layer, name)))
+    weights = {name: torch.from_numpy(array) for name, array in layer.parameters().items()}
+    module.load_state_dict(weights, strict=False)  # running statistics stay
     x_torch = torch.from_numpy(x.copy()).requires_grad_()
     dy = np.random.default_rng(seed).standard_normal(layer.forward(x).shape)
     module(x_torch).backward(torch.from_numpy(dy))
@@ -74,8 +72,7 @@ def compare_loss(
     ours = loss.backward()
     moved = prediction.copy()
     numerical = numerical_gradient(lambda: loss.forward(moved, target), moved, step)
-    scale = np.maximum(1, np.abs(numerical))
-    worst = float(np.max(np.abs(ours - numerical) / scale))
+    worst = largest_difference(ours, numerical)
     return _compare(type(loss).__name__, "input", ours, prediction_torch.grad.numpy(), worst)
 
 

@@ -48,7 +48,7 @@ def gradcheck(layer: Layer, x: np.ndarray, step: float = 1e-5, seed: int = 0) ->
 
     moved = copy.deepcopy(layer)
     return {
-        name: _difference(analytic[name], numerical_gradient(scalar, array, step))
+        name: largest_difference(analytic[name], numerical_gradient(scalar, array, step))
         for name, array in {"input": x, **moved.parameters()}.items()
     }
 
@@ -67,6 +67,7 @@ def numerical_gradient(scalar, array: np.ndarray, step: float = 1e-5) -> np.ndar
     return gradient
 
 
-def _difference(analytic: np.ndarray, numerical: np.ndarray) -> float:
+def largest_difference(analytic: np.ndarray, numerical: np.ndarray) -> float:
+    """max \\|analytic - numerical\\| / max(1, \\|numerical\\|)."""
     scale = np.maximum(1, np.abs(numerical))
     return float(np.max(np.abs(analytic - numerical) / scale, initial=0))

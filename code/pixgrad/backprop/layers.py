@@ -142,9 +142,8 @@ class ReLU(Layer):
     """y = max(x, 0); the derivative at 0 is taken as 0."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        y = np.maximum(x, 0)
-        self._y = y
-        return y
+        self._y = np.maximum(x, 0)
+        return self._y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         return dy * (self._y > 0)

@@ -117,7 +117,7 @@ class Adam(Optimiser):
         return np.divide(m, denominator, out=denominator) * (self.lr / (1 - b1**t))
 
 
-class AdaMax(Optimiser):
+class AdaMax(Adam):
     """Adam with the infinity norm: Kingma and Ba 2015, section 7.1, algorithm 2.
 
     m = β₁ m + (1 - β₁) g;  u = max(β₂ u, \\|g\\|);  θ = θ - α / (1 - β₁ᵗ) · m / u
@@ -141,8 +141,7 @@ class AdaMax(Optimiser):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(parameters, lr, weight_decay)
-        self.betas, self.eps = betas, eps if form == "torch" else 0.0
+        super().__init__(parameters, lr, betas, eps if form == "torch" else 0.0, weight_decay)
 
     def _change(self, g: np.ndarray, m: np.ndarray, u: np.ndarray) -> np.ndarray:
         b1, b2 = self.betas

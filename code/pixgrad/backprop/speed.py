@@ -40,8 +40,8 @@ class Timing:
     @property
     def ratio(self) -> tuple[float, float, float]:
         """Ours over the other's: lower quartile, median, upper quartile over the rounds."""
-        low, middle, high = np.quantile(self.seconds[:, 0] / self.seconds[:, 1], [0.25, 0.5, 0.75])
-        return float(low), float(middle), float(high)
+        ours, other = self.seconds.T
+        return tuple(np.quantile(ours / other, [0.25, 0.5, 0.75]).tolist())
 
     @property
     def images_per_second(self) -> float:
@@ -104,9 +104,7 @@ def _network_passes(widths: tuple[int, int, int]) -> tuple[Callable, Callable]:
     y = rng.integers(0, 10, BATCH)
     ours, theirs = lenet(widths), torch_lenet(widths)
     ours.layers[0].needs_input_grad = False  # PyTorch does not compute it either
-    with torch.no_grad():
-        for name, parameter in theirs.named_parameters():
-            parameter.copy_(torch.from_numpy(ours.parameters()[name]))
+    theirs.load_state_dict({name: torch.from_numpy(a) for name, a in ours.parameters().items()})
     loss, torch_loss = CrossEntropy(), nn.CrossEntropyLoss()
     tx, ty = torch.from_numpy(x), torch.from_numpy(y)
 

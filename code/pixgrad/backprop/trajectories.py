@@ -77,10 +77,8 @@ def trajectory(landscape: Landscape, make: MakeOptimiser, lr: float, steps: int)
 def steps_to_reach(landscape: Landscape, path: np.ndarray, tolerance: float) -> int | None:
     """The first step after which the value stays below ``tolerance``, None if there is none."""
     low = landscape.value(path.T) < tolerance
-    if not low[-1]:
-        return None
-    above = np.flatnonzero(~low)
-    return int(above[-1]) + 1 if len(above) else 0
+    reached = int(np.flatnonzero(~low).max(initial=-1)) + 1
+    return reached if reached < len(path) else None
 
 
 def fastest_rate(
@@ -160,15 +158,13 @@ def step_sizes(
     rng = np.random.default_rng(seed)
     theta = np.zeros(weights)
     optimiser = make({"theta": theta}, 1.0)
-    sizes = np.empty((steps, weights))
-    for step in range(steps):
-        g = rng.standard_normal(weights)
-        if step == spike_at:
-            g = spike * np.sign(g)
-        before = theta.copy()
+    gradients = rng.standard_normal((steps, weights))
+    gradients[spike_at] = spike * np.sign(gradients[spike_at])
+    path = [theta.copy()]
+    for g in gradients:
         optimiser.step({"theta": g})
-        sizes[step] = np.abs(theta - before)
-    return sizes
+        path.append(theta.copy())
+    return np.abs(np.diff(path, axis=0))
 
 
 def norm_average(gradients: np.ndarray, beta: float, p: float) -> np.ndarray:

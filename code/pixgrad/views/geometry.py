@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from pixgrad.data import Pair, Photo
 from pixgrad.data.photos import synthetic_view
@@ -25,13 +26,9 @@ def transfer(pair: Pair, xy: np.ndarray) -> np.ndarray:
     """
     if pair.homography is not None:
         return project(pair.homography, xy)[0]
-    xy = np.asarray(xy, np.float64)
-    column, row = np.rint(xy).astype(int).T
-    height, width = pair.disparity.shape
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    shift = np.full(len(xy), np.nan)
-    shift[inside] = pair.disparity[row[inside], column[inside]]
-    return xy - np.column_stack([shift, np.where(np.isnan(shift), np.nan, 0.0)])
+    place = np.rint(xy).T[::-1]  # row, column
+    shift = map_coordinates(pair.disparity, place, np.float64, order=0, cval=np.nan)
+    return xy - np.column_stack([shift, 0 * shift])
 
 
 def magnification(pair: Pair, xy: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ know to improve object retrieval", CVPR 2012 (RootSIFT).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -42,12 +42,7 @@ class Matches:
 
     def __getitem__(self, chosen: np.ndarray) -> Matches:
         """Some of the matches, by mask or numbers."""
-        return Matches(
-            self.first[chosen],
-            self.second[chosen],
-            self.distance[chosen],
-            self.next_distance[chosen],
-        )
+        return Matches(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
     @property
     def ratio(self) -> np.ndarray:
@@ -105,8 +100,7 @@ def mutual(forward: Matches, backward: Matches) -> np.ndarray:
 def one_per_keypoint(matches: Matches) -> Matches:
     """Of the matches that share a keypoint of the second image keep the nearest."""
     order = np.lexsort((matches.distance, matches.second))
-    first = np.ones(len(order), bool)
-    first[1:] = matches.second[order][1:] != matches.second[order][:-1]
+    _, first = np.unique(matches.second[order], return_index=True)
     return matches[np.sort(order[first])]
 
 
@@ -118,7 +112,7 @@ def two_nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     nearest (N,) int64, distance (N,), next_distance (N,) float64; nothing if ``b`` is empty.
     """
     n = len(a) if len(b) else 0
-    nearest, distance = np.empty(n, np.int64), np.empty((n, 2))
+    nearest, distance = np.empty((n, 2), np.int64), np.empty((n, 2))
     squares = np.square(b).sum(axis=1)
     rows = max(1, CHUNK // max(1, len(b)))
     for start in range(0, n, rows):
@@ -128,9 +122,8 @@ def two_nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
         here = np.arange(len(part))
         for k in range(2):
             best = gap.argmin(axis=1)
-            if k == 0:
-                nearest[start : start + rows] = best
+            nearest[start : start + rows, k] = best
             exact = np.sqrt(np.square(part - b[best]).sum(axis=1))
             distance[start : start + rows, k] = np.where(np.isinf(gap[here, best]), np.inf, exact)
             gap[here, best] = np.inf
-    return nearest, distance[:, 0], distance[:, 1]
+    return nearest[:, 0], distance[:, 0], distance[:, 1]

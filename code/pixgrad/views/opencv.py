@@ -106,12 +106,10 @@ def homography(
     -------
     The 3x3 matrix (None if there is none) and a bool mask (M,) of the matches that agree.
     """
-    if len(xy) < 4:
-        return None, np.zeros(len(xy), dtype=bool)
-    matrix, agrees = cv2.findHomography(xy, xy2, cv2.RANSAC, tolerance)
-    if matrix is None:
-        return None, np.zeros(len(xy), dtype=bool)
-    return matrix, agrees.ravel().astype(bool)
+    matrix, agrees = None, None
+    if len(xy) >= 4:
+        matrix, agrees = cv2.findHomography(xy, xy2, cv2.RANSAC, tolerance)
+    return matrix, np.zeros(len(xy), bool) if matrix is None else agrees.ravel().astype(bool)
 
 
 def chance_inliers(xy: np.ndarray, xy2: np.ndarray, trials: int = 20, seed: int = 0) -> np.ndarray:
@@ -135,11 +133,10 @@ def _answer() -> None:
 
 def _two_nearest(matcher, first: Features, second: Features) -> Matches:
     found = matcher.knnMatch(first.descriptors, second.descriptors, k=2)
-    rows = [
-        (m.queryIdx, m.trainIdx, m.distance, n.distance)
-        for m, n in (p for p in found if len(p) == 2)
-    ]
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    pairs = [pair for pair in found if len(pair) == 2]
     return Matches(
-        columns[:, 0].astype(int), columns[:, 1].astype(int), columns[:, 2], columns[:, 3]
+        np.array([best.queryIdx for best, _ in pairs], int),
+        np.array([best.trainIdx for best, _ in pairs], int),
+        np.array([best.distance for best, _ in pairs], float),
+        np.array([other.distance for _, other in pairs], float),
     )
