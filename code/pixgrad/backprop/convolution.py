@@ -28,7 +28,46 @@ from pixgrad.errors import PixgradError
 Pair = tuple[int, int]
 
 
-class Conv2d(Layer):
+class _Windowed(Layer):
+    """What convolution and pooling share: sizes of the window, and the padded input."""
+
+    def __init__(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair,
+        padding: int | Pair,
+        dilation: int | Pair = 1,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = _pair(kernel_size), _pair(stride)
+        self.padding, self.dilation = _pair(padding), _pair(dilation)
+
+    def _padded(self, x: np.ndarray, value: float, channels: int | None = None) -> np.ndarray:
+        """(N, C, H, W) -> (H + 2ph, C, W + 2pw, N); ``channels`` is C where only one will do."""
+        extents = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        h, w = (max(1, e - 2 * p) for e, p in zip(extents, self.padding, strict=True))
+        fits = x.ndim == 4 and x.shape[1] == (channels or x.shape[1])
+        fits = fits and x.shape[2] >= h and x.shape[3] >= w
+        self._expect(fits, f"(N, {channels or 'C'}, H ≥ {h}, W ≥ {w})", x.shape)
+        self._x_shape = x.shape
+        if not any(self.padding):
+            return _layout(x)
+        padded = np.full(self._padded_shape, value, x.dtype)
+        self._inside(padded)[...] = x
+        return padded
+
+    @property
+    def _padded_shape(self) -> tuple[int, int, int, int]:
+        (n, c, h, w), (ph, pw) = self._x_shape, self.padding
+        return h + 2 * ph, c, w + 2 * pw, n
+
+    def _inside(self, padded: np.ndarray) -> np.ndarray:
+        """The input's part of what ``_padded`` made, as (N, C, H, W); a view."""
+        (_, _, h, w), (ph, pw) = self._x_shape, self.padding
+        return padded[ph : ph + h, :, pw : pw + w].transpose(3, 1, 0, 2)
+
+
+class Conv2d(_Windowed):
     """Cross-correlation with a bank of kernels, which deep learning calls convolution.
 
     y[n, o, i, j] = b[o] + Σ_{c,k,l} w[o, c, k, l] · x[n, c, i·s + k·d - p, j·s + l·d - p]
@@ -59,9 +98,7 @@ class Conv2d(Layer):
         dtype: np.typing.DTypeLike = np.float32,
         rng: np.random.Generator | int = 0,
     ) -> None:
-        super().__init__()
-        self.kernel_size, self.stride = _pair(kernel_size), _pair(stride)
-        self.padding, self.dilation = _pair(padding), _pair(dilation)
+        super().__init__(kernel_size, stride, padding, dilation)
         self.in_channels, self.groups = in_channels, groups
         kh, kw = self.kernel_size
         self.name = f"Conv2d({in_channels}, {out_channels}, {kh}×{kw})"
@@ -76,14 +113,13 @@ class Conv2d(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N, O, OH, OW)."""
-        self._check(x)
-        padded = _pad(x.astype(self.weight.dtype, copy=False), self.padding, 0)
+        padded = self._padded(x.astype(self.weight.dtype, copy=False), 0, self.in_channels)
         rows = self._rows(self._unroll_width(padded))
         g, oh, _, _ = rows.shape
         y = np.empty((oh, g, len(self.weight) // g, rows.shape[-1]), self.weight.dtype)
         np.matmul(self._kernels(), rows, out=y.swapaxes(0, 1))
         y += self.bias.reshape(g, -1, 1)
-        self._x_shape, self._rows_of_x = x.shape, rows
+        self._rows_of_x = rows
         return y.reshape(oh, len(self.weight), -1, len(x)).transpose(3, 1, 0, 2)
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
@@ -96,19 +132,18 @@ class Conv2d(Layer):
         dw = dw.reshape(g, kh, cg, kw, o // g).transpose(0, 4, 2, 1, 3)
         self.grads["weight"] = dw.reshape(self.weight.shape)
         self.grads["bias"] = dy.sum(axis=(1, 3)).reshape(-1)
-        return self._input_grad(dy, (n, ow)) if self.needs_input_grad else None
+        return self._input_grad(dy, ow) if self.needs_input_grad else None
 
-    def _input_grad(self, dy: np.ndarray, n_ow: Pair) -> np.ndarray:
+    def _input_grad(self, dy: np.ndarray, ow: int) -> np.ndarray:
         """Correlation with the flipped kernel along the height, shifted adds along the width.
 
         ``dy`` is (G, OH, O/G, OW·N). Between its rows come stride - 1 rows of zeros and around them
         (KH - 1)·dilation, so that a window of KH rows of it meets input row h with the kernel
         upside down.
         """
-        (n, ow), (_, c, h, w) = n_ow, self._x_shape
+        hp, c, wp, n = self._padded_shape
         g, (o, cg, kh, kw) = self.groups, self.weight.shape
-        (sh, sw), (ph, pw), (dh, dw) = self.stride, self.padding, self.dilation
-        hp, wp, halo = h + 2 * ph, w + 2 * pw, dh * (kh - 1)
+        (sh, sw), (dh, dw), halo = self.stride, self.dilation, self.dilation[0] * (kh - 1)
         spaced = np.zeros((g, hp + halo, o // g, ow * n), dy.dtype)
         spaced[:, halo : halo + sh * dy.shape[1] : sh] = dy
         rows = _row_windows(spaced, kh, 1, dh).reshape(g, hp, kh * o // g, ow * n)
@@ -119,7 +154,7 @@ class Conv2d(Layer):
         for k in range(kw):
             target = dx[:, :, :, k * dw : k * dw + sw * (ow - 1) + 1 : sw]
             target += columns[:, :, :, k].swapaxes(0, 1)
-        return dx.reshape(hp, c, wp, n)[ph : ph + h, :, pw : pw + w].transpose(3, 1, 0, 2)
+        return self._inside(dx.reshape(hp, c, wp, n))
 
     def _unroll_width(self, padded: np.ndarray) -> np.ndarray:
         """(H, C, W, N) -> (G, H, C/G, KW, OW, N): the input seen by each kernel column."""
@@ -142,24 +177,14 @@ class Conv2d(Layer):
         g = self.groups
         return self.weight.reshape(g, o // g, cg, kh, kw).swapaxes(2, 3).reshape(g, 1, o // g, -1)
 
-    def _check(self, x: np.ndarray) -> None:
-        extents = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-        least = [max(1, e - 2 * p) for e, p in zip(extents, self.padding, strict=True)]
-        expected = f"(N, {self.in_channels}, H ≥ {least[0]}, W ≥ {least[1]})"
-        fits = x.ndim == 4 and x.shape[1] == self.in_channels
-        self._expect(fits and x.shape[2] >= least[0] and x.shape[3] >= least[1], expected, x.shape)
 
-
-class _Pool2d(Layer):
+class _Pool2d(_Windowed):
     """What the poolings share: the windows as KH·KW shifted slices."""
 
     def __init__(
         self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
     ) -> None:
-        super().__init__()
-        self.kernel_size = _pair(kernel_size)
-        self.stride = self.kernel_size if stride is None else _pair(stride)
-        self.padding = _pair(padding)
+        super().__init__(kernel_size, kernel_size if stride is None else stride, padding)
         self.name = f"{type(self).__name__}({self.kernel_size[0]}×{self.kernel_size[1]})"
 
     def _slices(self, padded: np.ndarray) -> list[np.ndarray]:
@@ -170,21 +195,6 @@ class _Pool2d(Layer):
             padded[i : i + sh * (oh - 1) + 1 : sh, :, j : j + sw * (ow - 1) + 1 : sw]
             for i, j in itertools.product(range(kh), range(kw))
         ]
-
-    def _padded(self, x: np.ndarray, value: float) -> np.ndarray:
-        least = [k - 2 * p for k, p in zip(self.kernel_size, self.padding, strict=True)]
-        fits = x.ndim == 4 and x.shape[2] >= least[0] and x.shape[3] >= least[1]
-        self._expect(fits, f"(N, C, H ≥ {least[0]}, W ≥ {least[1]})", x.shape)
-        self._x_shape = x.shape
-        return _pad(x, self.padding, value)
-
-    def _empty_grad(self, dtype: np.dtype) -> np.ndarray:
-        (n, c, h, w), (ph, pw) = self._x_shape, self.padding
-        return np.zeros((h + 2 * ph, c, w + 2 * pw, n), dtype)
-
-    def _crop(self, dx: np.ndarray) -> np.ndarray:
-        (_, _, h, w), (ph, pw) = self._x_shape, self.padding
-        return dx[ph : ph + h, :, pw : pw + w].transpose(3, 1, 0, 2)
 
 
 class MaxPool2d(_Pool2d):
@@ -207,7 +217,7 @@ class MaxPool2d(_Pool2d):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         dy = _layout(dy)
-        dx = self._empty_grad(dy.dtype)
+        dx = np.zeros(self._padded_shape, dy.dtype)
         disjoint = all(s >= k for s, k in zip(self.stride, self.kernel_size, strict=True))
         for place, target in enumerate(self._slices(dx)):
             won = self._winner == place
@@ -215,7 +225,7 @@ class MaxPool2d(_Pool2d):
                 np.multiply(dy, won, out=target)
             else:
                 target += dy * won
-        return self._crop(dx)
+        return self._inside(dx)
 
 
 class AvgPool2d(_Pool2d):
@@ -232,10 +242,10 @@ class AvgPool2d(_Pool2d):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         share = _layout(dy) / dy.dtype.type(self.kernel_size[0] * self.kernel_size[1])
-        dx = self._empty_grad(dy.dtype)
+        dx = np.zeros(self._padded_shape, dy.dtype)
         for target in self._slices(dx):
             target += share
-        return self._crop(dx)
+        return self._inside(dx)
 
 
 def naive_forward(layer: Conv2d, x: np.ndarray) -> np.ndarray:
@@ -302,17 +312,6 @@ def _row_windows(x: np.ndarray, size: int, stride: int, dilation: int) -> np.nda
 def _layout(x: np.ndarray) -> np.ndarray:
     """(N, C, H, W) -> contiguous (H, C, W, N); copies only if it must."""
     return np.ascontiguousarray(x.transpose(2, 1, 3, 0))
-
-
-def _pad(x: np.ndarray, padding: Pair, value: float) -> np.ndarray:
-    """(N, C, H, W) -> (H + 2ph, C, W + 2pw, N)."""
-    ph, pw = padding
-    if not (ph or pw):
-        return _layout(x)
-    n, c, h, w = x.shape
-    padded = np.full((h + 2 * ph, c, w + 2 * pw, n), value, x.dtype)
-    padded[ph : ph + h, :, pw : pw + w] = x.transpose(2, 1, 3, 0)
-    return padded
 
 
 def _pad_nchw(x: np.ndarray, padding: Pair) -> np.ndarray:

@@ -6,8 +6,6 @@ recipe of He et al. (2015), section 4.2.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from torch import nn
 
 from pixgrad.data import files
@@ -20,17 +18,7 @@ HOME = "https://github.com/akamaster/pytorch_resnet_cifar10"
 MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
 
 
-class Published(NamedTuple):
-    file: str
-    sha256: str
-    accuracy: float
-    """On the 10,000 test images, 0 … 1, as the author gives it."""
-
-
-PUBLISHED = {
-    "resnet-20": Published("resnet20-12fca82f.th", "12fca82f", 0.9173),
-    "resnet-56": Published("resnet56-4bfd9763.th", "4bfd9763", 0.9339),
-}
+PUBLISHED = {"resnet-20": "resnet20-12fca82f.th", "resnet-56": "resnet56-4bfd9763.th"}
 
 
 def load(name: str) -> nn.Module:
@@ -47,8 +35,7 @@ def load(name: str) -> nn.Module:
         raise PixgradError(
             f"для сети «{name}» нет опубликованных весов CIFAR-10. Есть: {', '.join(PUBLISHED)}"
         )
-    file, sha256, _ = PUBLISHED[name]
-    path = files.root() / "resnet_cifar10_weights" / file
+    path = files.root() / "resnet_cifar10_weights" / PUBLISHED[name]
     if not path.is_file():
         step = f"положите туда файл из папки pretrained_models в {HOME}"
         raise files.missing(name, "веса для CIFAR-10", [path], step)
@@ -56,7 +43,7 @@ def load(name: str) -> nn.Module:
     net.load_state_dict(
         {
             key.removeprefix("module.").replace("linear.", "fc."): value
-            for key, value in read_weights(path, sha256)["state_dict"].items()
+            for key, value in read_weights(path)["state_dict"].items()
         }
     )
     return net.eval()

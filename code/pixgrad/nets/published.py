@@ -17,18 +17,19 @@ from pixgrad.errors import SourceError
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def read_weights(path: Path, sha256: str) -> dict:
+def read_weights(path: Path) -> dict:
     """What ``torch.save`` wrote; tensors and containers only, no code is run.
 
     Parameters
     ----------
-    sha256 : the digest of the file or its beginning, in hex.
+    path : its name ends with the beginning of the file's SHA-256 digest, as torch.hub has it:
+        ``resnet20-12fca82f.th``.
 
     Raises
     ------
     SourceError : the file cannot be read or is not the published one.
     """
-    raw = files.read_bytes(path)
+    raw, sha256 = files.read_bytes(path), path.stem.rpartition("-")[2]
     found = hashlib.sha256(raw).hexdigest()
     if not found.startswith(sha256):
         raise SourceError(

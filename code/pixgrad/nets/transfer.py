@@ -78,7 +78,7 @@ def efficientnet_lite0() -> Backbone:
     # On the meta device no random weights are drawn; the published ones take their place.
     with torch.device("meta"):
         net = EfficientNet.from_name("efficientnet-lite0")
-    weights = read_weights(folder / "efficientnet-lite0-57934424.pth", "57934424")
+    weights = read_weights(folder / "efficientnet-lite0-57934424.pth")
     net.load_state_dict(weights, assign=True)
     head, net._fc = net._fc, nn.Identity()
     return Backbone(net, head, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
