@@ -19,9 +19,6 @@ from pixgrad.backprop.networks import lenet
 
 BATCH = 64
 NETWORKS = {"1-6-16-120-10": (6, 16, 120), "1-20-50-500-10": (20, 50, 500)}
-LOOP_LAYER = (6, 16, 5)
-"""Channels in and out and kernel of the layer that the loops are timed on (LeNet's second)."""
-LOOP_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -67,12 +64,24 @@ def against_torch(rounds: int = 60, threads: int = 1) -> list[Timing]:
         torch.set_num_threads(before)
 
 
-def against_loops(rounds: int = LOOP_ROUNDS) -> Timing:
-    """Time one convolution as matrix products and as loops, on one thread."""
+def against_loops(rounds: int = 3) -> Timing:
+    """Time LeNet's second convolution as matrix products and as loops, on one thread."""
     from threadpoolctl import threadpool_limits
 
+    layer = Conv2d(6, 16, 5)
+    x = np.random.default_rng(0).standard_normal((BATCH, 6, 12, 12), np.float32)
+    dy = np.ones((BATCH, 16, 8, 8), np.float32)
+
+    def run_products() -> None:
+        layer.forward(x)
+        layer.backward(dy)
+
+    def run_loops() -> None:
+        naive_forward(layer, x)
+        naive_backward(layer, x, dy)
+
     with threadpool_limits(1):
-        return Timing("Conv2d 6→16, 5×5", _take_turns(*_loop_passes(), rounds))
+        return Timing("Conv2d 6→16, 5×5", _take_turns(run_products, run_loops, rounds))
 
 
 def torch_lenet(widths: tuple[int, int, int]):
@@ -121,24 +130,6 @@ def _network_passes(widths: tuple[int, int, int]) -> tuple[Callable, Callable]:
     for name, parameter in theirs.named_parameters():
         np.testing.assert_allclose(ours.gradients()[name], parameter.grad, rtol=1e-3, atol=1e-6)
     return run_ours, run_theirs
-
-
-def _loop_passes() -> tuple[Callable, Callable]:
-    """One convolution, forward + backward: matrix products and loops."""
-    c, o, k = LOOP_LAYER
-    layer = Conv2d(c, o, k)
-    x = np.random.default_rng(0).standard_normal((BATCH, c, 12, 12), np.float32)
-    dy = np.ones_like(layer.forward(x))
-
-    def run_fast() -> None:
-        layer.forward(x)
-        layer.backward(dy)
-
-    def run_loops() -> None:
-        naive_forward(layer, x)
-        naive_backward(layer, x, dy)
-
-    return run_fast, run_loops
 
 
 def _take_turns(ours: Callable, other: Callable, rounds: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .arithmetic import exp
+from .orientation import by_radius
 
 WIDTH = 4  # d: cells along a side
 DIRECTIONS = 8  # n: bins of a cell's histogram
@@ -47,16 +48,11 @@ def raw_histograms(
     (N, 128) float32 array; index ``(4 row + column) 8 + direction``.
     """
     window = windows(xy, scale, orientation, magnitude.shape)
-    radius = window.radius
     result = np.zeros((len(xy), LENGTH), np.float32)
-    for r in np.unique(radius):
-        group = np.flatnonzero(radius == r)
-        size = max(1, CHUNK // (2 * r + 1) ** 2)
-        for start in range(0, len(group), size):
-            k = group[start : start + size]
-            chosen = Windows(*(column[k] for column in window))
-            sample = _sample(magnitude.shape, layer[k], chosen, int(r))
-            result[k] = _vote(magnitude, angle, chosen.turn, sample)
+    for r, k in by_radius(window.radius, CHUNK):
+        chosen = Windows(*(column[k] for column in window))
+        sample = _sample(magnitude.shape, layer[k], chosen, r)
+        result[k] = _vote(magnitude, angle, chosen.turn, *sample)
     return result
 
 
@@ -105,21 +101,16 @@ def _norm(histogram: np.ndarray) -> np.ndarray:
     return np.sqrt(squares.astype(np.float32))
 
 
-class _Samples(NamedTuple):
-    """Pixels under the rotated grids of some keypoints, one flat list.
+def _sample(
+    shape: tuple[int, ...], layer: np.ndarray, window: Windows, radius: int
+) -> tuple[np.ndarray, ...]:
+    """List the pixels whose votes reach the grids of keypoints that share a window radius.
 
-    keypoint : (M,) int64; pixel : (M,) int64, flat index into the (L, H, W) arrays.
+    Returns
+    -------
+    keypoint, pixel : (M,) int64; the pixel is a flat index into the (L, H, W) arrays.
     row, column : (M,) float32, position on the grid in cells, relative to its centre.
     """
-
-    keypoint: np.ndarray
-    pixel: np.ndarray
-    row: np.ndarray
-    column: np.ndarray
-
-
-def _sample(shape: tuple[int, ...], layer: np.ndarray, window: Windows, radius: int) -> _Samples:
-    """List the pixels whose votes reach the grids of keypoints that share a window radius."""
     _, height, width = shape
     cosine, sine = window.cosine[:, None], window.sine[:, None]
     x, y = window.centre.T[:, :, None]
@@ -136,24 +127,29 @@ def _sample(shape: tuple[int, ...], layer: np.ndarray, window: Windows, radius: 
     chosen = np.flatnonzero(inside)
     keypoint = np.repeat(np.arange(len(layer)), np.count_nonzero(inside, axis=(1, 2)))
     pixel = ((layer[:, None] * height + from_top) * width)[:, :, None] + from_left[:, None, :]
-    return _Samples(keypoint, pixel.take(chosen), row.take(chosen), column.take(chosen))
+    return keypoint, pixel.take(chosen), row.take(chosen), column.take(chosen)
 
 
 def _vote(
-    magnitude: np.ndarray, angle: np.ndarray, turn: np.ndarray, sample: _Samples
+    magnitude: np.ndarray,
+    angle: np.ndarray,
+    turn: np.ndarray,
+    keypoint: np.ndarray,
+    pixel: np.ndarray,
+    row: np.ndarray,
+    column: np.ndarray,
 ) -> np.ndarray:
     """Trilinear votes: each sample adds to 2 rows x 2 columns x 2 directions; (n, 128) float32.
 
     The shares of the two neighbouring directions are summed together as one complex number.
     """
-    row, column = sample.row, sample.column
     weight = exp((column * column + row * row) * np.float32(-1 / (WIDTH * WIDTH * 0.5)))
-    vote = magnitude.take(sample.pixel) * weight
-    relative = angle.take(sample.pixel) - turn.take(sample.keypoint)
+    vote = magnitude.take(pixel) * weight
+    relative = angle.take(pixel) - turn.take(keypoint)
     direction, d = _split(relative * np.float32(DIRECTIONS / 360))
     row, r = _split(row + np.float32(WIDTH / 2 - 0.5))
     column, c = _split(column + np.float32(WIDTH / 2 - 0.5))
-    cell = (sample.keypoint * (WIDTH + 2) + row + 1) * (WIDTH + 2) + column + 1
+    cell = (keypoint * (WIDTH + 2) + row + 1) * (WIDTH + 2) + column + 1
     index = cell * DIRECTIONS + (direction & (DIRECTIONS - 1))
 
     lower = vote * r

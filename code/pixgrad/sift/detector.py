@@ -94,7 +94,8 @@ class Sift:
         xy = point[:, :0:-1].astype(np.float32) + offset[:, :2]
         to_input = np.float32(2.0 ** (o - 1))
         if mask is not None:
-            wanted = _on_mask(xy[k] * to_input, mask)
+            column, row = (xy[k] * to_input + np.float32(0.5)).astype(np.int64).T
+            wanted = mask[row, column]
             k, direction = k[wanted], direction[wanted]
         layer, xy, scale = point[k, 0] - FIRST_LAYER[0], xy[k], scale[k]
         votes = stages.raw_histograms(*gradients, layer, xy, scale, direction)
@@ -106,11 +107,6 @@ class Sift:
             pack_octave(o - 1, point[k, 0], offset[k, 2]),
             quantise(votes),
         )
-
-
-def _on_mask(xy: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    column, row = (xy + np.float32(0.5)).astype(np.int64).T
-    return mask[row, column]
 
 
 def _no_features() -> Features:

@@ -7,6 +7,8 @@ D. Lowe, IJCV 2004, section 5.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .arithmetic import atan2_degrees, exp
@@ -71,13 +73,17 @@ def votes(
     """
     sums = np.zeros((len(point), BINS), np.float32)
     radius, exponent = window(scale)
+    for r, k in by_radius(radius, CHUNK):
+        sums[k] = _votes(magnitude, angle, point[k], exponent[k], r)
+    return sums
+
+
+def by_radius(radius: np.ndarray, samples: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Radii of windows, each with numbers of keypoints whose windows hold ``samples`` in all."""
     for r in np.unique(radius):
         group = np.flatnonzero(radius == r)
-        size = max(1, CHUNK // (2 * r + 1) ** 2)
-        for start in range(0, len(group), size):
-            chunk = group[start : start + size]
-            sums[chunk] = _votes(magnitude, angle, point[chunk], exponent[chunk], int(r))
-    return sums
+        size = max(1, samples // (2 * r + 1) ** 2)
+        yield from ((int(r), group[start : start + size]) for start in range(0, len(group), size))
 
 
 def window(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
