@@ -26,7 +26,8 @@ ROW_VECTOR, COLUMN_VECTOR = 4, 8  # sums that OpenCV's filters of rows and colum
 
 compiled = njit(cache=True, error_model="numpy")
 inlined = njit(cache=True, error_model="numpy", inline="always")
-_differences, _atan2_degrees, _exp = map(inlined, (differences, atan2_degrees, exp))
+_atan2_degrees, _exp = inlined(atan2_degrees), inlined(exp)
+_differences, _split = inlined(differences), inlined(descriptor.split)
 
 
 def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.ndarray:
@@ -213,7 +214,6 @@ def _solve(xx, yy, ss, xy, xs, ys, gx, gy, gs):
     """`refinement.solve` for one system."""
     m12, m02, m01 = _minor(yy, ss, ys, ys), _minor(xy, ss, ys, xs), _minor(xy, ys, yy, xs)
     b0, b1, b2 = _minor(xy, gs, gy, xs), _minor(gy, ys, yy, gs), _minor(gy, ss, ys, gs)
-    minus_b1 = fma(-gy, ys, yy * gs)
     det = _expand(xx, m12, xy, m02, xs, m01)
     if det == 0:
         return F(0), F(0), F(0)
@@ -221,7 +221,7 @@ def _solve(xx, yy, ss, xy, xs, ys, gx, gy, gs):
     return (
         _expand(gx, m12, xy, b2, xs, b1) * inverse,
         _expand(xx, b2, gx, m02, xs, b0) * inverse,
-        _expand(xx, minus_b1, xy, b0, gx, m01) * inverse,
+        _expand(xx, -b1, xy, b0, gx, m01) * inverse,
     )
 
 
@@ -342,13 +342,6 @@ def _place(index, direction, turn, row, column):
         down, row[s] = _split(row[s] + F(WIDTH / 2 - 0.5))
         right, column[s] = _split(column[s] + F(WIDTH / 2 - 0.5))
         index[s] = ((down + 1) * SIDE + right + 1) * DIRECTIONS + (bin & (DIRECTIONS - 1))
-
-
-@inlined
-def _split(position):
-    """`descriptor._split`."""
-    whole = np.floor(position)
-    return np.int32(whole), position - whole
 
 
 @compiled

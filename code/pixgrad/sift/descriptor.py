@@ -146,9 +146,9 @@ def _vote(
     weight = exp((column * column + row * row) * np.float32(-1 / (WIDTH * WIDTH * 0.5)))
     vote = magnitude.take(pixel) * weight
     relative = angle.take(pixel) - turn.take(keypoint)
-    direction, d = _split(relative * np.float32(DIRECTIONS / 360))
-    row, r = _split(row + np.float32(WIDTH / 2 - 0.5))
-    column, c = _split(column + np.float32(WIDTH / 2 - 0.5))
+    direction, d = split(relative * np.float32(DIRECTIONS / 360))
+    row, r = split(row + np.float32(WIDTH / 2 - 0.5))
+    column, c = split(column + np.float32(WIDTH / 2 - 0.5))
     cell = (keypoint * (WIDTH + 2) + row + 1) * (WIDTH + 2) + column + 1
     index = cell * DIRECTIONS + (direction & (DIRECTIONS - 1))
 
@@ -169,7 +169,7 @@ def _vote(
     return (grid.real + np.roll(grid.imag, 1, axis=-1)).reshape(-1, LENGTH)
 
 
-def _split(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whole part (int64) and fraction (float32)."""
+def split(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whole part (int32) and fraction (float32); compiled code calls this with single numbers."""
     whole = np.floor(value)
-    return whole.astype(np.int64), value - whole
+    return np.int32(whole), value - whole

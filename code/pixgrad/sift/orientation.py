@@ -117,9 +117,7 @@ def peaks(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     keypoint, index = np.nonzero(peak)
     low, top, high = left[peak], histogram[peak], right[peak]
     position = index.astype(histogram.dtype) + 0.5 * (low - high) / (low - 2 * top + high)
-    position = np.where(position < 0, BINS + position, position)
-    position = np.where(position >= BINS, position - BINS, position)
-    angle = 360 - (360 / BINS) * position
+    angle = 360 - (360 / BINS) * (position % BINS)
     return keypoint, np.where(angle == 360, 0, angle).astype(histogram.dtype)
 
 

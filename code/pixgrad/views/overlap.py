@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from pixgrad.data import Pair
 from pixgrad.sift import Features
@@ -24,7 +25,6 @@ from pixgrad.views.geometry import project
 RADIUS = 30.0  # of the first region when overlap is measured, pixels
 MAX_OVERLAP_ERROR = 0.4
 SLICES = 96  # across a disc when an area is integrated
-BLOCK = 1 << 20  # pairs of keypoints looked at together
 CHUNK = 1 << 11  # pairs of regions whose areas are integrated together
 
 
@@ -111,18 +111,14 @@ def _candidates(a: Features, b: Features, inverse: np.ndarray) -> tuple[np.ndarr
     # Of regions with overlap >= 1 - threshold, one cannot be larger than 1 / (1 - threshold). With
     # a threshold below 0.5 the centre of the ellipse lies in the disc: else over half is outside.
     least = 1 - MAX_OVERLAP_ERROR
-    rows = max(1, BLOCK // max(1, len(b)))
-    found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
-    for start in range(0, len(a), rows):
-        part = slice(start, start + rows)
-        dx = a.xy[part, 0, None] - centre[:, 0]
-        dy = a.xy[part, 1, None] - centre[:, 1]
-        ratio = area_b / area_a[part, None]
-        near = (dx * dx + dy * dy < RADIUS**2) & (ratio > least) & (ratio < 1 / least)
-        i, j = np.nonzero(near)
-        found.append((i + start, j))
-    i, j = zip(*found, strict=True)
-    return np.concatenate(i), np.concatenate(j)
+    known = np.flatnonzero(np.isfinite(centre).all(axis=1))
+    there = KDTree(centre[known])
+    near = KDTree(a.xy).sparse_distance_matrix(there, RADIUS, output_type="ndarray")
+    i, j = near["i"], known[near["j"]]
+    ratio = area_b[j] / area_a[i]
+    similar = (ratio > least) & (ratio < 1 / least)
+    order = np.lexsort((j[similar], i[similar]))
+    return i[similar][order], j[similar][order]
 
 
 def _intersection_over_union(shape: np.ndarray, gap: np.ndarray) -> np.ndarray:
