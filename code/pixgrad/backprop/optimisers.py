@@ -47,12 +47,11 @@ class Optimiser:
 
     def state(self) -> dict[str, np.ndarray]:
         """The step number and the moments themselves (not copies), by name."""
-        moments = {
+        return {"t": self.t} | {
             f"{moment}.{name}": array
             for name, kept in self._moments.items()
             for moment, array in kept.items()
         }
-        return {"t": self.t, **moments}
 
     def _change(self, g: np.ndarray, **moments: np.ndarray) -> np.ndarray:
         """What to subtract from the parameter; updates ``moments`` in place."""

@@ -122,7 +122,7 @@ def difference_from_torch(
     rng = np.random.default_rng(seed)
     twins = {name: torch.from_numpy(a.copy()) for name, a in optimiser.parameters.items()}
     twin = torch_class(list(twins.values()), lr=optimiser.lr, **arguments)
-    worst = np.float64(0)
+    differences = []
     for _ in range(steps):
         # Gradients of very different sizes, as layers of a network have them.
         gradients = {
@@ -133,12 +133,11 @@ def difference_from_torch(
             tensor.grad = torch.from_numpy(gradients[name].copy())
         optimiser.step(gradients)
         twin.step()
-        differences = [
+        differences += [
             np.abs(array - twins[name].numpy()).max()
             for name, array in optimiser.parameters.items()
         ]
-        worst = np.max([worst, *differences])  # unlike max(), keeps a NaN
-    return float(worst)
+    return float(np.max(differences))  # unlike max(), keeps a NaN
 
 
 def step_sizes(

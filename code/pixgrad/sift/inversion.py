@@ -58,12 +58,11 @@ class DescriptorField:
         turn = angle[..., None] * (DIRECTIONS / (2 * np.pi)) - np.arange(DIRECTIONS)
         distance = nearest_turn(turn, DIRECTIONS)
         votes = magnitude[..., None] * hat(distance)  # (H', W', 8)
-        descriptors, from_normalise = [], []
-        for rows, columns, shares in self._windows:
-            cells = shares @ votes[rows, columns].reshape(-1, DIRECTIONS)
-            descriptor, saved = normalise(cells)
-            descriptors.append(descriptor)
-            from_normalise.append(saved)
+        found = [
+            normalise(shares @ votes[rows, columns].reshape(-1, DIRECTIONS))
+            for rows, columns, shares in self._windows
+        ]
+        descriptors, from_normalise = zip(*found, strict=True)
         saved = (levels.shape, from_pyramid, from_polar, magnitude, distance, from_normalise)
         return np.array(descriptors), saved
 

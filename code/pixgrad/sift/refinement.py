@@ -150,10 +150,8 @@ def _localise(dog: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.n
     point = candidates.copy()
     offset = np.zeros((len(point), 3), dog.dtype)
     status = np.full(len(point), UNSTABLE, np.uint8)
-    active = np.arange(len(point))
+    active, border = np.arange(len(point)), np.array([1, BORDER, BORDER])
     for _ in range(MAX_STEPS):
-        if not len(active):
-            break
         gradient, hessian = derivatives(neighbourhood(dog, point[active]))
         u = offset[active] = -solve(hessian, gradient)
         inside = (np.abs(u) < 0.5).all(axis=1)
@@ -161,15 +159,11 @@ def _localise(dog: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.n
         sane = ~inside & (np.abs(u) <= (2**31 - 1) // 3).all(axis=1)
         active, u = active[sane], u[sane]
         point[active] += np.rint(u[:, ::-1]).astype(np.int64)
-        allowed = _within(point[active], dog.shape)
+        moved = point[active]
+        allowed = ((moved >= border) & (moved < np.array(dog.shape) - border)).all(axis=1)
         status[active[~allowed]] = OUTSIDE
         active = active[allowed]
     return point, offset, status
-
-
-def _within(point: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    low = np.array([1, BORDER, BORDER])
-    return ((point >= low) & (point < np.array(shape) - low)).all(axis=1)
 
 
 def _unit(array: np.ndarray) -> np.generic:

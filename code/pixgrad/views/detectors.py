@@ -43,8 +43,6 @@ def detect_all(
     pairs: Sequence[Pair], detect: Callable[[np.ndarray], Features]
 ) -> list[tuple[Features, Features]]:
     """Features of both views of every pair; a first view shared by a sequence is done once."""
-    firsts: dict[str, Features] = {}
-    for pair in pairs:
-        if pair.sequence not in firsts:
-            firsts[pair.sequence] = detect(pair.first)
+    images = {pair.sequence: pair.first for pair in pairs}
+    firsts = {sequence: detect(image) for sequence, image in images.items()}
     return [(firsts[pair.sequence], detect(pair.second)) for pair in pairs]

@@ -132,8 +132,7 @@ def judge(pair: Pair, a: Features, b: Features) -> Judged:
     a, b = common_part(pair, a, b)
     matches = match(a, b)
     error = region_errors(a[matches.first], b[matches.second], pair.homography)
-    corresponds = np.zeros(len(a), bool)
-    corresponds[overlapping(a, b, pair.homography)[0]] = True
+    corresponds = np.isin(np.arange(len(a)), overlapping(a, b, pair.homography)[0])
     return Judged(a, b, matches, error < MAX_OVERLAP_ERROR, corresponds)
 
 
@@ -220,8 +219,10 @@ def matchable(
     known = np.flatnonzero(np.isfinite(there).all(axis=1))
     near = KDTree(xy2).query_ball_point(there[known], tolerance)
     found = np.zeros(len(xy), dtype=bool)
-    for index, close in zip(known, near, strict=True):
-        found[index] = np.any(np.abs(np.log2(size2[close] / expected[index])) <= 0.5)
+    found[known] = [
+        np.any(np.abs(np.log2(size2[close] / size)) <= 0.5)
+        for close, size in zip(near, expected[known], strict=True)
+    ]
     return found
 
 
