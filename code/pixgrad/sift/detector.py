@@ -18,6 +18,12 @@ from .refinement import KEPT
 from .scale_space import base_image, difference_of_gaussians, gaussian_pyramid
 
 FIRST_LAYER = np.array([1, 0, 0])  # keypoints start at layer 1, and so do the gradients
+NOTHING = Features(
+    np.empty((0, 2), np.float32),
+    *np.empty((3, 0), np.float32),
+    np.empty(0, np.int32),
+    np.empty((0, LENGTH), np.float32),
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Sift:
         base = base_image(grey, self.sigma, self.conventions == "precise", stages.blur)
         pyramid = gaussian_pyramid(base, self.sigma, self.n_octave_layers, stages.blur)
         parts = [self._process_octave(stages, o, octave, mask) for o, octave in enumerate(pyramid)]
-        return sort_unique(concatenate([_no_features(), *parts]))
+        return sort_unique(concatenate([NOTHING, *parts]))
 
     def _process_octave(
         self, stages: backend.Stages, o: int, octave: np.ndarray, mask: np.ndarray | None
@@ -83,7 +89,7 @@ class Sift:
         kept = refined.status == KEPT
         point, offset, contrast = refined.point[kept], refined.offset[kept], refined.contrast[kept]
         if not len(point):
-            return _no_features()
+            return NOTHING
         octaves = (point[:, 0] + offset[:, 2]).astype(np.float32) / np.float32(s)
         scale = np.float32(self.sigma) * np.exp2(octaves.astype(np.float64)).astype(np.float32)
 
@@ -107,9 +113,3 @@ class Sift:
             pack_octave(o - 1, point[k, 0], offset[k, 2]),
             quantise(votes),
         )
-
-
-def _no_features() -> Features:
-    shapes = ((0, 2), (0,), (0,), (0,), (0,), (0, LENGTH))
-    types = (np.float32, np.float32, np.float32, np.float32, np.int32, np.float32)
-    return Features(*(np.empty(s, t) for s, t in zip(shapes, types, strict=True)))

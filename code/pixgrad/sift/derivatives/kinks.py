@@ -48,43 +48,43 @@ def _kink(
     stage: str,
     place: str,
     function: Callable[[float], float],
-    vjp: float,
+    vjp: Callable[[bool], float],
     autograd: Callable[[torch.Tensor], torch.Tensor],
-    surrogate: float | None = None,
+    substituted: bool = False,
     h: float = 1e-6,
 ) -> Kink:
+    """Measure a stage ``function(t)`` at 0; ``vjp`` takes ``straight_through``."""
     left = (function(-h) - function(-2 * h)) / h
     right = (function(2 * h) - function(h)) / h
     jump = function(h) - function(-h)
     t = torch.zeros((), dtype=torch.float64, requires_grad=True)
     (theirs,) = torch.autograd.grad(autograd(t), t)
     significant = abs(jump) > 10 * h * max(abs(left), abs(right), 1)
-    return Kink(stage, place, left, right, jump * significant, float(vjp), surrogate, float(theirs))
+    surrogate = float(vjp(True)) if substituted else None
+    mine = float(vjp(False))
+    return Kink(stage, place, left, right, jump * significant, mine, surrogate, float(theirs))
 
 
 def _equal_maxima() -> Kink:
     dog = np.array([[[2.0, 1.0, 2.0]]])
     first = np.array([[[1.0, 0.0, 0.0]]])
-    _, saved = hand.choose_extremum(dog)
-    ddog = hand.choose_extremum_vjp(saved, np.zeros(3), 1.0)
     return _kink(
         "экстремум: значение",
         "два равных максимума",
         lambda t: hand.choose_extremum(dog + t * first)[0][1],
-        ddog[0, 0, 0],
+        lambda straight: hand.choose_extremum_vjp((dog,), np.zeros(3), 1.0, straight)[0, 0, 0],
         lambda t: (torch.tensor(dog) + t * torch.tensor(first)).amax(),
     )
 
 
 def _threshold() -> Kink:
-    _, saved = hand.gate(0.0, 0.0)
     return _kink(
         "тест контраста",
         "величина равна порогу",
         lambda t: hand.gate(t, 0.0)[0],
-        hand.gate_vjp(saved, 1.0, straight_through=False),
+        lambda straight: hand.gate_vjp((0.0, 0.0), 1.0, straight),
         lambda t: torch.heaviside(t.detach(), torch.zeros((), dtype=t.dtype)) + 0 * t,
-        hand.gate_vjp(saved, 1.0),
+        substituted=True,
     )
 
 
@@ -100,43 +100,36 @@ def _hard_bin() -> Kink:
         bins = finder.orientation_histogram(inner, angle, 4, 4, torch.tensor(0.8))
         return bins[5] + 0 * t  # rounding to a bin cuts the graph
 
-    _, saved = histogram(0.0)
-    exact, soft = (
-        hand.orientation_histogram_vjp(saved, np.eye(36)[5], straight_through=use)[1].sum()
-        for use in (False, True)
-    )
     return _kink(
         "гистограмма ориентаций",
         "граница столбцов",
         lambda t: histogram(t)[0][5],
-        exact,
+        lambda straight: hand.orientation_histogram_vjp(histogram(0.0)[1], np.eye(36)[5], straight)[
+            1
+        ].sum(),
         twin,
-        soft,
+        substituted=True,
     )
 
 
 def _zero_gradient() -> Kink:
-    zero = np.zeros((1, 1))
-    _, saved = hand.polar(zero, zero)
-    dgx, _ = hand.polar_vjp(saved, np.ones((1, 1)), zero)
+    zero, one = np.zeros((1, 1)), np.ones((1, 1))
     return _kink(
         "модуль градиента",
         "нулевой градиент",
         lambda t: hand.polar(zero + t, zero)[0][0].item(),
-        dgx.item(),
+        lambda _: hand.polar_vjp(hand.polar(zero, zero)[1], one, zero)[0].item(),
         lambda t: torch.sqrt(t**2 + torch.zeros((), dtype=t.dtype) ** 2),
     )
 
 
 def _cut_of_the_angle() -> Kink:
-    left, zero = np.full((1, 1), -2.0), np.zeros((1, 1))
-    _, saved = hand.polar(left, zero)
-    _, dgy = hand.polar_vjp(saved, zero, np.ones((1, 1)))
+    left, zero, one = np.full((1, 1), -2.0), np.zeros((1, 1)), np.ones((1, 1))
     return _kink(
         "угол градиента",
         "180°: разрыв на оборот",
         lambda t: hand.polar(left, zero + t)[0][1].item(),
-        dgy.item(),
+        lambda _: hand.polar_vjp(hand.polar(left, zero)[1], zero, one)[1].item(),
         lambda t: torch.atan2(t, torch.full((), -2.0, dtype=t.dtype)),
     )
 
@@ -149,29 +142,23 @@ def _rounded_centre() -> Kink:
     def cells(t: float) -> tuple[np.ndarray, tuple]:
         return hand.histogram(magnitude, angle, hand.Geometry(9.5 + t, 10.0, 1.2, 0.4))
 
-    _, saved = cells(0.0)
-    exact, soft = (
-        hand.histogram_vjp(saved, weights, straight_through=use)[2].x for use in (False, True)
-    )
     return _kink(
         "гистограмма дескриптора",
         "центр посередине между пикселями",
         lambda t: float((weights * cells(t)[0]).sum()),
-        exact,
+        lambda straight: hand.histogram_vjp(cells(0.0)[1], weights, straight)[2].x,
         lambda t: torch.round(9.5 + t),
-        float(soft),
+        substituted=True,
     )
 
 
 def _centre_of_a_bin() -> Kink:
-    spot = np.zeros((9, 9))
+    spot, dcells = np.zeros((9, 9)), np.zeros((4, 4, 8))
     spot[4, 5] = 1.0
-    geometry = hand.Geometry(4.0, 4.0, 1.0, 0.0)
-    dcells = np.zeros((4, 4, 8))
     dcells[..., 2] = 1
 
     def cells(t: float) -> tuple[np.ndarray, tuple]:
-        return hand.histogram(spot, spot * (np.pi / 2 + t), geometry)
+        return hand.histogram(spot, spot * (np.pi / 2 + t), hand.Geometry(4.0, 4.0, 1.0, 0.0))
 
     whole, saved = cells(0.0)
     share = whole[..., 2].sum()
@@ -179,7 +166,7 @@ def _centre_of_a_bin() -> Kink:
         "гистограмма дескриптора",
         "угол в центре столбца",
         lambda t: float(cells(t)[0][..., 2].sum()),
-        hand.histogram_vjp(saved, dcells)[1][4, 5],
+        lambda straight: hand.histogram_vjp(saved, dcells, straight)[1][4, 5],
         lambda t: share * (1 - torch.frac((np.pi / 2 + t) * 4 / np.pi)),  # of the lower bin
     )
 
@@ -187,27 +174,22 @@ def _centre_of_a_bin() -> Kink:
 def _clip() -> Kink:
     cells, along = np.zeros(128), np.eye(128)[3]
     cells[:25] = 1.0  # each is exactly 0.2 of the length
-    _, saved = hand.normalise(cells)
     return _kink(
         "нормировка и срез",
         "компонента равна 0,2",
         lambda t: float(hand.normalise(cells + t * along)[0][3]),
-        hand.normalise_vjp(saved, along)[3],
+        lambda _: hand.normalise_vjp(hand.normalise(cells)[1], along)[3],
         lambda t: twin.normalise(torch.tensor(cells) + t * torch.tensor(along))[3],
     )
 
 
 def _rounded_byte() -> Kink:
     at = np.array([51.5 / 512])
-    _, saved = hand.quantise(at)
-    exact, soft = (
-        hand.quantise_vjp(saved, np.ones(1), straight_through=use).item() for use in (False, True)
-    )
     return _kink(
         "запись байтом",
         "посередине между байтами",
         lambda t: hand.quantise(at + t)[0].item(),
-        exact,
+        lambda straight: hand.quantise_vjp(hand.quantise(at)[1], np.ones(1), straight).item(),
         lambda t: torch.round(512 * (at.item() + t)),
-        soft,
+        substituted=True,
     )
