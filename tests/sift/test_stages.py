@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from pixgrad.data import load
 from pixgrad.sift import arithmetic, descriptor, extrema, orientation, refinement, scale_space
@@ -97,12 +96,6 @@ def test_base_is_opencvs_to_rounding(grey):
     expected = cv2.GaussianBlur(doubled, (0, 0), float(sigma))
     # float64 sqrt(1.6^2 - 1) differs in the eighth digit, and so do eight pixels of ten.
     np.testing.assert_array_max_ulp(scale_space.base_image(grey), expected, maxulp=4)
-
-
-def test_laplacian_is_scipys(grey):
-    image = grey.astype(np.float64)
-    expected = ndimage.laplace(image)[1:-1, 1:-1]
-    np.testing.assert_allclose(scale_space.laplacian(image), expected, atol=1e-9)
 
 
 def test_arctangent_is_opencvs():

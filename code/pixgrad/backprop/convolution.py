@@ -17,7 +17,9 @@ the same layout.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -233,15 +235,11 @@ class AvgPool2d(_Pool2d):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N, C, OH, OW)."""
-        slices = self._slices(self._padded(x, 0))
-        y = slices[0].copy()
-        for values in slices[1:]:
-            y += values
-        y /= len(slices)
-        return y.transpose(3, 1, 0, 2)
+        sums = functools.reduce(np.add, self._slices(self._padded(x, 0)))
+        return (sums / math.prod(self.kernel_size)).transpose(3, 1, 0, 2)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        share = _layout(dy) / dy.dtype.type(self.kernel_size[0] * self.kernel_size[1])
+        share = _layout(dy) / math.prod(self.kernel_size)
         dx = np.zeros(self._padded_shape, dy.dtype)
         for target in self._slices(dx):
             target += share

@@ -317,9 +317,7 @@ def _collect(image, x, y, cosine, sine, radius, row, column, dx, dy):
             left += 1
         while right > left and not _inside(right, cosine, sine, j_cosine, j_sine):
             right -= 1
-        if left > right:
-            continue
-        count = right - left + 1
+        count = max(right - left + 1, 0)
         for i in range(count):
             row[n + i] = F(left + i) * sine + j_cosine
             column[n + i] = F(left + i) * cosine - j_sine

@@ -35,12 +35,8 @@ def double(image: np.ndarray, precise: bool = False) -> np.ndarray:
     -------
     (2H, 2W) array of the same dtype.
     """
-    height, width = image.shape
-    tall = np.empty((2 * height, width), image.dtype)
-    _interleave(image, precise, out=tall)
-    doubled = np.empty((2 * height, 2 * width), image.dtype)
-    _interleave(tall.T, precise, out=doubled.T)
-    return doubled
+    tall = _interleave(image, precise)
+    return np.ascontiguousarray(_interleave(tall.T, precise).T)
 
 
 def gaussian_kernel(sigma: float, dtype: np.dtype | type = np.float32) -> np.ndarray:
@@ -145,23 +141,14 @@ def difference_of_gaussians(octave: np.ndarray) -> np.ndarray:
     return octave[1:] - octave[:-1]
 
 
-def laplacian(image: np.ndarray) -> np.ndarray:
-    """Five-point Laplacian, which the DoG approximates: (H, W) -> (H - 2, W - 2), no borders."""
-    middle = image[1:-1, 1:-1]
-    across, down = image[1:-1, 2:] + image[1:-1, :-2], image[2:, 1:-1] + image[:-2, 1:-1]
-    return across + down - 4 * middle
-
-
-def _interleave(image: np.ndarray, precise: bool, out: np.ndarray) -> None:
+def _interleave(image: np.ndarray, precise: bool) -> np.ndarray:
     """Twice as many rows; both rules are exact in float32 for 8-bit values."""
-    after = np.concatenate([image[1:], image[-1:]])
+    before, after = (np.concatenate(p) for p in ((image[:1], image[:-1]), (image[1:], image[-1:])))
     if precise:
-        out[0::2] = image
-        out[1::2] = 0.5 * image + 0.5 * after
+        pair = image, 0.5 * image + 0.5 * after
     else:
-        before = np.concatenate([image[:1], image[:-1]])
-        out[0::2] = 0.75 * image + 0.25 * before
-        out[1::2] = 0.75 * image + 0.25 * after
+        pair = 0.75 * image + 0.25 * before, 0.75 * image + 0.25 * after
+    return np.stack(pair, axis=1).reshape(-1, image.shape[1])
 
 
 def _filter_rows(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
