@@ -4,7 +4,8 @@ Float32 operations and their order are those of the NumPy functions (``fastmath`
 are the bits — but for blur and refinement. There OpenCV uses fused multiply-add where the
 processor has it (AVX2, NEON), NumPy never does, and compiled code does always: it has the bits of
 OpenCV on today's processors, NumPy has those of OpenCV on old ones. The machine code is kept on
-disk next to this file, or in ``$NUMBA_CACHE_DIR``.
+disk next to this file, or in ``$NUMBA_CACHE_DIR``, and made anew when this file changes: touch it
+after a change of the formulas that are compiled from other modules.
 """
 
 from __future__ import annotations

@@ -94,10 +94,10 @@ def peak_orientation(histogram: Tensor, near: float | None = None) -> Tensor:
     """Direction (radians) of the highest peak, or of the one closest to ``near``."""
     before, after = histogram.roll(1), histogram.roll(-1)
     peaks = torch.nonzero((histogram > before) & (histogram > after))[:, 0]
-    if near is None:
-        peak = peaks[histogram[peaks].argmax()]
-    else:
-        peak = peaks[torch.cos(peaks * (2 * math.pi / BINS) - near).argmax()]
+    score = histogram[peaks]
+    if near is not None:
+        score = torch.cos(peaks * (2 * math.pi / BINS) - near)
+    peak = peaks[score.argmax()]
     left, top, right = before[peak], histogram[peak], after[peak]
     position = peak + (left - right) / (left - 2 * top + right) / 2
     return position * (2 * math.pi / BINS) % (2 * math.pi)

@@ -143,10 +143,8 @@ def gate_vjp(
 ) -> float:
     """VJP of :func:`gate`: zero away from the threshold; instead, that of a sigmoid."""
     value, threshold = saved
-    if not straight_through:
-        return 0.0
     half = (value - threshold) / (2 * temperature)
-    return dpassed / (4 * temperature * np.cosh(half) ** 2)
+    return straight_through * dpassed / (4 * temperature * np.cosh(half) ** 2)
 
 
 def orientation_histogram(
@@ -227,11 +225,10 @@ def peak_orientation(histogram: Array, near: float | None = None) -> tuple[float
     """
     before, after = np.roll(histogram, 1), np.roll(histogram, -1)
     peaks = np.flatnonzero((histogram > before) & (histogram > after))
-    if near is None:
-        peak = peaks[np.argmax(histogram[peaks])]
-    else:
-        turn = near * BINS / (2 * np.pi)
-        peak = peaks[np.argmin(np.abs(nearest_turn(peaks - turn, BINS)))]
+    score = histogram[peaks]
+    if near is not None:
+        score = -np.abs(nearest_turn(peaks - near * BINS / (2 * np.pi), BINS))
+    peak = peaks[np.argmax(score)]
     rise, curvature = before[peak] - after[peak], before[peak] - 2 * histogram[peak] + after[peak]
     orientation = (peak + rise / curvature / 2) * 2 * np.pi / BINS
     return float(orientation % (2 * np.pi)), (peak, rise, curvature)
