@@ -22,14 +22,16 @@ CUT = """() => {
   for (const shown of document.querySelectorAll("main :is(table, math, pre, img)")) {
     const { right, width: own } = shown.getBoundingClientRect();
     const box = shown.closest(".table-wrapper, .equation, pre, p:has(> math[display=block])");
-    if (!own || (box?.matches(".scrolls[tabindex='0']") && box.matches(".more-left, .more-right"))) continue;
+    const cued = box?.matches(".scrolls[tabindex='0']") && box.matches(".more-left, .more-right");
+    if (!own || cued) continue;
     const limit = box ? Math.min(width, box.getBoundingClientRect().right) : width;
     if (right > limit + 2) cut.push(`${shown.tagName} in #${shown.closest("[id]")?.id}`);
   }
   return cut;
 }"""
 DASHES = """() => {
-  const found = [], walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const found = [], main = document.querySelector("main");
+  const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const block = node.parentElement.closest("p, li");
     if (!block || node.parentElement.closest("code, nav")) continue;
@@ -38,7 +40,8 @@ DASHES = """() => {
       range.setStart(node, at);
       range.setEnd(node, at + 1);
       const place = range.getBoundingClientRect();
-      if (place.width && place.left < block.getBoundingClientRect().left + 6) found.push(block.textContent.slice(0, 60));
+      const left = block.getBoundingClientRect().left;
+      if (place.width && place.left < left + 6) found.push(block.textContent.slice(0, 60));
     }
   }
   return found;
@@ -101,7 +104,8 @@ def test_a_line_of_text_has_65_to_75_characters(visit):
     page = visit("chapters/11-conclusions.html")
     lengths = page.evaluate("""() => [...document.querySelectorAll("main section > p")]
       .filter((p) => !p.querySelector("math") && p.textContent.length > 300)
-      .map((p) => p.textContent.length / Math.round(p.clientHeight / parseFloat(getComputedStyle(p).lineHeight)))""")
+      .map((p) => [p, parseFloat(getComputedStyle(p).lineHeight)])
+      .map(([p, line]) => p.textContent.length / Math.round(p.clientHeight / line))""")
     assert 62 <= sum(lengths) / len(lengths) <= 75  # the last lines, not full, are counted, too
 
 
