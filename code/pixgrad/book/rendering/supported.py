@@ -43,6 +43,7 @@ _OBEYED: Mapping[tuple[str, ...], frozenset[str]] = {
         " toc-title code-fold code-summary code-copy highlight-style smooth-scroll"
         " fig-width fig-height fig-dpi fig-format",
         ("format", "html", "theme"): "light dark",
+        ("format", "typst"): "toc toc-depth include echo output warning",
     }.items()
 }
 """Keys of ``_quarto.yml`` that the engine obeys or that do not touch what it makes."""
