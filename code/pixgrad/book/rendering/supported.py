@@ -32,11 +32,11 @@ _ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
 _OBEYED: Mapping[tuple[str, ...], frozenset[str]] = {
     keys: frozenset(names.split())
     for keys, names in {
-        (): "project book format lang language bibliography csl jupyter execute pixgrad toc"
+        (): "project book format lang language bibliography csl jupyter execute pixgrad keywords toc"
         " toc-depth toc-title number-sections number-depth code-fold code-summary link-citations"
         " date-format fig-width fig-height fig-dpi fig-format",
         ("project",): "type output-dir execute-dir pre-render resources title",
-        ("book",): "title subtitle author description chapters appendices repo-url repo-branch"
+        ("book",): "title subtitle author date description chapters appendices repo-url repo-branch"
         " site-url output-file search favicon cover-image open-graph",
         ("format",): "html typst ipynb",
         ("format", "html"): "theme css html-math-method number-sections number-depth toc toc-depth"
