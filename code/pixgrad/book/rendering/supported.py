@@ -32,9 +32,9 @@ _ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
 _OBEYED: Mapping[tuple[str, ...], frozenset[str]] = {
     keys: frozenset(names.split())
     for keys, names in {
-        (): "project book format lang language bibliography csl jupyter execute pixgrad keywords toc"
-        " toc-depth toc-title number-sections number-depth code-fold code-summary link-citations"
-        " date-format fig-width fig-height fig-dpi fig-format",
+        (): "project book format lang language bibliography csl jupyter execute pixgrad keywords"
+        " toc toc-depth toc-title number-sections number-depth code-fold code-summary"
+        " link-citations date-format fig-width fig-height fig-dpi fig-format",
         ("project",): "type output-dir execute-dir pre-render resources title",
         ("book",): "title subtitle author date description chapters appendices repo-url repo-branch"
         " site-url output-file search favicon cover-image open-graph",

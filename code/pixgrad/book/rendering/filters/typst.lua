@@ -285,6 +285,15 @@ end
 -- The chapter ---------------------------------------------------------------------------------
 
 local inlines = {
+  Inlines = function(content) -- no line begins with a dash
+    for index = 2, #content do
+      local is_dash = content[index].t == 'Str' and content[index].text:match '^—'
+      if is_dash and (content[index - 1].t == 'Space' or content[index - 1].t == 'SoftBreak') then
+        content[index - 1] = pandoc.Str '\u{a0}'
+      end
+    end
+    return content
+  end,
   Math = function(element) return inline(formula(element)) end,
   Quoted = function(element)
     local marks = element.quotetype == 'DoubleQuote' and { '«', '»' } or { '„', '“' }
