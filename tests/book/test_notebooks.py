@@ -528,7 +528,9 @@ def run_setup(source: str, folder: Path) -> subprocess.CompletedProcess:
 def test_first_cell_fetches_the_release_in_colab(book, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("content")
     packages = (
-        "pixgrad: {release: v1.2.3, notebooks: {json: json==9, absent_module: absent==1.0}}\n"
+        "pixgrad:\n  release: v1.2.3\n  notebooks:\n"
+        "    every: {json: json==9, absent_module: absent==1.0}\n"
+        "    importing: {unused_module: unused==1.0}\n"
     )
     config = CONFIG.replace("book:\n", "book:\n  repo-url: https://example.org/u/pix\n")
     (book / "_quarto.yml").write_text(config + packages, "utf-8")

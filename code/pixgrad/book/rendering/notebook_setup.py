@@ -2,7 +2,7 @@
 
 It knows nothing of the book's own code: what to install stands in ``_quarto.yml`` (``pixgrad:
 notebooks``, import name -> pinned requirement); only what is missing is installed, so that Colab
-keeps the torch it came with.
+keeps the torch it came with, and a chapter that does without torch does not fetch it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import re
 import string
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from pixgrad.book.ledger import staleness
 from pixgrad.book.source.project import Chapter, Project
 
+_IMPORT = re.compile(r"^(?:from|import) (\w+)", re.M)
 _START = """\
 # Подготовка: находит книгу, ставит недостающие пакеты, открывает доступ к коду книги.
 import contextlib
@@ -107,8 +109,8 @@ def setup_code(
     """
     folder = chapter.path.parent.as_posix()
     in_root = folder == "." or project.get("project", "execute-dir") == "project"
-    needed = project.get("pixgrad", "notebooks", default={})
     record = staleness.read_records(project.root).get(chapter.path.as_posix(), {})
+    needed = _packages(project, chapter, record)
     sources = record.get("sources")
     parts = [
         _start(project),
@@ -124,6 +126,23 @@ def setup_code(
         string.Template(_AS_IS).substitute(references=_dict(references)) if prints_text else "",
     ]
     return "\n".join(part for part in parts if part).replace("\n\n\n\n", "\n\n\n").rstrip("\n")
+
+
+def _packages(project: Project, chapter: Chapter, record: Mapping[str, Any]) -> dict[str, str]:
+    """Import name -> requirement: for every notebook, and what this chapter imports."""
+    modules = [
+        project.root / name.removeprefix("project:")
+        for name in record.get("files", ())
+        if name.startswith("project:") and name.endswith(".py")
+    ]
+    texts = [cell.source for cell in chapter.document.cells]
+    texts += [path.read_text("utf-8") for path in modules if path.is_file()]
+    imported = {name for text in texts for name in _IMPORT.findall(text)}
+    importing = project.get("pixgrad", "notebooks", "importing", default={})
+    return {
+        **project.get("pixgrad", "notebooks", "every", default={}),
+        **{name: pinned for name, pinned in importing.items() if name in imported},
+    }
 
 
 def _start(project: Project) -> str:
