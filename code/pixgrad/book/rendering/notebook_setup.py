@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from pixgrad.book.ledger import staleness
+from pixgrad.book.ledger.ledger import Ledger
 from pixgrad.book.source.project import Chapter, Project
 
 _IMPORT = re.compile(r"^(?:from|import) (\w+)", re.M)
@@ -109,16 +109,17 @@ def setup_code(
     """
     folder = chapter.path.parent.as_posix()
     in_root = folder == "." or project.get("project", "execute-dir") == "project"
-    record = staleness.read_records(project.root).get(chapter.path.as_posix(), {})
+    record = Ledger(project.root).records.get(chapter.path.as_posix(), {})
     needed = _packages(project, chapter, record)
     sources = record.get("sources")
+    folders = project.environment.get("PYTHONPATH", "").split(":")
     parts = [
         _start(project),
         string.Template(_INSTALL).substitute(needed=_lines(needed)) if needed else "",
         "\n".join(
             [
                 f"os.chdir(book{'' if in_root else f' / {json.dumps(folder)}'})",
-                *(f'sys.path.insert(0, str(book / "{path}"))' for path in _python_path(project)),
+                *(f'sys.path.insert(0, str(book / "{path}"))' for path in folders if path),
             ]
         )
         + "\n",
@@ -169,11 +170,3 @@ def _lines(values: Mapping[str, str]) -> str:
         return json.dumps(text, ensure_ascii=False)
 
     return "\n".join(f"    {quoted(key)}: {quoted(value)}," for key, value in values.items())
-
-
-def _python_path(project: Project) -> list[str]:
-    """The folders that ``_environment`` puts on PYTHONPATH."""
-    path = project.root / "_environment"
-    text = path.read_text("utf-8") if path.is_file() else ""
-    found = re.search(r"^PYTHONPATH=[\"']?([^\"'\n]*)", text, re.M)
-    return [folder for folder in found[1].split(":") if folder] if found else []
