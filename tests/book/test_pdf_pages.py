@@ -78,10 +78,12 @@ def test_narrow_table_keeps_its_cells_in_one_line(tmp_path: Path) -> None:
     assert len(lines) == 3
 
 
-@pytest.mark.parametrize("before", range(0, 40, 3))
-def test_table_is_never_split_after_one_row(tmp_path: Path, before: int) -> None:
+@pytest.mark.parametrize("widths", ["", ' tbl-colwidths="[70,30]"'])
+@pytest.mark.parametrize("before", [0, 16, 25, 26, 27, 28])
+def test_table_is_never_split_after_one_row(tmp_path: Path, before: int, widths: str) -> None:
     prose = [f"Строка {number}." for number in range(before)]
-    pdf = build(tmp_path, *prose, table(["первый", "второй"], 45, "ряд"))
+    long = table(["первый", "второй"], 45, "ряд").replace("#tbl-x}", f"#tbl-x{widths}}}")
+    pdf = build(tmp_path, *prose, long)
     rows = [text.count("ряд") // 2 for text in texts(pdf)]
     assert sum(rows) == 45
     assert all(count >= 2 for count in rows if count)
