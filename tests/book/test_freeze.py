@@ -546,3 +546,27 @@ def test_two_runs_at_once_are_refused(tmp_path, surroundings):
     finally:
         first.kill()
         first.wait()
+
+
+def test_code_may_be_shown_in_one_format_alone(tmp_path, executed):
+    text = chapter("А", cell("print(6 * 7)"), cell("print('учит')", "echo: true"))
+    config = "format:\n  typst:\n    echo: false\n"
+    write_book(tmp_path, {"chapter.qmd": text}, config=config)
+    freeze.freeze_book(tmp_path)
+    folder = tmp_path / "_freeze/chapter/execute-results"
+    html, typ = (
+        json.loads((folder / f"{fmt}.json").read_text("utf-8"))["result"]["markdown"]
+        for fmt in ("html", "typ")
+    )
+    assert ("print(6 * 7)" in html, "print('учит')" in html) == (True, True)
+    assert ("print(6 * 7)" in typ, "print('учит')" in typ) == (False, True)
+    assert "42" in typ
+    edit(tmp_path / "_quarto.yml", "echo: false", "echo: true")
+    assert stale(tmp_path) == {"chapter.qmd": "_quarto.yml (настройки исполнения)"}
+    freeze.freeze_book(tmp_path)
+    assert executed == ["chapter.qmd"]  # the same outputs in another dress: no kernel
+    assert "print(6 * 7)" in (folder / "typ.json").read_text("utf-8")
+    edit(tmp_path / "_quarto.yml", "echo: true", "eval: false")
+    with pytest.raises(PixgradError, match="eval задаётся на верхнем уровне") as caught:
+        freeze.freeze_book(tmp_path)
+    assert caught.value.file == "_quarto.yml"

@@ -45,8 +45,17 @@ def of_page(root: Path, page: str) -> nbformat.NotebookNode:
     return read(root, Path(page).stem)
 
 
+_ANCHOR = re.compile(r'<a id="([^"]+)"></a>')
+_REFERENCE = re.compile(r"\[([^\[\]]*)\]\(((?:[\w-]+\.ipynb)?#[^)]*|[\w-]+\.ipynb)\)")
+
+
 def prose(notebook: nbformat.NotebookNode) -> str:
-    """All markdown that a reader sees, markdown outputs included, spaces made plain."""
+    """The markdown as read: no anchors, references without their addresses, plain spaces."""
+    return _REFERENCE.sub(r"\1", _ANCHOR.sub("", markdown(notebook)))
+
+
+def markdown(notebook: nbformat.NotebookNode) -> str:
+    """All markdown, markdown outputs included, spaces made plain."""
     texts = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -58,6 +67,24 @@ def prose(notebook: nbformat.NotebookNode) -> str:
 def outputs(cell) -> list:
     kinds = ("display_data", "execute_result")
     return [o for o in cell.get("outputs", []) if o.output_type in kinds]
+
+
+def execute(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
+    """A copy run by a kernel of this Python that works in ``folder``."""
+    nbclient = pytest.importorskip("nbclient")
+    done = nbformat.reads(nbformat.writes(notebook), as_version=4)
+    resources = {"metadata": {"path": str(folder)}}
+    return nbclient.NotebookClient(done, timeout=300, resources=resources).execute()
+
+
+def told(cell) -> str:
+    """The text that a code cell shows, references as in ``prose``."""
+    return _REFERENCE.sub(
+        r"\1",
+        "".join(
+            o.get("text", "") or o.get("data", {}).get("text/markdown", "") for o in cell.outputs
+        ),
+    )
 
 
 def without_code(text: str) -> str:
@@ -147,43 +174,29 @@ def test_code_cells_are_those_of_the_chapter(reference):
         cells = chapter.document.cells
         if cells:
             code = [c for c in read(reference, chapter.stem).cells if c.cell_type == "code"][1:]
-            assert [c.source for c in code] == [cell.source for cell in cells]
+            assert [c.source.removeprefix("%%asis\n") for c in code] == [c.source for c in cells]
+            as_is = ["output: asis" in cell.options_yaml for cell in cells]
+            assert [c.source.startswith("%%asis\n") for c in code] == as_is
             assert [c.execution_count for c in code] == list(range(1, len(cells) + 1))
 
 
 def test_running_the_notebook_gives_its_outputs(reference):
-    """The code cells, run top to bottom by plain ``exec``, print what the notebook shows."""
-    for module in ("matplotlib", "IPython"):
+    """Run top to bottom by a kernel, from the folder where Jupyter starts."""
+    for module in ("matplotlib", "ipykernel"):
         pytest.importorskip(module)
-    code = [c for c in read(reference, "02-nets").cells if c.cell_type == "code"]
-    runner = (
-        "import contextlib, io, json, sys\n"
-        "space, printed = {}, []\n"
-        "for source in json.load(sys.stdin):\n"
-        "    with contextlib.redirect_stdout(io.StringIO()) as out:\n"
-        "        exec(source, space)\n"
-        "    printed.append(out.getvalue())\n"
-        "print(json.dumps(printed))\n"
+    written = read(reference, "02-nets")
+    done = execute(written, reference / "notebooks")
+    shown, again = (
+        [told(c) for c in notebook.cells if c.cell_type == "code"] for notebook in (written, done)
     )
-    done = subprocess.run(
-        [sys.executable, "-c", runner],
-        input=json.dumps([cell.source for cell in code]),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=reference / "notebooks",  # where Jupyter starts; the first cell finds the book
-        env={"MPLBACKEND": "Agg", "PATH": ""},
-    )
-    shown = [
-        "".join(
-            o.get("text", "") or o.get("data", {}).get("text/markdown", "")
-            for o in cell.outputs
-            if o.output_type == "stream" or "text/markdown" in o.data
-        )
-        for cell in code
+    assert [text.strip() for text in again] == [text.strip() for text in shown]
+    assert [text.strip() for text in shown] == [
+        "",
+        "ответ: 42",
+        "",
+        "Точность **91.2 %** вычислена ячейкой.",
+        "",
     ]
-    assert [text.strip() for text in json.loads(done.stdout)] == [text.strip() for text in shown]
-    assert shown == ["", "ответ: 42\n", "", "Точность **91.2 %** вычислена ячейкой.", ""]
 
 
 def test_bytes_are_stable_and_unchanged_files_are_left_alone(reference, tmp_path, capsys):
@@ -301,7 +314,11 @@ table()
 #pagebreak()
 ```
 """
-SVG = '<svg xmlns="http://www.w3.org/2000/svg"><rect width="2" height="2"/></svg>\n'
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="2" height="2">'
+    '<rect width="2" height="2" fill="#f00"/></svg>\n'
+)
+RED = (255, 0, 0)
 EXECUTED = [
     """::: {#a .cell execution_count=1}
 ``` {.python .cell-code}
@@ -437,7 +454,9 @@ def test_kinds_of_output(book):
     (error,) = code[6].outputs
     assert (error.ename, error.evalue) == ("ZeroDivisionError", "division by zero")
     (picture,) = code[7].outputs
+    png = picture.data.pop("image/png")
     assert picture.data == {"image/svg+xml": SVG, "text/plain": "альт"}
+    assert Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").getpixel((1, 1)) == RED
     (table,) = code[8].outputs
     assert table.data == {"text/html": "<table><tr><td>1</td></tr></table>"}
 
@@ -472,9 +491,12 @@ def test_pictures_of_the_prose_are_inside(book):
     notebooks.write_notebooks(book)
     pictures = re.findall(r"!\[(.*?)\]\(data:(.*?);base64,(.*?)\)", prose(read(book, "01-all")))
     assert [(alt, media) for alt, media, _ in pictures] == [
-        (alt, "image/svg+xml") for alt in ("л", "п", "красный квадрат")
+        (alt, "image/png") for alt in ("л", "п", "красный квадрат")
     ]
-    assert all(base64.b64decode(content).decode() == SVG for _, _, content in pictures)
+    for _, _, content in pictures:  # GitHub drops an SVG
+        assert (
+            Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB").getpixel((1, 1)) == RED
+        )
 
 
 def test_links_to_other_pages_lead_to_the_site_if_it_is_known(book):
@@ -489,6 +511,8 @@ def test_links_to_other_pages_lead_to_the_site_if_it_is_known(book):
 def run_setup(source: str, folder: Path) -> subprocess.CompletedProcess:
     """The first code cell in Colab, with commands recorded instead of run."""
     colab = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "InteractiveShell.instance()\n"
         "import sys, types, subprocess, os, pathlib\n"
         "sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
         "def run(command, check):\n"
@@ -503,18 +527,24 @@ def run_setup(source: str, folder: Path) -> subprocess.CompletedProcess:
 
 def test_first_cell_fetches_the_release_in_colab(book, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("content")
+    packages = (
+        "pixgrad:\n  release: v1.2.3\n  notebooks:\n"
+        "    every: {json: json==9, absent_module: absent==1.0}\n"
+        "    importing: {unused_module: unused==1.0}\n"
+    )
     config = CONFIG.replace("book:\n", "book:\n  repo-url: https://example.org/u/pix\n")
-    (book / "_quarto.yml").write_text(config + "pixgrad: {release: v1.2.3}\n", "utf-8")
+    (book / "_quarto.yml").write_text(config + packages, "utf-8")
     notebooks.write_notebooks(book)
     done = run_setup(read(book, "01-all").cells[1].source, elsewhere)
     assert done.stdout.splitlines() == [
         "git clone --depth 1 --branch v1.2.3 https://example.org/u/pix pix",
-        "-m pip install --quiet ./pix[compute]",
+        "-m pip install --quiet absent==1.0",
         str(elsewhere / "pix"),
     ], done.stderr
     (elsewhere / "pix/_quarto.yml").touch()  # the kernel was restarted: nothing is fetched again
     again = run_setup(read(book, "01-all").cells[1].source, elsewhere)
-    assert again.stdout.splitlines() == [str(elsewhere / "pix")], again.stderr
+    assert "git clone" not in again.stdout
+    assert again.stdout.splitlines()[-1] == str(elsewhere / "pix"), again.stderr
 
 
 def test_first_cell_says_that_the_address_is_missing(book, tmp_path_factory):
@@ -523,6 +553,7 @@ def test_first_cell_says_that_the_address_is_missing(book, tmp_path_factory):
     assert "нет адреса репозитория (book: repo-url в _quarto.yml)" in source
     done = run_setup(source, tmp_path_factory.mktemp("content"))
     assert done.returncode == 1 and done.stderr.startswith("Нет папки книги")
+    assert "В Colab загрузите архив книги" in done.stderr
     assert run_setup(source, book / "chapters").stdout.strip() == str(book)
 
 
@@ -571,3 +602,76 @@ def test_edited_chapter_is_refused_and_nothing_is_written(book):
     with pytest.raises(SourceError, match=r"chapters/01-all\.qmd: .*pixgrad freeze"):
         notebooks.write_notebooks(book)
     assert not (book / "notebooks").exists()
+
+
+PRINTING = """\
+# Печать {#sec-all}
+
+![Рисунок](photo.svg){#fig-img}
+
+Формула [-@eq-sum] и @fig-img, @sec-index.
+
+$$
+a = b
+$$ {#eq-sum}
+
+```{python}
+#| output: asis
+print("Точность $0{,}9$ на @fig-img ([-@fig-img]), по @sec-index и [@he2016]; верно?")
+```
+
+```{python}
+import sys
+sys.audit("pixgrad.source", "photos", "запас")
+sys.audit("pixgrad.source", "photos", "запас")
+sys.audit("pixgrad.source", "pairs", "папка")
+```
+"""
+PRINTED = [
+    "Точность $0{,}9$ на @fig-img ([-@fig-img]), по @sec-index и [@he2016]; верно?\n",
+    "::: {#b .cell execution_count=2}\n:::\n",
+]
+
+
+@pytest.fixture
+def printing(book) -> nbformat.NotebookNode:
+    """A notebook whose cells print text, made and run again."""
+    files = {
+        "chapters/01-all.qmd": PRINTING,
+        "index.qmd": "# Предисловие {#sec-index}\n",
+        "_freeze/pixgrad.json": json.dumps(
+            {
+                "version": 1,
+                "chapters": {
+                    "chapters/01-all.qmd": {"sources": {"photos": "папка", "pairs": "папка"}}
+                },
+            }
+        ),
+    }
+    write_files(book, files)
+    freeze(book, qmd.parse(PRINTING), PRINTED)
+    notebooks.write_notebooks(book)
+    return execute(read(book, "01-all"), book / "notebooks")
+
+
+def test_printed_text_reads_as_in_the_book_when_run_again(printing):
+    told_again = [told(cell).strip() for cell in printing.cells if cell.cell_type == "code"]
+    chapter = told_again[1].replace("\u00a0", " ")
+    assert chapter == (
+        "Точность $0{,}9$ на рис. 1.1 (1.1), по Глава 1 и (He 2016 г.); верно?".replace(
+            "Глава 1", "Предисловие"
+        )
+    )
+
+
+def test_other_data_are_told_once(printing):
+    (said,) = [cell for cell in printing.cells if cell.cell_type == "code"][-1].outputs
+    assert "Вместо «photos» (папка) здесь взяты «photos» из запас" in said.data["text/markdown"]
+
+
+def test_references_lead_to_their_places(printing):
+    text = markdown(printing)
+    assert "[рис. 1.1](#fig-img)" in text
+    assert '<a id="fig-img"></a>' in text
+    assert "[Предисловие](index.ipynb)" in text
+    assert "Формула 1.1" in text  # a formula has no anchor

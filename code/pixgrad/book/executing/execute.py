@@ -53,7 +53,9 @@ class Job:
     chapter: str
     cells: tuple[Cell, ...]
     options: tuple[Mapping[str, Any], ...]
-    """Options of each cell, defaults filled in."""
+    """Options of each cell, defaults filled in, as far as they touch the execution."""
+    shown: Mapping[str, tuple[Mapping[str, Any], ...]]
+    """Format -> the options of each cell, as far as they touch what is shown."""
     root: Path
     folder: Path
     """Where the kernel works (absolute)."""

@@ -30,6 +30,7 @@ CELL_TIMEOUT = 600
 
 _FIGURE_KEYS = ("fig-width", "fig-height", "fig-dpi", "fig-format")
 _FIGURE_FORMATS = ("png", "retina", "jpeg", "svg")
+_ONE_EXECUTION = "{} задаётся на верхнем уровне: одно исполнение на все форматы"
 _REQUIRED = ("nbclient", "ipykernel", "jupyter_cache", "matplotlib_inline")
 
 
@@ -153,25 +154,48 @@ def _job(project: Project, state: State, timeout: int) -> execute.Job:
     chapter, document = state.chapter, state.document
     front, lines = load_yaml(document.front_matter, chapter, 2)
     _require_python(project, front, chapter, lines)
-    defaults = {
-        name: value
-        for settings in (project.get("execute", default={}), front.get("execute") or {})
-        for name, value in settings.items()
-        if name in cell_options.EXECUTION_DEFAULTS
-    }
-    options = tuple(cell_options.of_cell(cell, chapter, defaults) for cell in document.cells)
-    _refuse_same_labels(document.cells, options, chapter)
+    options = {fmt: _options(project, state, front, fmt) for fmt in FIGURES}
+    _refuse_same_labels(document.cells, options["html"], chapter)
     in_root = project.get("project", "execute-dir") == "project"
     return execute.Job(
         chapter=chapter,
         cells=tuple(document.cells),
-        options=options,
+        options=options["html"],
+        shown=options,
         root=project.root,
         folder=project.root if in_root else (project.root / chapter).parent,
         figures=_figures(project, front, chapter),
         environment=project.environment,
         timeout=timeout or None,
     )
+
+
+def _options(
+    project: Project, state: State, front: Mapping, fmt: str
+) -> tuple[Mapping[str, Any], ...]:
+    """The options of each cell in a format: its own, else the format's, the chapter's, the book's.
+
+    Raises
+    ------
+    SourceError : the format asks for an execution of its own.
+    """
+    name = {"typ": "typst"}.get(fmt, fmt)
+    for key in ("eval", "error"):
+        if project.get("format", name, key) is not None:
+            raise project.error(_ONE_EXECUTION.format(key), "format", name, key)
+    of_format = project.get("format", name, default={})
+    defaults = {
+        key: value
+        for settings in (
+            project.get("execute", default={}),
+            front.get("execute") or {},
+            of_format if isinstance(of_format, Mapping) else {},
+        )
+        for key, value in settings.items()
+        if key in cell_options.EXECUTION_DEFAULTS
+    }
+    cells = state.document.cells
+    return tuple(cell_options.of_cell(cell, state.chapter, defaults) for cell in cells)
 
 
 def _require_python(
@@ -208,10 +232,7 @@ def _figures(project: Project, front: Mapping, chapter: str) -> execute.Figures:
     for fmt in project.get("format", default={}) or {}:
         for key in _FIGURE_KEYS:
             if project.get("format", fmt, key) is not None:
-                raise project.error(
-                    f"{key} задаётся на верхнем уровне: одно исполнение на все форматы",
-                    "format", fmt, key,
-                )  # fmt: skip
+                raise project.error(_ONE_EXECUTION.format(key), "format", fmt, key)
     asked = {key: front.get(key, project.get(key)) for key in _FIGURE_KEYS}
     given = {key[4:]: value for key, value in asked.items() if value is not None}
     if given.get("format", "png") not in _FIGURE_FORMATS:
@@ -272,7 +293,7 @@ async def _one(
         _refuse_other_sources(run.ledger, state.chapter, used["sources"])
     rendered = {
         fmt: to_markdown.render(
-            job.chapter, job.cells, job.options, notebook.cells, fmt, job.figures
+            job.chapter, job.cells, job.shown[fmt], notebook.cells, fmt, job.figures
         )
         for fmt in FIGURES
     }

@@ -27,7 +27,8 @@ FRESH, PROSE, STALE = "fresh", "prose", "stale"
 
 _VERSION = 1
 _EXECUTION_KEY = re.compile(r"(fig-[\w-]+|execute|jupyter)\s*:")
-_EXECUTE_DIR = re.compile(r"\s+execute-dir\s*:")
+_NESTED_KEY = re.compile(r"\s+(execute-dir|eval|error|include|echo|output|warning)\s*:")
+"""In ``project:`` and in the formats."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class Ledger:
 
 
 def execution_settings(yaml_text: str) -> str:
-    """The lines of a YAML text that tell how to execute: fig-*, execute, jupyter, execute-dir."""
+    """The lines of a YAML text that tell how to execute: fig-*, execute, echo, …"""
     kept: list[str] = []
     inside = False
     for line in yaml_text.splitlines():
@@ -221,7 +222,7 @@ def execution_settings(yaml_text: str) -> str:
             continue
         if not line[0].isspace() and not line.startswith("-"):
             inside = bool(_EXECUTION_KEY.match(line))
-        if inside or _EXECUTE_DIR.match(line):
+        if inside or _NESTED_KEY.match(line):
             kept.append(line)
     return "\n".join(kept)
 

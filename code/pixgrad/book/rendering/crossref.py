@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -111,8 +111,12 @@ class Index:
         """Whether the chapter refers to nothing beyond these pages."""
         return self.labels.keys() >= set(self._records[chapter.path]["refs"])
 
-    def settings(self, chapter: Chapter, fmt: str) -> dict[str, Any]:
+    def settings(self, chapter: Chapter, fmt: str, more: Iterable[str] = ()) -> dict[str, Any]:
         """What the Lua filters need to know to convert the chapter to ``html`` or ``typst``.
+
+        Parameters
+        ----------
+        more : labels besides those that the chapter refers to.
 
         Raises
         ------
@@ -122,7 +126,7 @@ class Index:
         missing = [id for id in used if id not in self.labels]
         if missing:
             raise _dangling(missing[0], chapter)
-        refs = {id: _target(chapter, self.labels[id], fmt) for id in sorted(set(used))}
+        refs = {id: _target(chapter, self.labels[id], fmt) for id in sorted({*used, *more})}
         return {**_settings(self.project, chapter, fmt), "refs": refs}
 
     def convert(

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
-import string
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import typer
 from nbformat import NotebookNode, v4
+from PIL import Image
 
 from pixgrad import files
+from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import crossref, pandoc
+from pixgrad.book.rendering.notebook_setup import setup_code
 from pixgrad.book.source import executed
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project, cell_options
@@ -38,6 +41,9 @@ _TYPES = {
     ".gif": "image/gif",
 }
 PICTURE = re.compile(r"\]\(<?pixgrad-image:(?P<src>[^)>]+?)>?\)")
+_REFERENCE = re.compile(
+    r"\[[^\[\]{}]*@[^\[\]{}]+\]|(?<![\w\[])@(?:fig|tbl|eq|sec|lst)-[\w-]*\w", re.I
+)
 _ONLY_REFERENCES = re.compile(r"\s*(?:#[^\n]*\n\s*)?:{3,}\s*\{#refs[^}]*\}\s*:{3,}\s*")
 
 
@@ -83,10 +89,10 @@ def _notebook(project: Project, chapter: Chapter, index: crossref.Index) -> str:
     if _ONLY_REFERENCES.fullmatch(chapter.document.text):
         return ""
     cells = [_title(project, chapter)]
-    if chapter.document.cells:
-        cells.append(v4.new_code_cell(setup_code(project, chapter)))
     for entry in _entries(project, chapter, index):
-        if entry["type"] == "markdown":
+        if entry["type"] == "references":
+            cells.insert(1, _setup(project, chapter, dict(entry["words"])))
+        elif entry["type"] == "markdown":
             cells.append(v4.new_markdown_cell(_with_pictures(project, chapter, entry["text"])))
         else:
             cells.append(_code(project, chapter, entry))
@@ -99,15 +105,41 @@ def _notebook(project: Project, chapter: Chapter, index: crossref.Index) -> str:
 
 def _entries(project: Project, chapter: Chapter, index: crossref.Index) -> list[dict[str, Any]]:
     """The cells as ``filters/notebook.lua`` describes them."""
-    settings = index.settings(chapter, "html") | {"site": _site_folder(project, chapter)}
-    answer = index.convert(chapter, _marked(project, chapter), "json:notebook", settings)
+    text = executed.markdown(project, chapter, "html")
+    references = _references(chapter, text)
+    labels = [word.strip("[-@]") for word in references]
+    settings = index.settings(chapter, "html", filter(index.labels.get, labels))
+    settings |= {"site": _site_folder(project, chapter), "references": references}
+    text = _marked(project, chapter, text)
+    if chapter.document.cells:
+        text += "\n\n::: {.notebook-references}\n" + "\n\n".join(references) + "\n:::\n"
+    answer = index.convert(chapter, text, "json:notebook", settings)
     return json.loads(json.loads(answer)["meta"]["notebook"]["c"])
 
 
-def _marked(project: Project, chapter: Chapter) -> str:
+def _references(chapter: Chapter, text: str) -> list[str]:
+    """References and citations in what the cells print as text, or may print."""
+    printing = {n for n, cell in enumerate(chapter.document.cells) if _is_text(cell, chapter)}
+    texts = [piece.text for piece in executed.split(chapter, text) if piece.cell in printing]
+    texts += [chapter.document.cells[number].source for number in printing]
+    return sorted({match[0] for text in texts for match in _REFERENCE.finditer(text)})
+
+
+def _is_text(cell: qmd.Cell, chapter: Chapter) -> bool:
+    return cell_options(cell, chapter.path)[0].get("output") == "asis"
+
+
+def _setup(project: Project, chapter: Chapter, references: Mapping[str, str]) -> NotebookNode:
+    prints_text = any(_is_text(cell, chapter) for cell in chapter.document.cells)
+    code = setup_code(project, chapter, references, prints_text)
+    hidden = {"cellView": "form", "jupyter": {"source_hidden": True}}
+    return v4.new_code_cell(code, metadata=hidden)
+
+
+def _marked(project: Project, chapter: Chapter, markdown: str) -> str:
     """The executed markdown, what each cell put out wrapped in ``.notebook-cell``."""
     text = ""
-    for piece in executed.split(chapter, executed.markdown(project, chapter, "html")):
+    for piece in executed.split(chapter, markdown):
         if piece.cell is None:
             text += piece.text
         else:
@@ -134,73 +166,13 @@ def _title(project: Project, chapter: Chapter) -> NotebookNode:
     return v4.new_markdown_cell(f"{heading}\n\n*Из книги {book}.*")
 
 
-_SETUP = """\
-# Подготовка: папка книги становится текущей, её код — доступным.
-import os
-import sys
-from pathlib import Path
-
-here = Path.cwd()
-book = next((f for f in [$places] if (f / "_quarto.yml").is_file()), None)
-$colab
-if book is None:
-    raise SystemExit("Нет папки книги (в ней лежит _quarto.yml): откройте блокнот внутри неё.")
-os.chdir(book$folder)
-$paths"""
-
-_CLONE = """\
-if book is None and "google.colab" in sys.modules:
-    # В Colab: выпуск $release книги и всё, что нужно её коду.
-    import subprocess
-
-    clone = ["git", "clone", "--depth", "1", "--branch", "$release", "$url", "$name"]
-    subprocess.run(clone, check=True)
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "./$name[compute]"]
-    subprocess.run(install, check=True)
-    book = here / "$name\""""
-
-_NO_ADDRESS = """\
-# У этого выпуска нет адреса репозитория (book: repo-url в _quarto.yml):
-# в Colab сначала загрузите папку книги и сделайте её текущей (%cd)."""
-
-
-def setup_code(project: Project, chapter: Chapter) -> str:
-    """The cell that makes the others run: in Colab it fetches and installs the book.
-
-    Raises
-    ------
-    SourceError : ``book: repo-url`` without ``pixgrad: release``.
-    """
-    url = str(project.get("book", "repo-url", default="") or "").rstrip("/")
-    places, colab = "here, *here.parents", _NO_ADDRESS
-    if url:
-        release = project.get("pixgrad", "release")
-        if not release:
-            raise project.error("к repo-url нужен выпуск (pixgrad: release)", "book", "repo-url")
-        name = PurePosixPath(url).name.removesuffix(".git")
-        places = f'here, here / "{name}", *here.parents'
-        colab = string.Template(_CLONE).substitute(url=url, release=release, name=name)
-    folder = chapter.path.parent.as_posix()
-    in_root = folder == "." or project.get("project", "execute-dir") == "project"
-    folders = filter(None, project.environment.get("PYTHONPATH", "").split(":"))
-    paths = [f'sys.path.insert(0, str(book / "{path}"))' for path in folders]
-    return (
-        string.Template(_SETUP)
-        .substitute(
-            places=places,
-            colab=colab,
-            folder="" if in_root else f' / "{folder}"',
-            paths="\n".join(paths),
-        )
-        .rstrip("\n")
-    )
-
-
 def _code(project: Project, chapter: Chapter, entry: Mapping[str, Any]) -> NotebookNode:
     cell = chapter.document.cells[entry["number"]]
     source = cell.source.strip("\n")
     if cell_options(cell, chapter.path)[0].get("eval") is False:
         return v4.new_markdown_cell(f"```{cell.language}\n{source}\n```")
+    if _is_text(cell, chapter):
+        source = f"%%asis\n{source}"
     count = entry["number"] + 1
     outputs = [_output(project, chapter, output, count) for output in entry.get("outputs", ())]
     return v4.new_code_cell(source, execution_count=count, outputs=outputs)
@@ -236,9 +208,29 @@ def _picture(project: Project, chapter: Chapter, src: str) -> dict[str, str]:
     """Media type -> content, as nbformat keeps it."""
     path = picture_path(project, chapter, src)
     media = _media_type(chapter, path)
-    if media == "image/svg+xml":
-        return {media: path.read_text("utf-8")}
+    if media == _TYPES[".svg"]:  # GitHub often drops an SVG
+        return {media: path.read_text("utf-8"), _TYPES[".png"]: _png(project, chapter, path)}
     return {media: base64.b64encode(path.read_bytes()).decode()}
+
+
+def _png(project: Project, chapter: Chapter, path: Path) -> str:
+    """The SVG as pixels (144 an inch), base64."""
+
+    def draw() -> str:
+        import typst
+
+        page = (
+            "#set page(width: auto, height: auto, margin: 0pt, fill: white)\n"
+            f"#image({json.dumps('/' + path.relative_to(project.root).as_posix())})"
+        )
+        compiler = typst.Compiler(root=project.root)
+        drawn = compiler.compile(page.encode("utf-8"), format="png", ppi=144)
+        small = io.BytesIO()
+        Image.open(io.BytesIO(drawn)).convert("RGB").quantize(128).save(small, "PNG", optimize=True)
+        return base64.b64encode(small.getvalue()).decode()
+
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return pandoc.cached(project, chapter, f"{path.stem}.png", digest, draw)
 
 
 def _with_pictures(project: Project, chapter: Chapter, text: str) -> str:
@@ -246,6 +238,8 @@ def _with_pictures(project: Project, chapter: Chapter, text: str) -> str:
 
     def embed(match: re.Match) -> str:
         path = picture_path(project, chapter, match["src"])
+        if path.suffix.lower() == ".svg":
+            return f"](data:{_TYPES['.png']};base64,{_png(project, chapter, path)})"
         content = base64.b64encode(path.read_bytes()).decode()
         return f"](data:{_media_type(chapter, path)};base64,{content})"
 

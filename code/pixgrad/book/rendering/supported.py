@@ -32,17 +32,18 @@ _ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
 _OBEYED: Mapping[tuple[str, ...], frozenset[str]] = {
     keys: frozenset(names.split())
     for keys, names in {
-        (): "project book format lang language bibliography csl jupyter execute pixgrad toc"
-        " toc-depth toc-title number-sections number-depth code-fold code-summary link-citations"
-        " date-format fig-width fig-height fig-dpi fig-format",
+        (): "project book format lang language bibliography csl jupyter execute pixgrad keywords"
+        " toc toc-depth toc-title number-sections number-depth code-fold code-summary"
+        " link-citations date-format fig-width fig-height fig-dpi fig-format",
         ("project",): "type output-dir execute-dir pre-render resources title",
-        ("book",): "title subtitle author description chapters appendices repo-url repo-branch"
+        ("book",): "title subtitle author date description chapters appendices repo-url repo-branch"
         " site-url output-file search favicon cover-image open-graph",
         ("format",): "html typst ipynb",
         ("format", "html"): "theme css html-math-method number-sections number-depth toc toc-depth"
         " toc-title code-fold code-summary code-copy highlight-style smooth-scroll"
         " fig-width fig-height fig-dpi fig-format",
         ("format", "html", "theme"): "light dark",
+        ("format", "typst"): "toc toc-depth include echo output warning",
     }.items()
 }
 """Keys of ``_quarto.yml`` that the engine obeys or that do not touch what it makes."""

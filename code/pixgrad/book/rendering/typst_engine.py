@@ -1,14 +1,15 @@
 """The embedded PDF engine: the book as one Typst document, compiled in this very process.
 
 One pandoc call a chapter (see ``crossref`` for the numbers), ``templates/book.typ`` for the look.
-The bytes depend on the book alone: fonts come with Typst, no date is written.
+The bytes depend on the book alone: fonts come with Typst, the date is that of the edition.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pixgrad.errors import PixgradError, SourceError
 
 _UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
 _PICTURE = re.compile(r'\bpicture\("/(?P<path>[^"]*)"')
-_TEX = re.compile(r"/\*(?P<tex>.*?)\*/", re.S)
+_TEX = re.compile(r'#tex\((?P<tex>"(?:[^"\\]|\\.)*")')
 _NO_GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed.*(?:\n.*\.typ:(\d+):)?')
 
 
@@ -58,23 +59,46 @@ def _pieces(project: Project) -> Iterator[_Piece]:
             group = _group(project, chapter)
             if group is not None:
                 yield _Piece(f"#part({_string(group)})\n")
+            yield _Piece(f"#set heading(offset: {int(group is not None)})\n")
         yield _Piece(chapters[chapter.path], chapter)
 
 
 def _opening(project: Project) -> str:
     toc = project.get("format", "typst", "toc", default=True)
-    authors = ", ".join(map(_string, project.authors))
     subtitle = project.get("book", "subtitle")
     values = {
         "title": _string(project.title),
         "subtitle": _string(subtitle) if subtitle else "none",
-        "authors": f"({authors},)" if authors else "()",
+        "authors": _tuple(project.authors),
+        "date": _date(project),
+        "keywords": _tuple(project.get("keywords", default=[])),
         "lang": _string(str(project.get("lang", default="ru")).split("-")[0]),
         "toc": str(bool(toc)).lower(),
         "toc-depth": str(int(project.get("format", "typst", "toc-depth", default=3))),
     }
     arguments = ", ".join(f"{name}: {value}" for name, value in values.items())
     return f"#show: book.with({arguments})\n"
+
+
+def _tuple(texts: Iterable[str]) -> str:
+    return f"({''.join(_string(text) + ', ' for text in texts)})"
+
+
+def _date(project: Project) -> str:
+    """``book: date`` as Typst's; the day of the edition and not of the rendering.
+
+    Raises
+    ------
+    SourceError : not a date like 2026-11-27.
+    """
+    given = project.get("book", "date")
+    if given is None:
+        return "none"
+    try:
+        day = datetime.date.fromisoformat(str(given))
+    except ValueError:
+        raise project.error(f"дата «{given}»: нужна вида 2026-11-27", "book", "date") from None
+    return f"datetime(year: {day.year}, month: {day.month}, day: {day.day})"
 
 
 def _group(project: Project, chapter: Chapter) -> str | None:
@@ -161,19 +185,18 @@ def _compile(project: Project, pieces: list[_Piece]) -> bytes:
 
     source = "".join(piece.text.rstrip("\n") + "\n\n" for piece in pieces)
     compiler = typst.Compiler(root=project.root, ignore_system_fonts=True)
-    try:
-        pdf = compiler.compile(source.encode("utf-8"), format="pdf")
-    except typst.TypstError as error:
-        raise _located(error, source, pieces) from None
-    try:  # a character without a glyph is a box in a PDF and no warning, but an error in PDF/A
-        compiler.compile(source.encode("utf-8"), format="pdf", pdf_standards=["a-2b"])
+    try:  # accessible; a character without a glyph is an error, else a box and no warning
+        return compiler.compile(source.encode("utf-8"), format="pdf", pdf_standards=["ua-1"])
     except typst.TypstError as error:
         _refuse_missing_glyphs(error.diagnostic, pieces)
-    return pdf
+    try:
+        return compiler.compile(source.encode("utf-8"), format="pdf")
+    except typst.TypstError as error:
+        raise _located(error, source, pieces) from None
 
 
 def _refuse_missing_glyphs(complaints: str, pieces: list[_Piece]) -> None:
-    """Name the characters of the first chapter that has such; PDF/A's other demands are no faults.
+    """Name the characters of the first chapter that has such; PDF/UA's other demands are no faults.
 
     Raises
     ------
@@ -223,9 +246,9 @@ def _chapter_at(line: int, pieces: list[_Piece]) -> Chapter | None:
 
 
 def _formula_at(source: str, position: int) -> str | None:
-    """TeX of the formula around ``position``: the filter leaves it in a comment before each."""
-    comments = list(_TEX.finditer(source, 0, position))
-    if not comments:
+    """TeX of the formula around ``position``: the filter leaves it before each."""
+    before = list(_TEX.finditer(source, 0, position))
+    if not before:
         return None
-    between = re.sub(r"\\.", "", source[comments[-1].end() : position], flags=re.S)
-    return comments[-1]["tex"] if between.count("$") == 1 else None
+    between = re.sub(r"\\.", "", source[before[-1].end() : position], flags=re.S)
+    return json.loads(before[-1]["tex"]) if between.count("$") == 1 else None

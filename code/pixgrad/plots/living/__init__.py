@@ -11,13 +11,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from PIL import Image
-
-from pixgrad.errors import PixgradError
 
 SCRIPTS = "living"
 """Folder of the scripts, seen from a chapter."""
@@ -47,14 +46,12 @@ def data(label: str, kind: str, payload: Mapping[str, Any]) -> Living:
     kind : name of its script in ``chapters/living``.
     payload : JSON; numbers already rounded.
 
-    Raises
-    ------
-    PixgradError : the data take more than ``LIMIT`` bytes.
+    Data of more than ``LIMIT`` bytes are warned of: another photo than the book's may need more.
     """
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     size = len(text.encode())
     if size > LIMIT:
-        raise PixgradError(f"данные рисунка {label} занимают {size} байт; можно {LIMIT}")
+        warnings.warn(f"данные рисунка {label} занимают {size} байт; можно {LIMIT}", stacklevel=2)
     attribute = text.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;")
     return Living(
         f'<link rel="stylesheet" href="{SCRIPTS}/living.css">\n'

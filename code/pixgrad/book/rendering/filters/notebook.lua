@@ -24,7 +24,12 @@ local markdown -- forward
 -- 1. What a notebook shows in its own way -----------------------------------------------------
 
 local function link(element)
-  if element.classes:includes 'quarto-xref' then return element.content end
+  if element.classes:includes 'quarto-xref' then -- all notebooks lie in one folder
+    local page, id = element.target:match '^([^#]*)#?(.*)$'
+    if page == '' and id:match '^eq%-' then return element.content end
+    local notebook = page ~= '' and page:match '([^/]+)%.html$' .. '.ipynb' or ''
+    return pandoc.Link(element.content, notebook .. (id ~= '' and '#' .. id or ''))
+  end
   if not markdown.is_local(element.target) then
     element.attr = pandoc.Attr()
     return element
@@ -169,11 +174,40 @@ local function emit(blocks)
   end
 end
 
+-- What is referred to gets an anchor; a formula has no place for one.
+local function anchored(element)
+  if not element.identifier:match '^%l+%-' then return end
+  local anchor = pandoc.RawInline('html', '<a id="' .. element.identifier .. '"></a>')
+  if element.t == 'Header' then
+    element.content:insert(1, anchor)
+  elseif element.classes:includes 'float' then
+    local words = pandoc.utils.blocks_to_inlines(element.caption.long)
+    words:insert(1, anchor)
+    element.caption = { long = { pandoc.Plain(words) } }
+  end
+  return element
+end
+
+-- [printed reference, its words]; the paragraphs stand in the order of config.references.
+local function give_words(paragraphs)
+  local words = pandoc.List {}
+  for index, paragraph in ipairs(paragraphs) do
+    words:insert { config.references[index], markdown.text { paragraph } }
+  end
+  result:insert { type = 'references', words = words }
+end
+
 function Pandoc(doc)
+  doc = doc:walk { Header = anchored, Figure = anchored }
   local blocks, references = pandoc.Blocks {}, pandoc.Blocks {}
   for _, block in ipairs(doc.blocks) do
-    local is_references = block.t == 'Div' and block.identifier == 'refs'
-    if is_references then references:insert(block) else blocks:insert(block) end
+    if block.t == 'Div' and block.classes:includes 'notebook-references' then
+      give_words(block.content)
+    elseif block.t == 'Div' and block.identifier == 'refs' then
+      references:insert(block)
+    else
+      blocks:insert(block)
+    end
   end
   emit(blocks)
   flush()

@@ -160,7 +160,7 @@ local function formula(element)
     end)
     :gsub('delim: "||"', tex:match 'Vmatrix' and 'delim: "‖"' or 'delim: "|"')
   if element.mathtype == 'DisplayMath' then text = text:gsub('^%$ ?', '$ '):gsub(' ?%$$', ' $') end
-  return '/*' .. tex:gsub('%*/', '* /'):gsub('/%*', '/ *') .. '*/' .. text
+  return '#tex(' .. quoted(tex) .. ', ' .. text .. ')'
 end
 
 -- Code, pictures, tables ----------------------------------------------------------------------
@@ -234,7 +234,9 @@ local function figure(element)
   end
   local name = quoted(NAMES[kind] or 'figure')
   local label = kind and quoted(config.titles[kind] .. '\u{a0}' .. number) or 'none'
-  return block('#captioned(', name, ', ', label, ', ', caption, ')', content, labelled(id))
+  local place = id ~= '' and 'label(' .. quoted(config.path .. '#' .. id) .. ')' or 'none'
+  local stays = element.classes:includes 'stays' and ', stays: true' or ''
+  return block('#captioned(', name, ', ', label, ', ', caption, ', ', place, stays, ')', content)
 end
 
 local function theorem(element)
@@ -283,6 +285,15 @@ end
 -- The chapter ---------------------------------------------------------------------------------
 
 local inlines = {
+  Inlines = function(content) -- no line begins with a dash
+    for index = 2, #content do
+      local is_dash = content[index].t == 'Str' and content[index].text:match '^—'
+      if is_dash and (content[index - 1].t == 'Space' or content[index - 1].t == 'SoftBreak') then
+        content[index - 1] = pandoc.Str '\u{a0}'
+      end
+    end
+    return content
+  end,
   Math = function(element) return inline(formula(element)) end,
   Quoted = function(element)
     local marks = element.quotetype == 'DoubleQuote' and { '«', '»' } or { '„', '“' }
@@ -324,9 +335,10 @@ local blocks = {
   Header = function(element)
     local level, number = element.level, element.attributes.number
     local kicker = level == 1 and number and ', kicker: ' .. quoted(config.kicker) or ''
+    local before = level > 1 and '#place.flush()\n' or ''
     local after = level == 1 and '\n' .. anchor(config.path) or ''
     return block(
-      '#section(', tostring(level), ', ', number and quoted(number) or 'none', kicker, ')',
+      before, '#section(', tostring(level), ', ', number and quoted(number) or 'none', kicker, ')',
       bracketed(element.content), labelled(element.identifier), after
     )
   end,
@@ -337,7 +349,7 @@ local blocks = {
     if is_even then -- pandoc's equal shares say only that the source lines are long
       element.colspecs = element.colspecs:map(function(column) return { column[1] } end)
     end
-    return element
+    return block((typst { element }:gsub('#table%(', '#fitted(')))
   end,
   RawBlock = function(element)
     if element.format == 'html' then return {} end -- a comment: see html_tables
@@ -362,8 +374,19 @@ local function with_title(doc)
   doc.blocks:insert(1, pandoc.Header(1, config.title, pandoc.Attr('', {}, number)))
 end
 
+-- What a heading or a colon leads up to does not float away.
+local function announced(blocks)
+  local function mark(figure) figure.classes:insert 'stays' return figure end
+  local leads = false
+  for index, element in ipairs(blocks) do
+    if leads then blocks[index] = pandoc.Blocks({ element }):walk { Figure = mark }[1] end
+    leads = element.t == 'Header' or element.t == 'Para' and stringify(element):match ':$'
+  end
+end
+
 function Pandoc(doc)
   with_title(doc)
+  announced(doc.blocks)
   return doc
     :walk({ RawBlock = html_tables })
     :walk({ Div = lay_out, Figure = lay_out })
