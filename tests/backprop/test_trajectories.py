@@ -9,14 +9,17 @@ import torch
 from pixgrad.backprop import SGD, Adam, AdaMax
 from pixgrad.backprop.trajectories import (
     difference_from_torch,
-    fastest_rate,
+    expected_recovery,
     norm_average,
     ravine,
+    recovery,
     rosenbrock,
+    search_rates,
     step_sizes,
     steps_to_reach,
     trajectory,
 )
+from pixgrad.errors import PixgradError
 
 
 @pytest.mark.parametrize("landscape", [ravine(30.0), rosenbrock()])
@@ -43,8 +46,33 @@ def test_divergence_is_not_hidden():
     path = trajectory(landscape, SGD, 0.021, 5000)
     assert np.isnan(path[-1]).all()
     assert steps_to_reach(landscape, path, 1e-3) is None
-    rate, _ = fastest_rate(landscape, SGD, [0.021, 0.019], 5000, 1e-3)
-    assert rate == 0.019
+    found = search_rates(landscape, SGD, [0.021, 0.019], 5000, 1e-3)
+    assert found.best == 1
+    assert found.steps[0] == np.inf
+    assert np.isfinite(found.path).all()
+
+
+@pytest.mark.parametrize("landscape", [ravine(), rosenbrock()])
+@pytest.mark.parametrize("make", [partial(SGD, momentum=0.9), Adam, AdaMax])
+def test_rates_side_by_side_go_the_ways_they_go_alone(landscape, make):
+    rates = np.array([1e-3, 3e-2, 1.0])
+    together = trajectory(landscape, make, rates, 200)
+    alone = [trajectory(landscape, make, rate, 200) for rate in rates]
+    # Powers of scalars and of arrays round differently.
+    np.testing.assert_allclose(together, np.stack(alone, axis=2), rtol=1e-9)
+
+
+def test_search_without_success_takes_the_lowest_end():
+    # On the flat axis plain descent multiplies the error by 1 - α a step.
+    found = search_rates(ravine(), SGD, [1e-4, 1e-3, 1e-2], 20, 1e-9)
+    assert (found.steps == np.inf).all()
+    assert found.best == 2
+
+
+def test_a_finer_grid_of_rates_lets_plain_descent_pass_the_valley():
+    tenths = 10.0 ** (np.arange(-30, -24) / 10)
+    assert search_rates(rosenbrock(), SGD, tenths[::5], 5000, 1e-3).steps.min() == np.inf
+    assert search_rates(rosenbrock(), SGD, tenths, 5000, 1e-3).steps.min() == 3240
 
 
 def test_steps_to_reach_means_for_good():
@@ -91,6 +119,36 @@ def test_outlier_moves_and_stops_weights_as_the_denominators_say():
     age = np.arange(150, 400)
     v = 1 + size**2 * 0.001 * 0.999**age
     np.testing.assert_allclose(ratio, size * 0.999**age / np.sqrt(v), rtol=0.05)
+
+
+def test_time_to_recover_depends_on_the_outlier():
+    at, spikes, weights = 3000, np.array([100.0, 1000.0]), 200
+    usual_u = np.median(
+        norm_average(np.random.default_rng(1).standard_normal(13_000), 0.999, np.inf)[at:]
+    )
+    adam, adamax = expected_recovery(spikes, 0.999, usual_u)
+    for make, expected in ((Adam, adam), (AdaMax, adamax)):
+        sizes = step_sizes(make, at + 6500, at, spikes, weights)
+        for k in range(len(spikes)):
+            assert recovery(sizes[:, k], at).steps == pytest.approx(expected[k], rel=0.12)
+    # A small outlier stops AdaMax for longer, a large one Adam.
+    assert adam[0] < adamax[0]
+    assert adam[1] > adamax[1]
+    # They are equal at S = 3 / (2 u (1 - β)).
+    equal = expected_recovery(1.5 / usual_u / 0.001, 0.999, usual_u)
+    assert equal[0] == pytest.approx(equal[1])
+    assert expected_recovery(1.0, 0.999, usual_u) == (0, 0)
+
+
+def test_many_outliers_are_those_met_one_by_one():
+    together = step_sizes(Adam, 60, 30, np.array([10.0, 100.0]), weights=7)
+    for k, spike in enumerate((10.0, 100.0)):
+        np.testing.assert_array_equal(together[:, k], step_sizes(Adam, 60, 30, spike, weights=7))
+
+
+def test_recovery_too_long_to_be_seen_is_refused():
+    with pytest.raises(PixgradError, match="ещё короче"):
+        recovery(step_sizes(AdaMax, 3400, 3000, 1e4, weights=20), 3000)
 
 
 def test_norm_average_by_the_sum_of_the_paper():

@@ -13,7 +13,7 @@ from pixgrad.backprop.layers import Layer, Linear, ReLU, Sigmoid, Tanh
 from pixgrad.backprop.losses import CrossEntropy
 
 ACTIVATIONS: dict[str, type[Layer]] = {"sigmoid": Sigmoid, "tanh": Tanh, "relu": ReLU}
-Init = Literal["default", "he"]
+Init = Literal["default", "he"] | float
 
 
 def deep_network(
@@ -24,14 +24,16 @@ def deep_network(
     Parameters
     ----------
     init : "default" is uniform in ±1/√fan_in, of variance 1 / (3 fan_in) (PyTorch's);
-        "he" is normal of variance 2 / fan_in (He et al. 2015, arXiv:1502.01852, formula 10).
+        "he" is normal of variance 2 / fan_in (He et al. 2015, arXiv:1502.01852, formula 10);
+        a number is n Var W itself: normal of variance init / fan_in.
     """
+    gain = 2.0 if init == "he" else init
     layers: list[Layer] = []
     for place in range(depth):
         last = place == depth - 1
         linear = Linear(width, 10 if last else width, dtype=np.float64, rng=rng)
-        if init == "he":
-            linear.weight[...] = rng.normal(0, math.sqrt(2 / width), linear.weight.shape)
+        if gain != "default":
+            linear.weight[...] = rng.normal(0, math.sqrt(gain / width), linear.weight.shape)
             linear.bias[...] = 0
         layers += [linear] if last else [linear, ACTIVATIONS[activation]()]
     return Sequential(*layers)
@@ -91,3 +93,18 @@ def factor_per_layer(norms: np.ndarray) -> np.ndarray:
     """
     hidden = np.log(norms[:, :-1])
     return np.exp(-np.polyfit(np.arange(hidden.shape[1]), hidden.T, 1)[0])
+
+
+def expected_factor(activation: str, gain: float) -> float:
+    """The factor of ‖∂L/∂z‖ per layer in a wide and deep network with n Var W = ``gain``.
+
+    z is normal with the variance that the layers settle at, s² = gain · E[φ(z)²]; the factor is
+    q = √(gain · E[φ'(z)²]) (Schoenholz et al. 2017, arXiv:1611.01232, section 2).
+    """
+    z = np.linspace(-8, 8, 4000)  # an even number: no point at the kink of ReLU
+    weight = np.exp(-(z**2) / 2)
+    weight /= weight.sum()
+    layer, deviation = ACTIVATIONS[activation](), 1.0
+    for _ in range(100):
+        deviation = math.sqrt(gain * (weight @ layer.forward(deviation * z) ** 2))
+    return math.sqrt(gain * (weight @ layer.backward(np.ones_like(z)) ** 2))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pixgrad.backprop.optimisers import Optimiser
+from pixgrad.errors import PixgradError
 
 MakeOptimiser = Callable[[dict[str, np.ndarray], float], Optimiser]
 """(parameters, learning rate) -> optimiser."""
@@ -20,7 +21,7 @@ class Landscape:
     Attributes
     ----------
     value : (2, …) -> (…).
-    gradient : (2,) -> (2,).
+    gradient : (2, …) -> (2, …).
     start : where descents begin, (2,).
     minimum : (2,).
     """
@@ -33,10 +34,9 @@ class Landscape:
 
 def ravine(condition: float = 100.0) -> Landscape:
     """f = (x² + κ y²) / 2: the Hessian's eigenvalues are 1 and κ."""
-    scales = np.array([1.0, condition])
     return Landscape(
         value=lambda p: (p[0] ** 2 + condition * p[1] ** 2) / 2,
-        gradient=lambda p: scales * p,
+        gradient=lambda p: np.stack([p[0], condition * p[1]]),
         start=(-2.0, 0.5),
         minimum=(0.0, 0.0),
     )
@@ -57,18 +57,23 @@ def rosenbrock() -> Landscape:
     )
 
 
-def trajectory(landscape: Landscape, make: MakeOptimiser, lr: float, steps: int) -> np.ndarray:
+def trajectory(
+    landscape: Landscape, make: MakeOptimiser, lr: float | np.ndarray, steps: int
+) -> np.ndarray:
     """The path of an optimiser from the landscape's start, (steps + 1, 2).
 
     After a point that is not finite, or farther than 1e6 away, all points are NaN: it diverged.
+    Many learning rates, (R,), are followed side by side: (steps + 1, 2, R).
     """
-    point = np.array(landscape.start)
+    lr = np.asarray(lr, dtype=float)
+    point = np.ones((2, *lr.shape)) * np.reshape(landscape.start, (2,) + (1,) * lr.ndim)
     optimiser = make({"point": point}, lr)
-    path = np.full((steps + 1, 2), np.nan)
+    path = np.full((steps + 1, *point.shape), np.nan)
     path[0] = point
     for step in range(1, steps + 1):
         optimiser.step({"point": landscape.gradient(point)})
-        if not np.abs(point).max() < 1e6:
+        point[:, ~(np.abs(point).max(axis=0) < 1e6)] = np.nan
+        if np.isnan(point).all():
             break
         path[step] = point
     return path
@@ -81,25 +86,35 @@ def steps_to_reach(landscape: Landscape, path: np.ndarray, tolerance: float) -> 
     return reached if reached < len(path) else None
 
 
-def fastest_rate(
-    landscape: Landscape,
-    make: MakeOptimiser,
-    rates: Iterable[float],
-    steps: int,
-    tolerance: float,
-) -> tuple[float, np.ndarray]:
-    """The learning rate that reaches ``tolerance`` first (else ends lowest), and its path."""
+@dataclass(frozen=True)
+class RateSearch:
+    """Descents of one optimiser at many learning rates.
 
-    def rank(tried: tuple[float, np.ndarray]) -> tuple[float, float]:
-        _, path = tried
-        reached = steps_to_reach(landscape, path, tolerance)
-        last = float(landscape.value(path[-1]))
-        return (
-            np.inf if reached is None else reached,
-            np.inf if np.isnan(last) else last,
-        )
+    Attributes
+    ----------
+    rates : (R,).
+    steps : (R,) by ``steps_to_reach``; ∞ where the tolerance is not reached for good.
+    best : number of the rate that reaches it first (else ends lowest).
+    path : at the best rate, (steps + 1, 2).
+    """
 
-    return min(((lr, trajectory(landscape, make, lr, steps)) for lr in rates), key=rank)
+    rates: np.ndarray
+    steps: np.ndarray
+    best: int
+    path: np.ndarray
+
+
+def search_rates(
+    landscape: Landscape, make: MakeOptimiser, rates: np.ndarray, steps: int, tolerance: float
+) -> RateSearch:
+    """Descend at every rate for so many steps, and see which gets to ``tolerance`` first."""
+    rates = np.asarray(rates)
+    paths = trajectory(landscape, make, rates, steps)
+    found = [steps_to_reach(landscape, path, tolerance) for path in np.moveaxis(paths, 2, 0)]
+    reached = np.array([np.inf if step is None else step for step in found])
+    last = np.nan_to_num(landscape.value(paths[-1]), nan=np.inf)
+    best = int(np.lexsort((last, reached))[0])
+    return RateSearch(rates, reached, best, paths[:, :, best])
 
 
 def difference_from_torch(
@@ -141,29 +156,86 @@ def difference_from_torch(
 
 
 def step_sizes(
-    make: MakeOptimiser, steps: int, spike_at: int, spike: float, weights: int = 400, seed: int = 0
+    make: MakeOptimiser,
+    steps: int,
+    spike_at: int,
+    spike: float | np.ndarray,
+    weights: int = 400,
+    seed: int = 0,
 ) -> np.ndarray:
     """How far each weight moves when its gradients are standard normal but for one outlier.
 
     Parameters
     ----------
     make : optimiser, called with a learning rate of 1.
-    spike_at : number of the step (from 0) whose gradients are ±``spike``, the outlier S.
+    spike_at : number of the step (from 0) whose gradients are ±``spike``, the outlier S; of many
+        outliers (K,) each moves weights of its own, all other gradients being the same.
 
     Returns
     -------
-    (steps, weights) \\|Δθ\\|, in units of the learning rate.
+    (steps, weights) or (steps, K, weights) \\|Δθ\\|, in units of the learning rate.
     """
     rng = np.random.default_rng(seed)
-    theta = np.zeros(weights)
+    spike = np.asarray(spike)[..., None]
+    theta = np.zeros((*spike.shape[:-1], weights))
     optimiser = make({"theta": theta}, 1.0)
-    gradients = rng.standard_normal((steps, weights))
-    gradients[spike_at] = spike * np.sign(gradients[spike_at])
     path = [theta.copy()]
-    for g in gradients:
-        optimiser.step({"theta": g})
+    for step, g in enumerate(rng.standard_normal((steps, weights))):
+        g = spike * np.sign(g) if step == spike_at else g
+        optimiser.step({"theta": np.broadcast_to(g, theta.shape)})
         path.append(theta.copy())
     return np.abs(np.diff(path, axis=0))
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What an outlier did to the median step of the weights, see ``recovery``.
+
+    Attributes
+    ----------
+    jump : the step at the outlier itself, in units of the learning rate.
+    shrunk : how many times shorter than usual the step is once m has forgotten the outlier.
+    steps : after how many steps it is back at half its usual length.
+    """
+
+    jump: float
+    shrunk: float
+    steps: int
+
+
+def recovery(sizes: np.ndarray, spike_at: int, smooth: int = 50, calm: int = 150) -> Recovery:
+    """Measure the recovery after an outlier on the steps (steps, weights) of ``step_sizes``.
+
+    The median over weights is averaged over ``smooth`` steps; it is looked at from ``calm`` steps
+    after the outlier on, when m has forgotten it (0.9¹⁵⁰ ≈ 10⁻⁷).
+    """
+    median = np.median(sizes, axis=-1)
+    middle = np.convolve(median, np.ones(smooth) / smooth, mode="same")
+    usual = np.median(middle[spike_at // 2 : spike_at - smooth])
+    later = middle[spike_at + calm :]
+    woken = later > usual / 2
+    if not woken.any():
+        after = len(sizes) - spike_at
+        raise PixgradError(f"через {after} шагов после выброса шаг ещё короче половины обычного")
+    return Recovery(float(median[spike_at]), float(usual / later[0]), calm + int(np.argmax(woken)))
+
+
+def expected_recovery(
+    spike: float | np.ndarray, beta: float, usual_u: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps until Adam's and AdaMax's denominators are at most twice their usual size.
+
+    The gradients' mean square is 1, the outlier is ``spike`` = S. √(1 + S² (1 - β) βᵗ) = 2 and
+    S βᵗ = 2 u; 0 where the outlier is too small to matter.
+
+    Parameters
+    ----------
+    usual_u : u of AdaMax without the outlier.
+    """
+    spike = np.asarray(spike, dtype=float)
+    adam = np.log(spike**2 * (1 - beta) / 3)
+    adamax = np.log(spike / (2 * usual_u))
+    return np.maximum(adam, 0) / -np.log(beta), np.maximum(adamax, 0) / -np.log(beta)
 
 
 def norm_average(gradients: np.ndarray, beta: float, p: float) -> np.ndarray:
