@@ -46,12 +46,17 @@ def test_digit_curves_show_losses_and_errors_of_both_parts():
     plt.close(figure)
 
 
-def test_run_table_is_in_per_cent_with_student_intervals():
-    summary = pd.DataFrame({"network": ["b", "a", "a", "b"], "test": [0.5, 0.98, 0.99, 0.5]})
-    rows = networks.run_table(summary, {"a": "А", "b": "Б"}, {"test": "тест"}).data.splitlines()
+def test_run_table_is_in_per_cent_with_student_intervals_that_never_pass_100():
+    runs = {
+        "network": ["b", "a", "a", "b"],
+        "test": [0.5, 0.90, 0.91, 0.5],
+        "train": [1, 1, 0.99, 1],
+    }
+    names, columns = {"a": "А", "b": "Б"}, {"test": "тест", "train": "обучение"}
+    rows = networks.run_table(pd.DataFrame(runs), names, columns).data.splitlines()
     # Two runs: t(0.975, 1) = 12.706, s / √2 = 0.5
-    assert rows[2] == "| А | 2 | 98,50\xa0±\xa06,35 |"
-    assert rows[3] == "| Б | 2 | 50,00\xa0±\xa00,00 |"
+    assert rows[2] == "| А | 2 | 90,50\xa0±\xa06,35 | 99,50 (99,00–100,00) |"
+    assert rows[3] == "| Б | 2 | 50,00\xa0±\xa00,00 | 100,00\xa0±\xa00,00 |"
 
 
 def test_confusion_has_true_classes_in_rows(ax):

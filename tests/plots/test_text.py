@@ -64,3 +64,5 @@ def test_table_is_markdown_with_numbers_to_the_right():
 def test_source_shows_the_running_code():
     shown = text.source(text.percent).data
     assert shown.startswith("```python\ndef percent(") and shown.endswith("\n```")
+    two = text.source(text.percent, Interval._replace).data  # a method is not indented
+    assert two.startswith(shown.removesuffix("\n```")) and "\n\ndef _replace(" in two

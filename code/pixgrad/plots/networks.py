@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from pixgrad.plots import text
 from pixgrad.plots.curves import draw_band
 from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.results.statistics import student_interval
 
 
 def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> None:
@@ -103,6 +104,8 @@ def tiles(
 def run_table(summary, names: Mapping[str, str], columns: Mapping[str, str]):
     """A row a network: means over seeds with Student intervals, accuracies in per cent.
 
+    Where the interval would pass 100 %, the range of the runs stands instead: ``99,9 (99,8–100)``.
+
     Parameters
     ----------
     summary : a row a run, with ``network`` and the ``columns``.
@@ -112,6 +115,12 @@ def run_table(summary, names: Mapping[str, str], columns: Mapping[str, str]):
     rows = []
     for network, name in names.items():
         runs = summary[summary["network"] == network]
-        cells = [text.mean_interval(100 * runs[column], 2) for column in columns]
+        cells = [_accuracy(100 * runs[column]) for column in columns]
         rows.append([name, str(len(runs)), *cells])
     return text.table(["сеть", "запусков", *columns.values()], rows)
+
+
+def _accuracy(runs) -> str:
+    if student_interval(runs).high <= 100:
+        return text.mean_interval(runs, 2)
+    return f"{text.number(runs.mean(), 2)} ({text.interval(runs.min(), runs.max(), 2)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Sequence
 
 from IPython.display import Markdown
@@ -79,6 +80,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
     return Markdown("\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)))
 
 
-def source(function: Callable) -> Markdown:
-    """The code of a function as it runs."""
-    return Markdown(f"```python\n{inspect.getsource(function).rstrip()}\n```")
+def source(*functions: Callable) -> Markdown:
+    """The code of functions as they run, one under another."""
+    pieces = [textwrap.dedent(inspect.getsource(function)).rstrip() for function in functions]
+    code = "\n\n".join(pieces)
+    return Markdown(f"```python\n{code}\n```")
