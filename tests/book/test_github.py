@@ -404,7 +404,7 @@ def test_numbers_of_the_report_are_those_of_the_results(report):
         values = by_network.get_group(network)
         for column, part in enumerate(("train", "validation", "test"), 2):
             mean = f"{100 * values[f'{part}_accuracy'].mean():.2f}".replace(".", ",")
-            assert digits[name][column].startswith(mean + "\u00a0±")
+            assert re.match(rf"{mean}(\u00a0±| \()", digits[name][column])
     epochs = cars.tables["epochs"].query("stage == 'main'")
     names = {"running": "обучение, по ходу эпохи", "train": "обучение, после эпохи"}
     for column, name in {**names, "validation": "проверка, после эпохи"}.items():
