@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -23,9 +23,6 @@ from pixgrad.experiments.running.training import PROBED, Arm, Budget, Tested, Tr
 from pixgrad.results import statistics
 from pixgrad.training.batches import Images
 from pixgrad.training.run import Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OPTIMISERS = ("adam", "adamax")
 RESAMPLES = 10_000
@@ -145,8 +142,6 @@ def _load_imagenet_weights(net: nn.Module, network: str) -> None:
 
 def _classes_table(answers: Answers, labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     """F1 of every class, mean over the seeds, with bootstrap intervals over photos."""
-    import pandas as pd
-
     found = []
     for optimiser, mine in answers.items():
         _, classes = statistics.macro_f1_bootstrap(
@@ -166,8 +161,6 @@ def _comparison_table(answers: Answers, labels: np.ndarray, classes: int) -> pd.
     the photos, ``detectable`` the difference that so many pairs of runs would show with 80 %
     probability.
     """
-    import pandas as pd
-
     stacked = {optimiser: np.stack([*of.values()]) for optimiser, of in answers.items()}
     options = {"resamples": RESAMPLES}
     rows = []

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -25,9 +25,6 @@ from pixgrad.training import moments
 from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import norm
 from pixgrad.training.run import FIRST
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OPTIMISERS = {"adam": 1e-3, "adamax": 2e-3}
 """The learning rates that Kingma and Ba (2015) advise."""
@@ -229,8 +226,6 @@ def _state_bytes(optimiser: torch.optim.Optimizer | _OwnOptimiser) -> int:
 
 def _steps_table(first: Sequence[Walk]) -> pd.DataFrame:
     """A row a method, kind of run, step and layer: see :class:`Walk`."""
-    import pandas as pd
-
     columns = ["step", "layer", "step_rms", "scale"]
     found = [
         pd.DataFrame(one.layers, columns=columns).assign(
@@ -245,8 +240,6 @@ def _steps_table(first: Sequence[Walk]) -> pd.DataFrame:
 
 def _own_table(first: Sequence[Walk]) -> pd.DataFrame:
     """Losses of the same steps made by torch's and by the project's own optimisers."""
-    import pandas as pd
-
     losses = {(one.config.optimiser, one.config.kind): one.losses for one in first}
     rows = [
         (optimiser, step, theirs, own)
@@ -260,8 +253,6 @@ def _own_table(first: Sequence[Walk]) -> pd.DataFrame:
 
 def _cost_table(first: Sequence[Walk]) -> pd.DataFrame:
     """Milliseconds of a step's parts, median and quartiles over the steps, and memory kept."""
-    import pandas as pd
-
     rows = []
     for one in first:
         if one.config.kind == "spike":

@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pixgrad import backprop as bp
@@ -23,9 +23,6 @@ from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Experiment, Findings
 from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, epochs_table, other_settings
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NETWORKS = {"relu": bp.lenet, "sigmoid": bp.sigmoid_net}
 SPLIT_SEED = 20240607
@@ -148,8 +145,6 @@ class Mnist(Experiment):
 
     def findings(self, outcomes: Sequence[Outcome], data: Digits) -> Findings:
         """Touch the test digits: tables ``epochs``, ``summary``, ``wrong``, and :func:`_arrays`."""
-        import pandas as pd
-
         x, y = data.batch(data.images["test"]), data.labels["test"]
         done = [outcome for outcome in outcomes if outcome.status == "done"]
         if not done:
@@ -269,8 +264,6 @@ def _metrics(outcome: Outcome, logits: dict[str, np.ndarray], y: np.ndarray) -> 
 
 def _wrong_table(outcome: Outcome, logits: np.ndarray, y: np.ndarray) -> pd.DataFrame:
     """Test digits told wrongly: which, what they are, what the network says and how surely."""
-    import pandas as pd
-
     probability, told = bp.Softmax().forward(logits).max(axis=1), logits.argmax(axis=1)
     index = np.flatnonzero(told != y)
     return pd.DataFrame(

@@ -14,16 +14,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
 from pixgrad import nets
-from pixgrad.backprop.speed import torch_lenet
 from pixgrad.experiments.running.experiment import Findings
 from pixgrad.experiments.running.measurement import Measured, Measurement
 from pixgrad.training.batches import Images
@@ -42,10 +42,8 @@ from pixgrad.training.implementations import (
     optimiser_step,
     processor_seconds,
     timed,
+    torch_lenet,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OPTIMISERS = {
     "adam": {
@@ -268,7 +266,7 @@ def _network(config: Config) -> nn.Module:
         generator = torch.Generator().manual_seed(config.seed)
         return nets.build(config.network, config.classes, init="he", generator=generator)
     with torch.device("meta"):  # nothing random is drawn
-        net = torch_lenet(LENET)
+        net = torch_lenet()
     weights = bp.lenet(LENET, rng=config.seed).parameters()
     state = {name: torch.from_numpy(array) for name, array in weights.items()}
     net.to_empty(device="cpu").load_state_dict(state)
@@ -297,8 +295,6 @@ def _summary_table(training: Sequence[Timed]) -> pd.DataFrame:
 
     Columns of :func:`_timing`; an implementation that does not work has no numbers.
     """
-    import pandas as pd
-
     rows = []
     for one in training:
         seconds = {name: _with_total(rounds) for name, rounds in one.seconds.items()}
@@ -316,8 +312,6 @@ def _implementations_table(training: Sequence[Timed]) -> pd.DataFrame:
 
     ``images_s`` is of whole steps at their median time; the other columns as in :class:`Timed`.
     """
-    import pandas as pd
-
     kinds = {kind.name: kind for kind in (NUMPY, *TORCH)}
     rows = []
     for one in training:
@@ -339,8 +333,6 @@ def _implementations_table(training: Sequence[Timed]) -> pd.DataFrame:
 
 def _optimisers_table(measured: Timed) -> pd.DataFrame:
     """A row a method and implementation: columns of :func:`_timing` and ``weights_difference``."""
-    import pandas as pd
-
     peer = np.array(measured.seconds[OPTIMISERS_PEER])[:, 0]
     rows = []
     for name, seconds in measured.seconds.items():

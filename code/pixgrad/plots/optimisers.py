@@ -7,17 +7,14 @@ round, AdaMax red, dashed and square everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from pixgrad.plots import networks, style, text
 from pixgrad.plots.style import BLUE, GREY, VERMILION
 from pixgrad.results import statistics
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NAMES = {"adam": "Adam", "adamax": "AdaMax"}
 COLORS = {"adam": BLUE, "adamax": VERMILION}
@@ -243,8 +240,6 @@ def paired_losses(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
     ------
     PixgradError : fewer than two common seeds.
     """
-    import pandas as pd
-
     main = epochs[epochs["stage"] == "main"]
     wide = main.pivot(index="seed", columns=["epoch", "optimiser"], values=column).dropna()
     rows = {}

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from pixgrad.plots import optimisers, text
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 IMPLEMENTATIONS = {
     "numpy": "NumPy, наш код",

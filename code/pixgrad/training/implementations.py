@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
-from pixgrad.backprop.speed import NETWORKS
 
 PARTS = ("forward", "backward", "step")
 PEER = "torch"
 """The implementation that all others are compared with, in time and in losses."""
-LENET = NETWORKS["1-6-16-120-10"]
+LENET = (6, 16, 120)
+"""Channels of both convolutions and outputs of the first linear layer."""
 SGD = {"lr": 0.01, "momentum": 0.9}
 MEMORY_FORMATS = {
     "contiguous": torch.contiguous_format,
@@ -45,6 +45,23 @@ TORCH = (
     Implementation("torch-compile", compiled=True),
     Implementation("torch-compile-channels-last", "channels_last", compiled=True),
 )
+
+
+def torch_lenet() -> nn.Sequential:
+    """The twin of ``pixgrad.backprop.lenet``."""
+    first, second, hidden = LENET
+    return nn.Sequential(
+        nn.Conv2d(1, first, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(first, second, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16 * second, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, 10),
+    )
 
 
 class NumPyStep:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from pixgrad.errors import PixgradError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FIRST = 20
 """Losses of the first epoch kept for ``pixgrad verify``, at most."""
@@ -128,8 +127,6 @@ class Run(ABC):
 
 def epochs_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
     """A row a run and epoch: ``keys`` and the history."""
-    import pandas as pd
-
     return pd.DataFrame([{**keys(one), **epoch} for one in outcomes for epoch in one.history])
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from pixgrad.training.probe import COLUMNS
 from pixgrad.training.run import Keys, Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def gradients_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
@@ -19,8 +16,6 @@ def gradients_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
 
     ``epoch`` counts from 1; norms that are 0 or not finite count as missing.
     """
-    import pandas as pd
-
     measures = [column for column in COLUMNS if column not in ("epoch", "step", "layer")]
     tables = []
     for outcome in outcomes:
@@ -39,8 +34,6 @@ def rows_table(
     outcomes: Sequence[Outcome], keys: Keys, rows: str, columns: Sequence[str]
 ) -> pd.DataFrame:
     """A row for each row of numbers that the outcomes have in the attribute ``rows``."""
-    import pandas as pd
-
     return pd.DataFrame(
         [
             {**keys(one), **dict(zip(columns, row, strict=True))}

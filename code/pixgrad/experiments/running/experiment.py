@@ -6,14 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from pixgrad.training.run import OnEpoch
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Config(Protocol):

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -19,9 +20,6 @@ from pixgrad.experiments.running.experiment import Experiment, Findings
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images, load_images
 from pixgrad.training.run import OnEpoch, Outcome, epochs_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SWEEP_SEEDS = range(101, 201)
 """Short runs have seeds of their own: a main run does not take part in the choice of its rate."""
@@ -234,8 +232,6 @@ class Training(Experiment):
         return {"stage": config.stage, **keys, "seed": config.seed, "rate": config.lr}
 
     def _sweep_table(self, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-        import pandas as pd
-
         chosen = {(one.config.arm, one.config.lr) for one in outcomes if one.config.stage == "main"}
         rows = [
             self.row(one)
@@ -249,8 +245,6 @@ class Training(Experiment):
     def _summary_table(
         self, main: Sequence[Outcome], metrics: Mapping[str, Mapping[str, float]]
     ) -> pd.DataFrame:
-        import pandas as pd
-
         rows = [
             {
                 **self.row(one),
