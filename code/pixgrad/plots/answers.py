@@ -76,8 +76,7 @@ def attention_rows(
         layout="constrained",
     )
     for ax in axes.flat:
-        ax.set_xticks([])
-        ax.set_yticks([])
+        ax.set(xticks=[], yticks=[])
         ax.grid(False)
         ax.spines[:].set_visible(False)
     for column, image in enumerate(images):

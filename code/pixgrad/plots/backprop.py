@@ -62,9 +62,11 @@ def computational_graph(
         )
         ax.add_patch(arrow)
     columns, rows = np.array(list(places.values())).T
-    ax.set_xlim(columns.min() - 0.6, columns.max() + 0.6)
-    ax.set_ylim(rows.min() - 0.6, rows.max() + 0.6)
-    ax.set_aspect("equal")
+    ax.set(
+        xlim=(columns.min() - 0.6, columns.max() + 0.6),
+        ylim=(rows.min() - 0.6, rows.max() + 0.6),
+        aspect="equal",
+    )
     ax.axis("off")
 
 
@@ -84,10 +86,7 @@ def norms_by_layer(
         mean = np.exp(np.log(values).mean(axis=0))
         ax.fill_between(layers, values.min(axis=0), values.max(axis=0), color=color, alpha=0.25)
         ax.plot(layers, mean, color=color, marker="o", markersize=3.5, label=label)
-    ax.set_yscale("log")
-    ax.set_xlabel("номер слоя от входа")
-    ax.set_ylabel(ylabel)
-    ax.set_xticks(layers)
+    ax.set(yscale="log", xlabel="номер слоя от входа", ylabel=ylabel, xticks=layers)
 
 
 def comparison_table(rows: Sequence[GradientCheck]) -> Markdown:
@@ -134,10 +133,7 @@ def descent_paths(
         every = max(1, len(path) // 12)
         ax.plot(*path.T, color=colors[label], marker=marker, markevery=every, label=label)
     ax.plot(*landscape.minimum, marker="*", markersize=12, color="black", linestyle="none")
-    ax.set_xlim(x_range)
-    ax.set_ylim(y_range)
-    ax.set_xlabel("$x$")
-    ax.set_ylabel("$y$")
+    ax.set(xlim=x_range, ylim=y_range, xlabel="$x$", ylabel="$y$")
 
 
 def matrix(ax: Axes, values: np.ndarray, title: str) -> None:
@@ -167,10 +163,7 @@ def batchnorm_cosines(axes: Sequence[Axes], batches: int, seed: int = 0) -> None
             spread = number + rng.uniform(-0.25, 0.25, batches)
             ax.plot(found[:, number, place], spread, ".", color=color, markersize=3)
             ax.text(-1.05, number, name, va="center", ha="right", color=color)
-        ax.set_title(title)
-        ax.set_xlim(-1, 1)
-        ax.set_yticks([])
-        ax.set_xlabel("косинус угла")
+        ax.set(title=title, xlim=(-1, 1), yticks=[], xlabel="косинус угла")
 
 
 def _batch_cosines(rng: np.random.Generator) -> list[list[float]]:

@@ -43,8 +43,7 @@ def digit_curves(axes: Sequence[Axes], epochs, names: Mapping[str, str]) -> None
             mine["error"] = 100 * (1 - mine[f"{part}_accuracy"])
             for ax, column in zip(axes, (f"{part}_loss", "error"), strict=True):
                 epoch_band(ax, mine, column, f"{name}, {word}", color, linestyle=dash)
-    axes[0].set_yscale("log")
-    axes[0].set_ylabel("функция потерь")
+    axes[0].set(yscale="log", ylabel="функция потерь")
     axes[1].set_yscale("symlog", linthresh=0.1)
     axes[1].set_ylabel("доля ошибок, %")
 
@@ -65,8 +64,7 @@ def confusion(ax: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
             ax.text(column, row, number, ha="center", va="center", color=color, fontsize=7.5)
     ax.set_xticks(range(len(classes)), classes)
     ax.set_yticks(range(len(classes)), classes)
-    ax.set_xlabel("ответ сети")
-    ax.set_ylabel("верный класс")
+    ax.set(xlabel="ответ сети", ylabel="верный класс")
     ax.grid(False)
     ax.spines[:].set_visible(False)
 

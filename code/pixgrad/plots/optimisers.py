@@ -107,8 +107,7 @@ def paired_runs(ax: Axes, summary: pd.DataFrame, value: str) -> None:
     for optimiser, name in NAMES.items():
         look = {"color": COLORS[optimiser], "marker": MARKERS[optimiser]}
         ax.scatter(by_seed.index, by_seed[optimiser], s=28, label=name, zorder=2, **look)
-    ax.set_xticks(by_seed.index)
-    ax.set_xlabel("зерно")
+    ax.set(xticks=by_seed.index, xlabel="зерно")
 
 
 def test_table(summary: pd.DataFrame, comparison: pd.DataFrame):

@@ -96,8 +96,7 @@ def orientation_histogram(
     ax.axhline(orientation.PEAK_RATIO * smoothed.max(), color="#444444", linestyle=":")
     for angle in angles:
         ax.axvline(angle, color=VERMILION, linestyle="--")
-    ax.set_xlim(-step, 360)
-    ax.set_xticks(range(0, 361, 60))
+    ax.set(xlim=(-step, 360), xticks=range(0, 361, 60))
 
 
 def descriptor_bars(ax: Axes, values: np.ndarray, limit: float | None = None) -> None:

@@ -37,8 +37,7 @@ def step_bars(ax: Axes, summary: pd.DataFrame, network: str) -> None:
         left += times[part].to_numpy()
     ax.invert_yaxis()
     ax.grid(False, axis="y")
-    ax.set_title(NETWORKS[network])
-    ax.set_xlabel("мс процессора на шаг")
+    ax.set(title=NETWORKS[network], xlabel="мс процессора на шаг")
 
 
 def step_table(summary: pd.DataFrame, made: pd.DataFrame, network: str):
