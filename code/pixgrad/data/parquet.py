@@ -40,8 +40,7 @@ def read_set(
     names = _class_names(labels, table["label_name"].to_pylist(), path)
     is_train = np.asarray(table["split"].to_pylist(), dtype=object) == "train"
     rows = np.flatnonzero(~is_train if split == "test" else is_train)
-    if split != "test":
-        rows = rows[select(split, labels[rows])]
+    rows = rows[select(split, labels[rows])]
     if not len(rows):
         raise SourceError(f"в файле нет строк части «{split}»", path)
     encoded = table["image"].to_pylist()

@@ -18,12 +18,12 @@ from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training import tables
 from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import COLUMNS, GradientProbe, norm
 from pixgrad.training.rank import effective_ranks
-from pixgrad.training.run import FIRST
+from pixgrad.training.run import FIRST, Outcome
 
 KEPT = ("layer", "grad_norm", "weight_norm", "activation_grad_norm", "update_ratio")
 """Columns of the probe; norm of the weights times that of the gradient does not see their scale."""
@@ -64,7 +64,7 @@ class Config:
 
 
 @dataclass(kw_only=True)
-class Watched(Measured):
+class Watched(Outcome):
     """What was measured.
 
     Attributes
@@ -101,6 +101,7 @@ class Explosion(Measurement):
     sources = SOURCES
     config = Config
     outcome = Watched
+    keys = ("network", "intervention")
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         number, steps, kinds, settings = PRESETS[preset]
@@ -118,8 +119,8 @@ class Explosion(Measurement):
 
     def findings(self, outcomes: Sequence[Watched], data: Images) -> Findings:
         """Tables ``layers`` — a row a run, step and layer; ``losses`` — a row a run and step."""
-        layers = tables.rows_table(outcomes, _row, "rows", ("step", *KEPT, "rank"))
-        losses = tables.rows_table(outcomes, _row, "losses", ("step", "loss"))
+        layers = tables.rows_table(outcomes, self.row, "rows", ("step", *KEPT, "rank"))
+        losses = tables.rows_table(outcomes, self.row, "losses", ("step", "loss"))
         whole = {"step": "int16", "layer": "int16"}
         return Findings({"layers": layers.astype(whole), "losses": losses})
 
@@ -190,15 +191,6 @@ def _bring_back(layers: Sequence[nn.Module], norms: Sequence[float]) -> None:
     """Scale every kernel to a norm; the last, linear layer has no normalisation and stays."""
     for layer, wanted in zip(layers[:-1], norms, strict=False):
         layer.weight.mul_(wanted / norm(layer.weight))
-
-
-def _row(outcome: Watched) -> dict[str, object]:
-    config = outcome.config
-    return {
-        "network": config.network,
-        "intervention": config.intervention,
-        "seed": config.seed,
-    }
 
 
 EXPERIMENT = Explosion()

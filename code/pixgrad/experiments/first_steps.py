@@ -20,11 +20,11 @@ from torch.nn.functional import cross_entropy
 from pixgrad import backprop as bp
 from pixgrad import nets
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training import moments
 from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import norm
-from pixgrad.training.run import FIRST
+from pixgrad.training.run import FIRST, Outcome
 
 OPTIMISERS = {"adam": 1e-3, "adamax": 2e-3}
 """The learning rates that Kingma and Ba (2015) advise."""
@@ -74,7 +74,7 @@ class Config:
 
 
 @dataclass(kw_only=True)
-class Walk(Measured):
+class Walk(Outcome):
     """What was measured in the first steps.
 
     Attributes

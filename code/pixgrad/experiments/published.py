@@ -85,6 +85,7 @@ class Published(Measurement):
     sources = SOURCES
     config = Config
     outcome = Answered
+    keys = ("network", "trained")
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         kinds, number = PRESETS[preset]
@@ -133,9 +134,9 @@ class Published(Measurement):
         """Tables ``gradients``, ``correlation``, ``paths``."""
         paths = ("blocks", "norm", "share", "sum")
         written = {
-            "gradients": tables.gradients_table(outcomes, _row),
-            "correlation": tables.rows_table(outcomes, _row, "correlation", ANGLE),
-            "paths": tables.rows_table(outcomes, _row, "paths", paths),
+            "gradients": tables.gradients_table(outcomes, self.row),
+            "correlation": tables.rows_table(outcomes, self.row, "correlation", ANGLE),
+            "paths": tables.rows_table(outcomes, self.row, "paths", paths),
         }
         metrics = {
             one.config.name: {
@@ -146,11 +147,6 @@ class Published(Measurement):
             for one in outcomes
         }
         return Findings(written, metrics=metrics)
-
-
-def _row(outcome: Answered) -> dict[str, object]:
-    config = outcome.config
-    return {"network": config.network, "trained": config.trained, "seed": config.seed}
 
 
 EXPERIMENT = Published()

@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 from pixgrad import backprop as bp
 from pixgrad import nets
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training.batches import Images
 from pixgrad.training.implementations import (
     LENET,
@@ -40,10 +40,10 @@ from pixgrad.training.implementations import (
     compiling_seconds,
     distance,
     optimiser_step,
-    processor_seconds,
     timed,
     torch_lenet,
 )
+from pixgrad.training.run import Outcome
 
 OPTIMISERS = {
     "adam": {
@@ -110,7 +110,7 @@ PRESETS = {
 
 
 @dataclass(kw_only=True)
-class Timed(Measured):
+class Timed(Outcome):
     """What was measured in a run.
 
     Attributes
@@ -138,9 +138,6 @@ class Speed(Measurement):
     sources = SOURCES
     config = Config
     outcome = Timed
-
-    def processor_seconds(self) -> float:
-        return processor_seconds()  # with the compiler's
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         networks, optimisers = PRESETS[preset]

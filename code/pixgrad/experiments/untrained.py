@@ -16,11 +16,12 @@ from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images
 from pixgrad.training.paths import gradient_by_path_length
 from pixgrad.training.probe import COLUMNS, GradientProbe
+from pixgrad.training.run import Outcome
 from pixgrad.training.shattering import gradient_correlation
 
 ARCS = 8
@@ -29,8 +30,6 @@ PATH_SAMPLES, PATH_IMAGES = 3, 16
 """Paths drawn for each length, and images in their batch."""
 ANGLE, PATH = ("angle", "correlation"), ("blocks", "paths", "norm", "share")
 """Columns of the tables."""
-CELL = ("depth", "skip", "batch_norm", "init", "activation")
-"""What tells the combinations apart: the first columns of every table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class Config:
 
 
 @dataclass(kw_only=True)
-class Signals(Measured):
+class Signals(Outcome):
     """What was measured in an untrained network.
 
     Attributes
@@ -90,6 +89,7 @@ class Untrained(Measurement):
     sources = SOURCES
     config = Config
     outcome = Signals
+    keys = ("depth", "skip", "batch_norm", "init", "activation")
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         """Every combination of depth, skips, normalisation, weights and activation."""
@@ -145,9 +145,9 @@ class Untrained(Measurement):
         """Tables ``start``, ``correlation``, ``paths``."""
         return Findings(
             {
-                "start": tables.gradients_table(outcomes, _row),
-                "correlation": tables.rows_table(outcomes, _row, "correlation", ANGLE),
-                "paths": tables.rows_table(outcomes, _row, "paths", PATH),
+                "start": tables.gradients_table(outcomes, self.row),
+                "correlation": tables.rows_table(outcomes, self.row, "correlation", ANGLE),
+                "paths": tables.rows_table(outcomes, self.row, "paths", PATH),
             },
             metrics={
                 one.config.name: {"log10_early_to_late": early_to_late(one)} for one in outcomes
@@ -167,10 +167,6 @@ def early_to_late(outcome: Signals) -> float:
         for chosen in (rows[:, first] <= depth / 3, rows[:, first] > 2 * depth / 3)
     )
     return float(early - late)
-
-
-def _row(outcome: Signals) -> dict[str, object]:
-    return {name: getattr(outcome.config, name) for name in (*CELL, "seed")}
 
 
 EXPERIMENT = Untrained()

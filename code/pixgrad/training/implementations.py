@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
+from pixgrad.training.run import processor_seconds
 
 PARTS = ("forward", "backward", "step")
 PEER = "torch"
@@ -147,11 +147,6 @@ def compiling_seconds(made: TorchStep) -> float:
         made.forward()
         made.backward()
     return processor_seconds() - before
-
-
-def processor_seconds() -> float:
-    """Of this process and of its finished children."""
-    return sum(os.times()[:4])
 
 
 def optimiser_step(

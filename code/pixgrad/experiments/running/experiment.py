@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from pixgrad.training.run import OnEpoch
+from pixgrad.training.run import OnEpoch, Outcome
 
 
 class Config(Protocol):
@@ -23,18 +23,6 @@ class Config(Protocol):
 
     seed: int
     epochs: int
-
-
-class Outcome(Protocol):
-    """What a run gave; ``status`` is "done" or "diverged", and a run that diverged is a result."""
-
-    config: Config
-    status: str
-    message: str
-    steps: int
-    wall_s: float
-    cpu_s: float
-    first_losses: list[float]
 
 
 class Data(Protocol):
@@ -67,12 +55,14 @@ class Experiment(ABC):
     sources : the usual data of each preset; "smoke" and "report" are always there.
     libraries : whose versions count.
     config : the dataclass of its settings.
+    keys : settings that tell its arms apart: the first columns of every table.
     writes_logs : ``train`` can write logs for TensorBoard.
     """
 
     sources: Mapping[str, str]
     libraries: Sequence[str]
     config: type
+    keys: Sequence[str] = ()
     writes_logs = False
 
     @property
@@ -107,6 +97,10 @@ class Experiment(ABC):
     @abstractmethod
     def first_losses(self, config: Config, data: Data, steps: int) -> list[float]:
         """Losses of the first steps of a run, made anew, for ``pixgrad verify``."""
+
+    def row(self, outcome: Outcome) -> dict[str, object]:
+        """The first columns of a run's rows in every table."""
+        return {key: getattr(outcome.config, key) for key in (*self.keys, "seed")}
 
     @abstractmethod
     def findings(self, outcomes: Sequence[Outcome], data: Data) -> Findings:

@@ -6,26 +6,13 @@ import json
 import math
 import time
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from pixgrad import files
 from pixgrad.experiments.running.experiment import Config, Experiment
 from pixgrad.training.batches import Images, load_images
-from pixgrad.training.run import OnEpoch
-
-
-@dataclass(kw_only=True)
-class Measured:
-    """Outcome of a run that is measured at one go; the fields of heirs are JSON values."""
-
-    config: Config
-    first_losses: list[float] = field(default_factory=list)
-    steps: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    status: str = "done"
-    message: str = ""
+from pixgrad.training.run import OnEpoch, Outcome, processor_seconds
 
 
 class Measurement(Experiment):
@@ -33,33 +20,30 @@ class Measurement(Experiment):
 
     Attributes
     ----------
-    outcome : its kind of :class:`Measured`.
+    outcome : its kind of outcome; the fields that it adds are JSON values.
     """
 
-    outcome: type[Measured]
+    outcome: type[Outcome]
     libraries = ("numpy", "torch")
 
     def load(self, source: str) -> Images:
         return load_images(source)
 
     @abstractmethod
-    def measure(self, config: Config, data: Images) -> Measured:
+    def measure(self, config: Config, data: Images) -> Outcome:
         """Make one run."""
-
-    def processor_seconds(self) -> float:
-        """Of this process."""
-        return time.process_time()
 
     def train(
         self, config: Config, data: Images, checkpoint: Path, on_epoch: OnEpoch, logs: Path | None
-    ) -> Measured:
+    ) -> Outcome:
         if checkpoint.is_file():
             stored = json.loads(checkpoint.read_text(encoding="utf-8"))
             return self.outcome(**stored | {"config": config})
-        wall, cpu = time.perf_counter(), self.processor_seconds()
+        wall, cpu = time.perf_counter(), processor_seconds()
         measured = self.measure(config, data)
+        measured.status = "done"
         measured.wall_s = time.perf_counter() - wall
-        measured.cpu_s = self.processor_seconds() - cpu
+        measured.cpu_s = processor_seconds() - cpu
         files.write(checkpoint, json.dumps(asdict(measured)))
         on_epoch(1, math.nan)
         return measured

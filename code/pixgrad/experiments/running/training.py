@@ -113,7 +113,6 @@ class Training(Experiment):
     Attributes
     ----------
     presets : the arms.
-    keys : settings that tell the arms apart: the first columns of every table.
     scores : measured after every epoch, see :data:`pixgrad.training.loop.SCORES`.
     keeps_probabilities : of all test images, not the answers alone.
     """
@@ -226,10 +225,9 @@ class Training(Experiment):
         return {}
 
     def row(self, outcome: Outcome) -> dict[str, object]:
-        """The first columns of every table."""
+        """The first columns of a run's rows in every table."""
         config = outcome.config
-        keys = {key: getattr(config, key) for key in self.keys}
-        return {"stage": config.stage, **keys, "seed": config.seed, "rate": config.lr}
+        return {"stage": config.stage, **super().row(outcome), "rate": config.lr}
 
     def _sweep_table(self, outcomes: Sequence[Outcome]) -> pd.DataFrame:
         chosen = {(one.config.arm, one.config.lr) for one in outcomes if one.config.stage == "main"}
