@@ -8,14 +8,15 @@ import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from scipy import stats
 
 from pixgrad.backprop import BatchNorm2d
 from pixgrad.backprop.compare import GradientCheck
 from pixgrad.backprop.trajectories import Landscape
 from pixgrad.plots import text
+from pixgrad.plots.curves import draw_band
 from pixgrad.plots.style import BLUE, VERMILION
 
-_VALUE, _GRADIENT = BLUE, VERMILION
 _SIDE = {"input": "вход", "weight": "веса", "bias": "смещение"}
 
 
@@ -49,8 +50,10 @@ def computational_graph(
             )
         )
         ax.text(x, y + 0.24, titles[name], ha="center", va="center", fontsize=11, color="#1f2328")
-        ax.text(x, y, _number(values[name]), ha="center", va="center", color=_VALUE)
-        ax.text(x, y - 0.25, _number(gradients[name]), ha="center", va="center", color=_GRADIENT)
+        ax.text(x, y, text.number(values[name], 3), ha="center", va="center", color=_VALUE)
+        ax.text(
+            x, y - 0.25, text.number(gradients[name], 3), ha="center", va="center", color=_GRADIENT
+        )
     for start, end in edges:
         (x0, y0), (x1, y1) = places[start], places[end]
         arrow = FancyArrowPatch(
@@ -81,11 +84,10 @@ def norms_by_layer(
     colors : label -> colour.
     """
     for label, values in norms.items():
-        color = colors[label]
         layers = np.arange(1, values.shape[1] + 1)
-        mean = np.exp(np.log(values).mean(axis=0))
-        ax.fill_between(layers, values.min(axis=0), values.max(axis=0), color=color, alpha=0.25)
-        ax.plot(layers, mean, color=color, marker="o", markersize=3.5, label=label)
+        curve = stats.gmean(values), values.min(axis=0), values.max(axis=0)
+        look = {"color": colors[label], "marker": "o", "markersize": 3.5}
+        draw_band(ax, layers, *curve, label=label, **look)
     ax.set(yscale="log", xlabel="номер слоя от входа", ylabel=ylabel, xticks=layers)
 
 
@@ -105,10 +107,6 @@ def comparison_table(rows: Sequence[GradientCheck]) -> Markdown:
             for row in rows
         ],
     )
-
-
-def _number(value: float) -> str:
-    return text.number(value, 3)
 
 
 def descent_paths(

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from pixgrad.plots import text
 from pixgrad.plots.curves import draw_band
-from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.plots.style import BLUE, PICTURE, VERMILION
 
 
 def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> None:
@@ -65,7 +65,7 @@ def confusion(ax: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
     ax.set_xticks(range(len(classes)), classes)
     ax.set_yticks(range(len(classes)), classes)
     ax.set(xlabel="ответ сети", ylabel="верный класс")
-    ax.grid(False)
+    ax.grid(visible=False)
     ax.spines[:].set_visible(False)
 
 
@@ -86,12 +86,14 @@ def tiles(
     """
     rows = -(-len(images) // columns)
     fig, axes = plt.subplots(
-        rows, columns, figsize=(size * columns, (size + 0.22) * rows), squeeze=False
+        rows,
+        columns,
+        figsize=(size * columns, (size + 0.22) * rows),
+        squeeze=False,
+        subplot_kw=PICTURE,
     )
     scale = max(float(np.abs(image).max()) for image in images) if signed else None
     limits = {"cmap": "RdBu", "vmin": -scale, "vmax": scale} if signed else {"cmap": "gray"}
-    for ax in axes.flat:
-        ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
         ax.imshow(image, **limits)
         ax.set_title(title, fontsize=8, pad=2)

@@ -20,6 +20,9 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
 GREY = "#8c939c"
 """Of what only helps to read: levels, links between points."""
 
+PICTURE = {"xticks": [], "yticks": [], "frame_on": False}
+"""``subplot_kw`` of axes that hold nothing but a picture."""
+
 
 def use_style() -> None:
     """Switch Matplotlib to the book's style; in a notebook also make the SVG reproducible."""

@@ -73,9 +73,17 @@ def plural(count: int, one: str, few: str, many: str) -> str:
     return f"{number(count)}{NBSP}{form}"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
-    """A Markdown table: the first column to the left, the others (numbers) to the right."""
-    rule = [":---"] + ["---:"] * (len(header) - 1)
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int] = ()
+) -> Markdown:
+    """A Markdown table: the first column to the left, the others (numbers) to the right.
+
+    Parameters
+    ----------
+    widths : relative ones of the columns, negative for those set to the right; by default none.
+    """
+    widths = widths or [3] + [-3] * (len(header) - 1)
+    rule = [":" + "-" * width if width > 0 else "-" * -width + ":" for width in widths]
     return Markdown("\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)))
 
 
