@@ -49,11 +49,12 @@ def computational_graph(
                 edgecolor="#57606a",
             )
         )
-        ax.text(x, y + 0.24, titles[name], ha="center", va="center", fontsize=11, color="#1f2328")
-        ax.text(x, y, text.number(values[name], 3), ha="center", va="center", color=_VALUE)
-        ax.text(
-            x, y - 0.25, text.number(gradients[name], 3), ha="center", va="center", color=_GRADIENT
-        )
+        for height, label, look in (
+            (0.24, titles[name], {"fontsize": 11, "color": "#1f2328"}),
+            (0, text.number(values[name], 3), {"color": BLUE}),
+            (-0.25, text.number(gradients[name], 3), {"color": VERMILION}),
+        ):
+            ax.text(x, y + height, label, ha="center", va="center", **look)
     for start, end in edges:
         (x0, y0), (x1, y1) = places[start], places[end]
         arrow = FancyArrowPatch(
