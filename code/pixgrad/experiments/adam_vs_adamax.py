@@ -147,8 +147,8 @@ def _classes_table(answers: Answers, labels: np.ndarray, names: Sequence[str]) -
         _, classes = statistics.macro_f1_bootstrap(
             labels, np.stack([*mine.values()]), len(names), _generator(), resamples=RESAMPLES
         )
-        columns = {"optimiser": optimiser, "class": names, **_ends("f1", classes)}
-        found.append(pd.DataFrame(columns))
+        columns = {"optimiser": optimiser, "class": names, **classes._asdict()}
+        found.append(pd.DataFrame(columns).rename(columns={"estimate": "f1"}))
     return pd.concat(found, ignore_index=True)
 
 
@@ -210,10 +210,6 @@ def chance_f1(labels: np.ndarray, answers: np.ndarray, classes: int) -> float:
 def _generator() -> np.random.Generator:
     """The generator of every bootstrap: intervals are drawn from the same sets of photos."""
     return np.random.default_rng(0)
-
-
-def _ends(name: str, interval: statistics.Interval) -> dict[str, np.ndarray]:
-    return {name: interval.estimate, "low": interval.low, "high": interval.high}
 
 
 EXPERIMENT = AdamVsAdaMax()

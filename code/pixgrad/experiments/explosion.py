@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
 from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training import tables
@@ -32,7 +33,7 @@ DENSE, EVERY = 32, 24
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """Settings of one run: SGD with momentum at a constant rate.
 
     Attributes
@@ -42,11 +43,9 @@ class Config:
         back, and batch normalisation leaves the function as it was; "warmup" — the rate grows
         linearly from 0 over ``steps``; "limited" — a layer moves by at most ``limit`` of its norm.
     steps : how many.
-    epochs : 1; it counts in the progress bar.
     """
 
     network: str
-    seed: int
     steps: int
     intervention: Literal["none", "rescaled", "warmup", "limited"] = "none"
     lr: float = 0.01
@@ -56,7 +55,6 @@ class Config:
     rescale_at: int = 12
     limit: float = 0.01
     train_images: int | None = None
-    epochs: int = 1
 
     @property
     def name(self) -> str:

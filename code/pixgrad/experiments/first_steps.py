@@ -7,24 +7,27 @@ the project's own methods drive the same network beside torch's.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, islice, repeat, starmap
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measurement
+from pixgrad.experiments.running.measurement import Measurement, quartiles
 from pixgrad.training import moments
 from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import norm
 from pixgrad.training.run import FIRST, Outcome
+from pixgrad.training.tables import rows_table
 
 OPTIMISERS = {"adam": 1e-3, "adamax": 2e-3}
 """The learning rates that Kingma and Ba (2015) advise."""
@@ -36,7 +39,7 @@ HISTOGRAM_STEPS = (1, 2, 5, 10, 20, 40)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """Settings of one run.
 
     Attributes
@@ -48,7 +51,6 @@ class Config:
     own : the optimiser is the one of :mod:`pixgrad.backprop`, not torch's.
     shift, flip : augmentation, see :func:`pixgrad.training.batches.random_batches`.
     seed : of the initial weights, the order of the images and their augmentation.
-    epochs : 1; it counts in the progress bar.
     """
 
     optimiser: str
@@ -60,8 +62,6 @@ class Config:
     batch_size: int = 32
     shift: int = 4
     flip: bool = True
-    seed: int = 0
-    epochs: int = 1
 
     @property
     def kind(self) -> str:
@@ -153,10 +153,15 @@ def _measure_steps(config: Config, data: Images) -> Walk:
     net = nets.build(
         config.network, len(data.names), in_channels=data.channels, init="he", generator=generator
     ).to(memory_format=torch.channels_last)
-    optimiser = (_OwnOptimiser if config.own else _torch_optimiser)(config, net)
+    rate = OPTIMISERS[config.optimiser]
+    if config.own:
+        optimiser = _OwnOptimiser(OWN[config.optimiser], net, rate)
+    else:
+        optimiser = TORCH[config.optimiser](net.parameters(), rate)
     measured = Walk(config=config)
-    batches = _endless_batches(config, data, generator)
-    for step, (x, y) in zip(range(1, config.steps + 1), batches, strict=False):
+    epochs = repeat((data, config.batch_size, config.shift, config.flip, generator))
+    batches = chain.from_iterable(starmap(random_batches, epochs))
+    for step, (x, y) in enumerate(islice(batches, config.steps), start=1):
         clock = [time.perf_counter()]
         loss = cross_entropy(net(x), y)
         clock.append(time.perf_counter())
@@ -193,25 +198,15 @@ def _measure_layers(
         measured.histograms.append(histograms)
 
 
-def _endless_batches(
-    config: Config, data: Images, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    while True:
-        yield from random_batches(data, config.batch_size, config.shift, config.flip, generator)
-
-
-def _torch_optimiser(config: Config, net: nn.Module) -> torch.optim.Optimizer:
-    return TORCH[config.optimiser](net.parameters(), lr=OPTIMISERS[config.optimiser])
-
-
 class _OwnOptimiser:
     """An optimiser of :mod:`pixgrad.backprop` that moves the weights of a torch network."""
 
-    def __init__(self, config: Config, net: nn.Module) -> None:
+    def __init__(self, method: Callable, net: nn.Module, rate: float) -> None:
         self.net = net
         # NumPy arrays that share their memory with the network's parameters.
-        weights = {name: of.detach().numpy() for name, of in net.named_parameters()}
-        self.optimiser = OWN[config.optimiser](weights, lr=OPTIMISERS[config.optimiser])
+        self.optimiser = method(
+            {name: of.detach().numpy() for name, of in net.named_parameters()}, lr=rate
+        )
 
     def step(self) -> None:
         self.optimiser.step({name: of.grad.numpy() for name, of in self.net.named_parameters()})
@@ -224,18 +219,14 @@ def _state_bytes(optimiser: torch.optim.Optimizer | _OwnOptimiser) -> int:
     return sum(of.nbytes for state in optimiser.state.values() for of in state.values())
 
 
+def _method(one: Walk) -> dict[str, object]:
+    return {"optimiser": one.config.optimiser, "kind": one.config.kind}
+
+
 def _steps_table(first: Sequence[Walk]) -> pd.DataFrame:
     """A row a method, kind of run, step and layer: see :class:`Walk`."""
     columns = ["step", "layer", "step_rms", "scale"]
-    found = [
-        pd.DataFrame(one.layers, columns=columns).assign(
-            optimiser=one.config.optimiser, kind=one.config.kind
-        )
-        for one in first
-        if not one.config.own
-    ]
-    table = pd.concat(found, ignore_index=True)
-    return table.astype({"step": int, "layer": int})[["optimiser", "kind", *columns]]
+    return rows_table([one for one in first if not one.config.own], _method, "layers", columns)
 
 
 def _own_table(first: Sequence[Walk]) -> pd.DataFrame:
@@ -257,13 +248,11 @@ def _cost_table(first: Sequence[Walk]) -> pd.DataFrame:
     for one in first:
         if one.config.kind == "spike":
             continue
-        row = {"optimiser": one.config.optimiser, "kind": one.config.kind, "steps": one.steps}
+        row = _method(one) | {"steps": one.steps}
         for part, seconds in zip(
             ("forward", "backward", "step"), zip(*one.seconds, strict=True), strict=True
         ):
-            quartiles = np.percentile(1000 * np.array(seconds), [50, 25, 75])
-            names = (f"{part}_ms", f"{part}_ms_low", f"{part}_ms_high")
-            row |= dict(zip(names, quartiles.round(2).tolist(), strict=True))
+            row |= quartiles(f"{part}_ms", 1000 * np.array(seconds), digits=2)
         rows.append(row | {"state_bytes": one.state_bytes})
     return pd.DataFrame(rows)
 

@@ -16,6 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
 from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.experiments.untrained import ANGLE, Signals, early_to_late
@@ -32,7 +33,7 @@ PATH_SAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """One network and batch.
 
     Attributes
@@ -40,15 +41,12 @@ class Config:
     trained : with the published weights, or untrained with weights drawn by the seed.
     seed : number of the batch too, from 1.
     batch_size : images of the batch; of them ``path_images`` for the paths.
-    epochs : 1; it counts in the progress bar.
     """
 
     network: str
     trained: bool
-    seed: int
     batch_size: int = 128
     path_images: int = 16
-    epochs: int = 1
 
     @property
     def depth(self) -> int:

@@ -24,8 +24,9 @@ from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measurement
+from pixgrad.experiments.running.measurement import Measurement, quartiles
 from pixgrad.training.batches import Images
 from pixgrad.training.implementations import (
     LENET,
@@ -67,7 +68,7 @@ MESSAGE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """Settings of one run.
 
     Attributes
@@ -79,7 +80,6 @@ class Config:
     rounds : timed ones; each implementation makes one step in each.
     compiled : with ``torch.compile`` too.
     seed : of the initial weights and of the batch.
-    epochs : 1; it counts in the progress bar.
     """
 
     stage: Literal["training", "optimisers"]
@@ -89,8 +89,6 @@ class Config:
     classes: int
     rounds: int
     compiled: bool = True
-    seed: int = 0
-    epochs: int = 1
 
     @property
     def name(self) -> str:
@@ -115,7 +113,8 @@ class Timed(Outcome):
 
     Attributes
     ----------
-    seconds : by implementation, a row a timed round, of ``PARTS`` or of the optimiser's step.
+    seconds : by implementation, a row a timed round, of ``PARTS`` and of the whole step; of the
+        optimiser's step alone.
     differences : by implementation, from ``PEER``: the largest relative difference of the losses of
         the first rounds; of an optimiser, see :func:`_measure_optimisers`.
     compile_s : seconds of the processor that compiling took, by compiled implementation.
@@ -191,7 +190,7 @@ def _measure_training(config: Config, data: Images) -> Timed:
             if number < WARM_UP:
                 losses[name].append(loss)
             else:
-                outcome.seconds[name].append(seconds)
+                outcome.seconds[name].append([*seconds, sum(seconds)])
     torch._dynamo.reset()  # frees the compiled networks
     outcome.first_losses = losses[PEER]
     expected = np.array(losses[PEER])
@@ -294,7 +293,7 @@ def _summary_table(training: Sequence[Timed]) -> pd.DataFrame:
     """
     rows = []
     for one in training:
-        seconds = {name: _with_total(rounds) for name, rounds in one.seconds.items()}
+        seconds = {name: np.array(rounds) for name, rounds in one.seconds.items()}
         for name in _names(one):
             for column, part in enumerate((*PARTS, "total")):
                 row = {"network": one.config.network, "implementation": name, "part": part}
@@ -343,17 +342,8 @@ def _optimisers_table(measured: Timed) -> pd.DataFrame:
 
 def _timing(seconds: np.ndarray, of_peer: np.ndarray, peer: str) -> dict[str, object]:
     """Median and quartiles over the rounds, of the time and of its ratio to that of ``peer``."""
-    columns: dict[str, object] = {}
-    for name, values in (("ms", 1000 * seconds), ("ratio", seconds / of_peer)):
-        middle, low, high = np.percentile(values, [50, 25, 75]).round(4).tolist()
-        columns |= {name: middle, f"{name}_low": low, f"{name}_high": high}
-    return columns | {"peer": peer}
-
-
-def _with_total(rounds: list[list[float]]) -> np.ndarray:
-    """(rounds, parts) -> (rounds, parts + 1)."""
-    seconds = np.array(rounds)
-    return np.column_stack([seconds, seconds.sum(axis=1)])
+    ratio = quartiles("ratio", seconds / of_peer, digits=4)
+    return quartiles("ms", 1000 * seconds, digits=4) | ratio | {"peer": peer}
 
 
 def _names(measured: Timed) -> list[str]:
@@ -364,7 +354,7 @@ def _names(measured: Timed) -> list[str]:
 
 def _images_s(measured: Timed) -> dict[str, float]:
     return {
-        name: round(measured.config.batch_size / float(np.median(_with_total(rounds)[:, -1])), 1)
+        name: round(measured.config.batch_size / float(np.median(np.array(rounds)[:, -1])), 1)
         for name, rounds in measured.seconds.items()
     }
 

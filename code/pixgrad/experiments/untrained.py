@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
 from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training import loop, tables
@@ -33,14 +34,13 @@ ANGLE, PATH = ("angle", "correlation"), ("blocks", "paths", "norm", "share")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """One untrained network.
 
     Attributes
     ----------
     depth, skip, batch_norm, init, activation : see :func:`pixgrad.nets.build`.
     train_images : in the one batch.
-    epochs : 1; it counts in the progress bar.
     """
 
     depth: int
@@ -48,9 +48,7 @@ class Config:
     batch_norm: bool
     init: str
     activation: str
-    seed: int
     train_images: int = 120
-    epochs: int = 1
 
     @property
     def network(self) -> str:

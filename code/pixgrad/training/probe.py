@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import torch
@@ -61,11 +61,6 @@ class GradientProbe:
         self.rows: list[list[float]] = []
         """Rows of the table; a run that is resumed puts its old rows here."""
 
-    @property
-    def names(self) -> list[str]:
-        """Name of each layer in the network; its place is the ``layer`` of the table less one."""
-        return [name for name, _ in self.layers]
-
     @contextmanager
     def watch(self, epoch: int, step: int) -> Iterator[None]:
         """Measure the one training step made inside, if it is a k-th one.
@@ -77,16 +72,12 @@ class GradientProbe:
             yield
             return
         signals: list[dict[str, float]] = [{} for _ in self.layers]
-        hooks = [
-            layer.register_forward_hook(partial(_measure_output, found))
-            for (_, layer), found in zip(self.layers, signals, strict=True)
-        ]
         before = [layer.weight.detach().clone() for _, layer in self.layers]
-        try:
+        with ExitStack() as hooks:
+            for (_, layer), found in zip(self.layers, signals, strict=True):
+                hook = layer.register_forward_hook(partial(_measure_output, found))
+                hooks.enter_context(hook)
             yield
-        finally:
-            for hook in hooks:
-                hook.remove()
         for number, ((_, layer), old, found) in enumerate(
             zip(self.layers, before, signals, strict=True), start=1
         ):

@@ -6,6 +6,7 @@ Images are noise and labels are random: the formulas speak of untrained networks
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
@@ -55,25 +56,15 @@ def block_gains(net: nn.Module, images: Tensor, labels: Tensor) -> np.ndarray:
     -------
     (blocks,): ‖dL/dx‖² / ‖dL/dz‖² of every block y = act(z), z = F(x) + skip(x).
     """
-    blocks = [block for _, block in nets.residual_blocks(net)]
-    inputs, sums = np.empty(len(blocks)), np.empty(len(blocks))
-
-    def keep(values: np.ndarray, number: int):
-        def hook(module: nn.Module, arguments: tuple[Tensor]) -> None:
-            arguments[0].register_hook(lambda grad: values.__setitem__(number, norm(grad)))
-
-        return hook
-
-    hooks = []
-    for number, block in enumerate(blocks):
-        hooks.append(block.register_forward_pre_hook(keep(inputs, number)))
-        hooks.append(block.activation.register_forward_pre_hook(keep(sums, number)))
-    try:
-        cross_entropy(net(images), labels).backward()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return (inputs / sums) ** 2
+    signals: list[Tensor] = []
+    with ExitStack() as hooks:
+        for _, block in nets.residual_blocks(net):
+            for module in (block, block.activation):
+                keep = module.register_forward_pre_hook(lambda _, inputs: signals.append(inputs[0]))
+                hooks.enter_context(keep)
+        loss = cross_entropy(net(images), labels)
+    norms = np.array([norm(gradient) for gradient in torch.autograd.grad(loss, signals)])
+    return (norms[::2] / norms[1::2]) ** 2
 
 
 def batchnorm_block_gains(

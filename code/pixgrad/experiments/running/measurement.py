@@ -6,13 +6,29 @@ import json
 import math
 import time
 from abc import abstractmethod
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pixgrad import files
-from pixgrad.experiments.running.experiment import Config, Experiment
+from pixgrad.experiments.running.experiment import Experiment
 from pixgrad.training.batches import Images, load_images
 from pixgrad.training.run import OnEpoch, Outcome, processor_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of a run that is measured at one go.
+
+    Attributes
+    ----------
+    seed : of all that is random in it.
+    epochs : 1; it counts in the progress bar.
+    """
+
+    seed: int = 0
+    epochs: int = 1
 
 
 class Measurement(Experiment):
@@ -50,3 +66,9 @@ class Measurement(Experiment):
 
     def first_losses(self, config: Config, data: Images, steps: int) -> list[float]:
         return self.measure(config, data).first_losses[:steps]
+
+
+def quartiles(name: str, values: np.ndarray, digits: int) -> dict[str, float]:
+    """Columns of a table: the median ``name``, and the quartiles ``name_low`` and ``name_high``."""
+    middle, low, high = np.percentile(values, [50, 25, 75]).round(digits).tolist()
+    return {name: middle, f"{name}_low": low, f"{name}_high": high}
