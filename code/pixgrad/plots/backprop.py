@@ -14,8 +14,7 @@ from pixgrad.backprop import BatchNorm2d
 from pixgrad.backprop.compare import GradientCheck
 from pixgrad.backprop.trajectories import Landscape
 from pixgrad.plots import text
-from pixgrad.plots.curves import draw_band
-from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.plots.style import BLUE, VERMILION, draw_band
 
 _SIDE = {"input": "вход", "weight": "веса", "bias": "смещение"}
 

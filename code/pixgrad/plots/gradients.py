@@ -21,8 +21,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pixgrad.plots import text
-from pixgrad.plots.curves import draw_band
-from pixgrad.plots.style import BLUE, VERMILION, decimal_commas, percent_ticks
+from pixgrad.plots.style import BLUE, VERMILION, decimal_commas, draw_band, percent_ticks
 from pixgrad.results.statistics import student_interval
 
 RUN = ("depth", "skip", "batch_norm", "init", "activation", "seed")

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pixgrad.plots import text
-from pixgrad.plots.curves import draw_band
-from pixgrad.plots.style import BLUE, PICTURE, VERMILION
+from pixgrad.plots.style import BLUE, PICTURE, VERMILION, draw_band
 
 
 def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> None:

@@ -57,6 +57,12 @@ def decimal_commas(*axes: mpl.axes.Axes) -> None:
                 axis.set_major_formatter(CommaFormatter())
 
 
+def draw_band(ax: mpl.axes.Axes, x, value, low, high, **line) -> None:
+    """A curve with its interval as a band of the same colour."""
+    (drawn,) = ax.plot(x, value, **line)
+    ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
+
+
 def loss_axis(ax: mpl.axes.Axes) -> None:
     """Losses that differ many times get a logarithmic axis, with numbers read at a glance."""
     low, high = ax.get_ylim()

@@ -122,11 +122,6 @@ def fit(
     return outcome
 
 
-def first_losses(config: Settings, build, data: Images, steps: int) -> list[float]:
-    """Losses of the first steps, made anew, see :meth:`pixgrad.training.run.Run.first_losses`."""
-    return TorchRun(config, build, data).first_losses(steps)
-
-
 @torch.inference_mode()
 def predict(net: nn.Module, data: Images, images: Tensor) -> Tensor:
     """Logits float32 (N, K) of uint8 images, in evaluation mode; the mode is put back."""

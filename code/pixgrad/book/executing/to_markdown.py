@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from nbformat import NotebookNode
+from PIL import Image
 
 from pixgrad.book.executing.execute import Figures
 from pixgrad.book.ledger.frozen import FIGURES
@@ -325,11 +326,7 @@ def _javascript_json(value: Any) -> str:
 
 def _retina_size(png: bytes, dpi: int) -> list[str]:
     """Half the pixels of a PNG drawn at twice the dpi, as it is to be shown."""
-    width, height = struct.unpack(">II", png[16:24])
-    position = png.find(b"pHYs")
-    if position < 0:
-        return []
-    per_metre = struct.unpack(">I", png[position + 4 : position + 8])[0]
-    if round(per_metre * 0.0254) != 2 * dpi:
-        return []
-    return [f"width={round(width / 2)}", f"height={round(height / 2)}"]
+    with Image.open(io.BytesIO(png)) as image:
+        if round(image.info.get("dpi", (0, 0))[0]) != 2 * dpi:
+            return []
+        return [f"width={round(image.width / 2)}", f"height={round(image.height / 2)}"]

@@ -177,7 +177,7 @@ class Training(Experiment):
 
     def first_losses(self, config: Config, data: Images, steps: int) -> list[float]:
         mine = self.images(config, data)
-        return loop.first_losses(config, partial(self.build, config, mine), mine, steps)
+        return loop.TorchRun(config, partial(self.build, config, mine), mine).first_losses(steps)
 
     def tested_images(self, config: Config, data: Images) -> Images:
         """Those of a run with the test part, asked for when all runs are over."""
