@@ -1,7 +1,5 @@
 """The ``pixgrad`` command. Each command imports what it needs itself: the light ones start fast."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated, Any

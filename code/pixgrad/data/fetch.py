@@ -1,7 +1,5 @@
 """Download full data sets with torchvision (the explicit step behind ``pixgrad fetch``)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pixgrad.errors import PixgradError

@@ -1,7 +1,5 @@
 """Photos in folders, one folder a class: the reader's own ImageNet classes and Imagenette."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """IDX files (MNIST, Fashion-MNIST): a strict reader and the sets kept in this format."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from math import prod

@@ -1,7 +1,5 @@
 """Sets kept as Parquet: one row an image, encoded, with its label and its split."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Photographs for SIFT and pairs of views with known geometry."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import replace

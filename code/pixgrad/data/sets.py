@@ -1,7 +1,5 @@
 """The Parquet sets of the data root, and the full sets that can stand in for them."""
 
-from __future__ import annotations
-
 import io
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The one place where validation (and, for sets without one, a test part) is carved out."""
 
-from __future__ import annotations
-
 import numpy as np
 
 SPLITS = ("train", "validation", "trainval", "test")

@@ -1,7 +1,5 @@
 """What the loaders return: plain NumPy arrays with names, an origin and a fingerprint."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ short runs, then main runs with the same seeds, so the same initial weights and 
 The test part is used once, for the final weights of every main run.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

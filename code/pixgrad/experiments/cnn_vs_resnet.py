@@ -5,8 +5,6 @@ in short runs; then it is trained anew with several seeds, and the test part is 
 final weights of every run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -6,8 +6,6 @@ weights, how many directions the channels of a layer take. Interventions tell ca
 brought back to their first norms, a slow start of the rate, a limit to the step of every layer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal

@@ -4,8 +4,6 @@ How large the steps of every layer are, what one huge gradient leaves behind, wh
 the project's own methods drive the same network beside torch's.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace

@@ -5,8 +5,6 @@ accuracy once at the end, the confusion matrix, the digits that are told wrongly
 feature maps. Settings were chosen on the validation part.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator, Sequence

@@ -6,8 +6,6 @@ layers' gradients compare with the last ones'. Batch normalisation uses the stat
 as in a training step. The images are those that no weights of the network have seen: test images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed

@@ -7,8 +7,6 @@ of the large network. ``torch.compile`` needs a C++ compiler; where it does not 
 so.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Sequence

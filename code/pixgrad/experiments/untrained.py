@@ -5,8 +5,6 @@ and together. In every combination: norms of the gradients in every layer, how a
 are at neighbouring inputs, along paths of which length they come. Training images alone are used.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

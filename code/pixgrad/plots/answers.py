@@ -1,7 +1,5 @@
 """Figures of what classifiers answer: photos with predictions, Grad-CAM maps, intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """Figures of the chapters on backpropagation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

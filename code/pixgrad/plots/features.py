@@ -5,8 +5,6 @@ All functions take plain arrays in OpenCV's conventions, whoever computed them: 
 clockwise from the x axis as seen on the screen, descriptors as 4 rows x 4 columns x 8 directions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt

@@ -7,8 +7,6 @@ everywhere. Norms are averaged over seeds geometrically, and their intervals are
 logarithms; what is 0 or not finite is left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """Figures and tables that compare matches; in a table what was not measured is a dash."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Figures of trained networks: curves over epochs, confusion, kernels and tiles of pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt

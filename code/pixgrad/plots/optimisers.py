@@ -4,8 +4,6 @@ Rows of the tables name the method by ``optimiser``, "adam" or "adamax". Adam is
 round, AdaMax red, dashed and square everywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures and tables of the chapter on backpropagation through SIFT."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

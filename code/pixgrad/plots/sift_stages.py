@@ -1,7 +1,5 @@
 """Pictures of what SIFT computes on its way: layers, extrema, histograms."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt

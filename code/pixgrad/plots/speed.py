@@ -1,7 +1,5 @@
 """Figures, tables and sentences on speed, from the tables of the experiment ``speed``."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes

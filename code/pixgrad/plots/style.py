@@ -1,7 +1,5 @@
 """The one look of all figures."""
 
-from __future__ import annotations
-
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axis import Axis

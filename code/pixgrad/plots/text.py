@@ -1,7 +1,5 @@
 """Numbers, tables and code in Russian typography, for the cells of the chapters."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Sequence
 

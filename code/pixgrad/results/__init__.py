@@ -1,7 +1,5 @@
 """Reader of ``results/``: the records and tables that ``pixgrad run`` wrote."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from pathlib import Path

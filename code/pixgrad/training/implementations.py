@@ -1,7 +1,5 @@
 """One training step in NumPy and in PyTorch, eager and compiled, timed part by part."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -7,8 +7,6 @@ Under ``torchrun --nproc-per-node P`` the P processes share every batch: the gra
 batch normalisation the run, is that of one process but for the order of sums.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import os

@@ -1,7 +1,5 @@
 """``GradientProbe``: signals and gradients in every layer while a network learns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial

@@ -6,8 +6,6 @@ Roy, Vetterli, "The effective rank: a measure of effective dimensionality" (EUSI
 2007), section 2.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 

@@ -3,8 +3,6 @@
 A run that was killed goes on from its last epoch and ends with the same bits as an unbroken one.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import time

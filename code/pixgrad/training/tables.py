@@ -1,7 +1,5 @@
 """What was measured in networks as tables of an experiment's results."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

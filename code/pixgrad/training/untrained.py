@@ -3,8 +3,6 @@
 Images are noise and labels are random: the formulas speak of untrained networks alone.
 """
 
-from __future__ import annotations
-
 import math
 from contextlib import ExitStack
 

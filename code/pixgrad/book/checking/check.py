@@ -1,7 +1,5 @@
 """``pixgrad check``: the linter that Quarto lacks. Every finding has a file and a line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer

@@ -1,7 +1,5 @@
 """Prose: formulas, captions of prose figures and tables, headings, Russian typography."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Run the cells of a chapter in a fresh kernel, or take them from jupyter-cache."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

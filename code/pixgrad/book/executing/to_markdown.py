@@ -4,8 +4,6 @@ The shapes are those of real ``_freeze`` samples (see the tests); what those do 
 Quarto's documentation of cell options.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """The Quarto project in a folder: its configuration and its chapters with their numbers."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import string

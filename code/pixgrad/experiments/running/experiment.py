@@ -1,7 +1,5 @@
 """The protocol of an experiment: which runs it needs, and which tables come out."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

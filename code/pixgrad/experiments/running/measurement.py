@@ -1,7 +1,5 @@
 """Experiments whose runs are measured at one go, on images, and kept as JSON."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

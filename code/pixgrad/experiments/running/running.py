@@ -1,7 +1,5 @@
 """``pixgrad run``: make or continue the runs of an experiment and publish their results."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path

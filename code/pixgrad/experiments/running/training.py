@@ -1,7 +1,5 @@
 """Experiments that train torch networks: short runs choose each arm's rate, main runs follow."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
