@@ -62,12 +62,8 @@ def verdict(
 
 def plural(count: int, one: str, few: str, many: str) -> str:
     """The number with its noun: ``1 точка``, ``3 точки``, ``12 точек``."""
-    tens, ones = count % 100, count % 10
-    form = many
-    if not 11 <= tens <= 14 and ones == 1:
-        form = one
-    elif not 11 <= tens <= 14 and 2 <= ones <= 4:
-        form = few
+    is_teen = 11 <= count % 100 <= 14
+    form = many if is_teen else {1: one, 2: few, 3: few, 4: few}.get(count % 10, many)
     return f"{number(count)}{NBSP}{form}"
 
 

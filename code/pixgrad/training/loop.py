@@ -7,11 +7,12 @@ Under ``torchrun --nproc-per-node P`` the P processes share every batch: the gra
 batch normalisation the run, is that of one process but for the order of sums.
 """
 
+import copy
 import io
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -132,10 +133,8 @@ def predict(net: nn.Module, data: Images, images: Tensor) -> Tensor:
     return logits
 
 
-@contextmanager
-def recalibrated(net: nn.Module, data: Images, count: int) -> Iterator[None]:
-    """Inside, the network is in evaluation mode, its batch normalisations with statistics of the
-    present weights; then all is as it was.
+def recalibrated(net: nn.Module, data: Images, count: int) -> nn.Module:
+    """A copy in evaluation mode, its batch normalisations with statistics of the present weights.
 
     The running statistics remember weights of many steps ago, and where the weights move fast the
     network that they give is not the one that was trained. So the mean and variance are taken anew,
@@ -144,30 +143,12 @@ def recalibrated(net: nn.Module, data: Images, count: int) -> Iterator[None]:
 
     Parameters
     ----------
-    count : training images, drawn once for all; 0 — nothing is changed.
+    count : training images, drawn once for all; 0 — the statistics stay.
     """
-    layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)] if count else []
-    kept = [([of.clone() for of in layer.buffers()], layer.momentum) for layer in layers]
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        if layers:
-            _take_statistics(net, layers, data, count)
-        yield
-    finally:
-        for layer, (buffers, momentum) in zip(layers, kept, strict=True):
-            layer.momentum = momentum
-            for of, old in zip(layer.buffers(), buffers, strict=True):
-                of.copy_(old)
-        for module, mode in modes:
-            module.training = mode
-
-
-@torch.no_grad()
-def _take_statistics(
-    net: nn.Module, layers: Sequence[_BatchNorm], data: Images, count: int
-) -> None:
-    """Average the statistics of ``layers`` over so many training images; all else stays."""
+    net = copy.deepcopy(net).eval()
+    layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
+    if not (count and layers):
+        return net
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # torch's word for a cumulative average
@@ -175,9 +156,10 @@ def _take_statistics(
     images, device = data.images["train"], next(net.parameters()).device
     generator = torch.Generator().manual_seed(RECALIBRATION_SEED)
     chosen = torch.randperm(len(images), generator=generator)[:count].to(images.device)
-    for index in chosen.split(EVALUATION_BATCH):
-        net(data.normalised(images[index].to(device)))
-    net.eval()
+    with torch.no_grad():
+        for index in chosen.split(EVALUATION_BATCH):
+            net(data.normalised(images[index].to(device)))
+    return net.eval()
 
 
 def learning_rate(config: Settings, progress: float) -> float:
@@ -330,9 +312,8 @@ class TorchRun(Run):
         }
         count = self.outcome.config.recalibrate
         if count:
-            row |= {f"raw_{name}": value for name, value in self._measured().items()}
-        with recalibrated(self.net, self.data, count):
-            row |= self._measured()
+            row |= {f"raw_{name}": value for name, value in self._measured(self.net).items()}
+        row |= self._measured(recalibrated(self.net, self.data, count))
         # Processes differ in the running statistics of batch normalisation; all must agree to stop.
         row = self.fabric.broadcast(row)
         self.fabric.log_dict({name: row[name] for name in list(row)[1:]}, step=row["epoch"])
@@ -340,14 +321,14 @@ class TorchRun(Run):
             logger.save()  # a killed run has logged its finished epochs
         return row
 
-    def _measured(self) -> dict[str, float]:
+    def _measured(self, net: nn.Module) -> dict[str, float]:
         """All scores on as many training images as there are for validation: enough to see
         overfitting, and cheap."""
         count, row = len(self.data.labels["validation"]), {}
         for part in ("train", "validation"):
             chosen = evenly(len(self.data.labels[part]), count).to(self.fabric.device)
             labels = self.data.labels[part][chosen].cpu()
-            logits = predict(self.net, self.data, self.data.images[part][chosen])
+            logits = predict(net, self.data, self.data.images[part][chosen])
             row |= {f"{part}_{score}": SCORES[score](logits, labels) for score in self.scores}
         return row
 

@@ -272,8 +272,8 @@ def examples(data: Images, count: int, side: int) -> dict[str, np.ndarray]:
 def _test(one: Outcome, images: Images) -> Tested:
     pixels, labels = images.images["test"], images.labels["test"]
     metrics = {name: value for name, value in one.last.items() if name not in ("epoch", "lr")}
-    with loop.recalibrated(one.net, images, one.config.recalibrate):
-        logits = loop.predict(one.net, images, pixels)
+    net = loop.recalibrated(one.net, images, one.config.recalibrate)
+    logits = loop.predict(net, images, pixels)
     metrics |= {f"test_{score}": loop.SCORES[score](logits, labels) for score in TEST_SCORES}
     if one.config.recalibrate:
         raw = loop.predict(one.net, images, pixels)
