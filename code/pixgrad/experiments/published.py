@@ -22,7 +22,7 @@ from pixgrad.nets import cifar_weights
 from pixgrad.training import tables
 from pixgrad.training.batches import Images
 from pixgrad.training.paths import gradient_by_path_length, gradient_sums_by_length
-from pixgrad.training.probe import GradientProbe
+from pixgrad.training.probe import probed
 from pixgrad.training.shattering import gradient_correlation
 
 ARCS = 4
@@ -108,19 +108,15 @@ class Published(Measurement):
         order = torch.randperm(len(data.labels["test"]), generator=torch.Generator().manual_seed(0))
         chosen = order[(config.seed - 1) * config.batch_size :][: config.batch_size]
         images, labels = data.normalised(data.images["test"][chosen]), data.labels["test"][chosen]
-        probe = GradientProbe(net)
-        with probe.watch(epoch=1, step=0):
-            logits = net(images)
-            loss = cross_entropy(logits, labels)
-            loss.backward()
+        rows, logits = probed(net, images, labels)
         few = slice(config.path_images)
         paths = gradient_by_path_length(net, images[few], labels[few], PATH_SAMPLES, generator)
         paths = paths.assign(sum=gradient_sums_by_length(net, images[few], labels[few])["norm"])
         alike = gradient_correlation(net, images, generator, arcs=ARCS)
         return Answered(
             config=config,
-            first_losses=[loss.item()],
-            probed=probe.rows,
+            first_losses=[cross_entropy(logits, labels).item()],
+            probed=rows,
             correlation=alike.to_numpy().tolist(),
             paths=paths[["blocks", "norm", "share", "sum"]].to_numpy(float).tolist(),
             accuracy=(logits.argmax(1) == labels).float().mean().item(),

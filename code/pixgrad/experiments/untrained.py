@@ -19,7 +19,7 @@ from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images
 from pixgrad.training.paths import gradient_by_path_length
-from pixgrad.training.probe import COLUMNS, GradientProbe
+from pixgrad.training.probe import COLUMNS, probed
 from pixgrad.training.run import Outcome
 from pixgrad.training.shattering import gradient_correlation
 
@@ -121,11 +121,9 @@ class Untrained(Measurement):
             generator=generator,
         ).to(memory_format=torch.channels_last)
         images, labels = data.normalised(data.images["train"]), data.labels["train"]
-        probe = GradientProbe(net)
-        with probe.watch(epoch=1, step=0):
-            loss = cross_entropy(net(images), labels)
-            loss.backward()
-        measured = Signals(config=config, first_losses=[loss.item()], probed=probe.rows)
+        rows, logits = probed(net, images, labels)
+        loss = cross_entropy(logits, labels).item()
+        measured = Signals(config=config, first_losses=[loss], probed=rows)
         if config.activation == "relu":
             table = gradient_correlation(net, images, generator, arcs=ARCS)
             measured.correlation = table.to_numpy().tolist()

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -212,7 +213,6 @@ class TorchRun(Run):
         if self.probe:
             self.outcome.probed = self.probe.rows
         self.scores = scores
-        self.best, self.waited = math.inf, 0
 
     def steps(self) -> Iterator[tuple[float, int]]:
         """The optimiser steps of the next epoch: loss and number of images of each."""
@@ -260,8 +260,6 @@ class TorchRun(Run):
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
-            "best": self.best,
-            "waited": self.waited,
             **self.outcome.state(),
         }
         packed = io.BytesIO()
@@ -290,7 +288,6 @@ class TorchRun(Run):
                 f"{path}: контрольная точка не читается ({type(error).__name__}); "
                 "удалите её или начните заново с --fresh"
             ) from None
-        self.best, self.waited = state["best"], state["waited"]
         for name in self.outcome.state():
             setattr(self.outcome, name, state[name])
         if self.probe:
@@ -333,13 +330,11 @@ class TorchRun(Run):
         return row
 
     def is_time_to_stop(self) -> bool:
-        patience = self.outcome.config.patience
+        patience, history = self.outcome.config.patience, self.outcome.history
         if patience is None:
             return False
-        loss = self.outcome.last["validation_loss"]
-        self.waited = 0 if loss < self.best else self.waited + 1
-        self.best = min(loss, self.best)
-        return self.waited >= patience
+        best = np.argmin(np.nan_to_num([row["validation_loss"] for row in history], nan=np.inf))
+        return len(history) - 1 - best >= patience
 
 
 def evenly(total: int, count: int) -> Tensor:

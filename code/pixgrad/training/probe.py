@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from pixgrad.nets import weighted_layers
 
@@ -92,6 +93,15 @@ class GradientProbe:
                 **found,
             }
             self.rows.append([row[column] for column in COLUMNS])
+
+
+def probed(net: nn.Module, images: Tensor, labels: Tensor) -> tuple[list[list[float]], Tensor]:
+    """Rows of one forward and backward pass without a step, and the logits (N, K)."""
+    probe = GradientProbe(net)
+    with probe.watch(epoch=1, step=0):
+        logits = net(images)
+        cross_entropy(logits, labels).backward()
+    return probe.rows, logits.detach()
 
 
 def norm(tensor: Tensor) -> float:

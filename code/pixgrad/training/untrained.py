@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
-from pixgrad.training.probe import COLUMNS, GradientProbe, norm
+from pixgrad.training import probe
 
 
 def on_noise(name: str, seed: int, images: int = 32, **options) -> tuple[nn.Module, Tensor, Tensor]:
@@ -30,11 +30,8 @@ def on_noise(name: str, seed: int, images: int = 32, **options) -> tuple[nn.Modu
 
 
 def probed(net: nn.Module, images: Tensor, labels: Tensor) -> pd.DataFrame:
-    """A row a layer: what :class:`GradientProbe` finds in one forward and backward pass."""
-    probe = GradientProbe(net)
-    with probe.watch(epoch=1, step=0):
-        cross_entropy(net(images), labels).backward()
-    return pd.DataFrame(probe.rows, columns=list(COLUMNS))
+    """A row a layer: what the probe finds in one forward and backward pass."""
+    return pd.DataFrame(probe.probed(net, images, labels)[0], columns=list(probe.COLUMNS))
 
 
 def mean_factor(norms: np.ndarray) -> float:
@@ -61,7 +58,7 @@ def block_gains(net: nn.Module, images: Tensor, labels: Tensor) -> np.ndarray:
                 keep = module.register_forward_pre_hook(lambda _, inputs: signals.append(inputs[0]))
                 hooks.enter_context(keep)
         loss = cross_entropy(net(images), labels)
-    norms = np.array([norm(gradient) for gradient in torch.autograd.grad(loss, signals)])
+    norms = np.array([probe.norm(gradient) for gradient in torch.autograd.grad(loss, signals)])
     return (norms[::2] / norms[1::2]) ** 2
 
 

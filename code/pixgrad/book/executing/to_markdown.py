@@ -149,12 +149,10 @@ class _Cell:
             parts.append(f"#{self._label}")
         elif self.fmt == "html":
             parts.append(f"#{self._id()}")
-        parts += [".cell", *self._classes()]
         forwarded = [n for n in self.options if n in _FORWARDED]
-        for name in sorted(forwarded, key=lambda n: n not in ("tags", "tbl-subcap")):
-            value = self.options[name]
-            text = value if isinstance(value, str) else _javascript_json(value)
-            parts.append(name + "='" + text.replace("'", r"\'") + "'")
+        forwarded.sort(key=lambda n: n not in ("tags", "tbl-subcap"))
+        parts += [".cell", *self._classes()]
+        parts += [_attribute(name, self.options[name]) for name in forwarded]
         return " ".join([*parts, f"execution_count={self.number}"])
 
     def _id(self) -> str:
@@ -197,9 +195,7 @@ class _Cell:
             attributes.append(f".code-overflow-{self.options['code-overflow']}")
         for name in ("lst-cap", "code-fold", "code-summary", "code-line-numbers"):
             if name in self.options:
-                value = self.options[name]
-                text = _javascript_json(value) if isinstance(value, bool) else value
-                attributes.append(f'{name}="{text}"')
+                attributes.append(f'{name}="{_shown(self.options[name])}"')
         ticks = "`" * max(_leading_ticks(source) + 1, 4 if echo == "fenced" else 3)
         return f"{ticks} {{{' '.join(attributes)}}}\n{source}\n{ticks}\n"
 
@@ -262,7 +258,7 @@ class _Cell:
             if isinstance(value, list):
                 value = value[index] if index < len(value) else None
             if value:
-                attributes.append(option + "='" + value.replace("'", r"\'") + "'")
+                attributes.append(_attribute(option, value))
         files = PurePosixPath(self.chapter).stem + "_files"
         return f"![{caption}]({files}/{folder}/{name}){{{' '.join(attributes)}}}\n"
 
@@ -318,7 +314,14 @@ def _plain(text: str) -> str:
     return _ANSI.sub("", text)
 
 
-def _javascript_json(value: Any) -> str:
+def _attribute(name: str, value: Any) -> str:
+    return name + "='" + _shown(value).replace("'", r"\'") + "'"
+
+
+def _shown(value: Any) -> str:
+    """The value of an option as Quarto prints it: text as it is, all else as JavaScript would."""
+    if isinstance(value, str):
+        return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
