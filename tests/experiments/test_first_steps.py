@@ -71,7 +71,7 @@ def test_own_optimisers_drive_the_network_as_torchs(optimiser):
     rate = first_steps.OPTIMISERS[optimiser]
     for make in (
         lambda net: first_steps.TORCH[optimiser](net.parameters(), rate),
-        lambda net: first_steps._OwnOptimiser(first_steps.OWN[optimiser], net, rate),
+        lambda net: first_steps.OwnOptimiser(first_steps.OWN[optimiser], net.parameters(), lr=rate),
     ):
         net = nets.build("resnet-8", 4).to(memory_format=torch.channels_last)
         pairs.append((net, make(net)))

@@ -5,7 +5,7 @@ the project's own methods drive the same network beside torch's.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice, repeat, starmap
@@ -23,6 +23,7 @@ from pixgrad.experiments.running.experiment import Findings
 from pixgrad.experiments.running.measurement import Measurement, quartiles
 from pixgrad.training import moments
 from pixgrad.training.batches import Images, random_batches
+from pixgrad.training.implementations import OwnOptimiser
 from pixgrad.training.probe import norm
 from pixgrad.training.run import FIRST, Outcome
 from pixgrad.training.tables import rows_table
@@ -151,11 +152,8 @@ def _measure_steps(config: Config, data: Images) -> Walk:
     net = nets.build(
         config.network, len(data.names), in_channels=data.channels, init="he", generator=generator
     ).to(memory_format=torch.channels_last)
-    rate = OPTIMISERS[config.optimiser]
-    if config.own:
-        optimiser = _OwnOptimiser(OWN[config.optimiser], net, rate)
-    else:
-        optimiser = TORCH[config.optimiser](net.parameters(), rate)
+    own, theirs = partial(OwnOptimiser, OWN[config.optimiser]), TORCH[config.optimiser]
+    optimiser = (own if config.own else theirs)(net.parameters(), lr=OPTIMISERS[config.optimiser])
     measured = Walk(config=config)
     epochs = repeat((data, config.batch_size, config.shift, config.flip, generator))
     batches = chain.from_iterable(starmap(random_batches, epochs))
@@ -196,24 +194,10 @@ def _measure_layers(
         measured.histograms.append(histograms)
 
 
-class _OwnOptimiser:
-    """An optimiser of :mod:`pixgrad.backprop` that moves the weights of a torch network."""
-
-    def __init__(self, method: Callable, net: nn.Module, rate: float) -> None:
-        self.net = net
-        # NumPy arrays that share their memory with the network's parameters.
-        self.optimiser = method(
-            {name: of.detach().numpy() for name, of in net.named_parameters()}, lr=rate
-        )
-
-    def step(self) -> None:
-        self.optimiser.step({name: of.grad.numpy() for name, of in self.net.named_parameters()})
-
-
-def _state_bytes(optimiser: torch.optim.Optimizer | _OwnOptimiser) -> int:
+def _state_bytes(optimiser: torch.optim.Optimizer | OwnOptimiser) -> int:
     """Memory that an optimiser keeps between steps."""
-    if isinstance(optimiser, _OwnOptimiser):
-        return sum(array.nbytes for array in optimiser.optimiser.state().values())
+    if isinstance(optimiser, OwnOptimiser):
+        return sum(array.nbytes for array in optimiser.method.state().values())
     return sum(of.nbytes for state in optimiser.state.values() for of in state.values())
 
 

@@ -2,9 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -147,17 +146,32 @@ def compiling_seconds(made: TorchStep) -> float:
     return processor_seconds() - before
 
 
+class OwnOptimiser:
+    """An optimiser of :mod:`pixgrad.backprop` that moves torch's weights by their gradients.
+
+    Parameters
+    ----------
+    method : makes it of arrays by name; ``options`` are its own.
+    """
+
+    def __init__(self, method: Callable, weights: Iterable[Tensor], **options) -> None:
+        self.weights = list(weights)
+        # NumPy arrays that share their memory with the weights.
+        arrays = {str(place): of.detach().numpy() for place, of in enumerate(self.weights)}
+        self.method = method(arrays, **options)
+
+    def step(self) -> None:
+        self.method.step({str(place): of.grad.numpy() for place, of in enumerate(self.weights)})
+
+
 def optimiser_step(
     kind: str, optimiser: Callable, weights: list[Tensor], gradients: list[Tensor]
 ) -> Callable[[], object]:
     """What moves ``weights`` in place by ``gradients``, one step a call."""
-    if kind == NUMPY.name:
-        arrays = {str(place): of.detach().numpy() for place, of in enumerate(weights)}
-        own = {str(place): of.numpy() for place, of in enumerate(gradients)}
-        return partial(optimiser(arrays).step, own)
     for of, gradient in zip(weights, gradients, strict=True):
         of.grad = gradient
-    return optimiser(weights).step
+    made = OwnOptimiser(optimiser, weights) if kind == NUMPY.name else optimiser(weights)
+    return made.step
 
 
 def distance(a: list[Tensor], b: list[Tensor]) -> float:
