@@ -283,7 +283,7 @@ def _tiny_experiment():
             return loop.fit(config, build, data, checkpoint, on_epoch)
 
         def first_losses(self, config, data, steps):
-            return loop.first_losses(config, build, data, steps)
+            return loop.TorchRun(config, build, data).first_losses(steps)
 
         def findings(self, outcomes, data):
             rows = [{"name": one.config.name} | row for one in outcomes for row in one.history]

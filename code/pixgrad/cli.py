@@ -1,7 +1,5 @@
 """The ``pixgrad`` command. Each command imports what it needs itself: the light ones start fast."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -186,11 +184,10 @@ def _compared(replay: Any) -> str:
     told = f"шаг {step + 1}: записано {was!r}, получено {now!r}"
     if replay.same_machine:
         return told
-    return f"{told}; процессор или библиотеки другие, первые потери {_within(replay.difference)}"
-
-
-def _within(difference: float) -> str:
-    return f"разошлись не больше чем на {difference:.0e} своей величины"
+    return (
+        f"{told}; процессор или библиотеки другие, первые потери разошлись не больше чем на "
+        f"{replay.difference:.0e} своей величины"
+    )
 
 
 def _in_words(run: Any) -> str:
@@ -208,7 +205,3 @@ def main() -> None:
         sys.exit(f"pixgrad: {error}")
     except OSError as error:
         sys.exit(f"pixgrad: система отказала: {error}")
-
-
-if __name__ == "__main__":
-    main()

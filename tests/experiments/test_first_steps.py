@@ -68,10 +68,13 @@ def test_own_optimisers_drive_the_network_as_torchs(optimiser):
     data = tiny_training.images()
     batch = data.normalised(data.images["train"][:16]), data.labels["train"][:16]
     pairs = []
-    for make in (first_steps._torch_optimiser, first_steps._OwnOptimiser):
+    rate = first_steps.OPTIMISERS[optimiser]
+    for make in (
+        lambda net: first_steps.TORCH[optimiser](net.parameters(), rate),
+        lambda net: first_steps.OwnOptimiser(first_steps.OWN[optimiser], net.parameters(), lr=rate),
+    ):
         net = nets.build("resnet-8", 4).to(memory_format=torch.channels_last)
-        config = replace(STEPS, optimiser=optimiser)
-        pairs.append((net, make(config, net)))
+        pairs.append((net, make(net)))
     start = torch.cat([p.detach().flatten() for p in pairs[0][0].parameters()])
     for _ in range(4):
         weights = []

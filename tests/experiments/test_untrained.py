@@ -16,7 +16,7 @@ from pixgrad.experiments import untrained
 from pixgrad.experiments.running.running import run
 
 EXPERIMENT = untrained.EXPERIMENT
-CELL = list(untrained.CELL)
+CELL = list(untrained.EXPERIMENT.keys)
 
 
 def images():

@@ -234,8 +234,8 @@ def test_interrupted_run_ends_with_the_same_bits(tmp_path):
 
 def test_first_losses_are_those_of_the_run(tmp_path):
     outcome = fit(SETTINGS, build, DATA, tmp_path / "a")
-    assert loop.first_losses(SETTINGS, build, DATA, 20) == outcome.first_losses
-    assert loop.first_losses(SETTINGS, build, DATA, 2) == outcome.first_losses[:2]
+    assert loop.TorchRun(SETTINGS, build, DATA).first_losses(20) == outcome.first_losses
+    assert loop.TorchRun(SETTINGS, build, DATA).first_losses(2) == outcome.first_losses[:2]
 
 
 def test_neither_the_global_generator_nor_the_images_are_touched(tmp_path):
@@ -255,7 +255,9 @@ def test_divergence_is_a_result(tmp_path):
     assert all(math.isfinite(loss) for loss in outcome.first_losses)
     again = fit(config, build, DATA, tmp_path / "a")  # from the checkpoint
     assert not differences(again, outcome)
-    assert loop.first_losses(config, build, DATA, 20) == outcome.first_losses  # and no error
+    assert (
+        loop.TorchRun(config, build, DATA).first_losses(20) == outcome.first_losses
+    )  # and no error
 
 
 def test_epochs_before_a_divergence_stay(tmp_path):

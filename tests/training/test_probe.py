@@ -149,7 +149,7 @@ def test_a_step_that_raises_leaves_no_rows_and_no_hooks():
 
 def test_layers_are_named_in_the_order_of_the_signal():
     probe = GradientProbe(seeded())
-    assert probe.names == [
+    assert [name for name, _ in probe.layers] == [
         "conv1",
         *[f"layer{n}.0.conv{m}" for n in (1, 2, 3) for m in (1, 2)],
         "fc",

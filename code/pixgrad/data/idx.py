@@ -1,7 +1,5 @@
 """IDX files (MNIST, Fashion-MNIST): a strict reader and the sets kept in this format."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from math import prod
@@ -11,7 +9,7 @@ import numpy as np
 
 from pixgrad.data import files
 from pixgrad.data.files import Found
-from pixgrad.data.splits import check_split, select
+from pixgrad.data.splits import select
 from pixgrad.data.types import ImageSet
 from pixgrad.errors import SourceError
 
@@ -86,12 +84,11 @@ def fashion(split: str = "train") -> Found:
 
 
 def _find(name, what, split, names, places: dict[Path, str], step: str) -> Found:
-    check_split(split)
     part = "t10k" if split == "test" else "train"
 
     def read() -> ImageSet:
         x, y = read_labelled(images, labels, len(names))
-        keep = slice(None) if split == "test" else select(split, y)
+        keep = select(split, y)
         return ImageSet(name, split, x[keep], y[keep], names, origin)
 
     for folder, origin in places.items():

@@ -1,7 +1,5 @@
 """Sets kept as Parquet: one row an image, encoded, with its label and its split."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,8 +38,7 @@ def read_set(
     names = _class_names(labels, table["label_name"].to_pylist(), path)
     is_train = np.asarray(table["split"].to_pylist(), dtype=object) == "train"
     rows = np.flatnonzero(~is_train if split == "test" else is_train)
-    if split != "test":
-        rows = rows[select(split, labels[rows])]
+    rows = rows[select(split, labels[rows])]
     if not len(rows):
         raise SourceError(f"в файле нет строк части «{split}»", path)
     encoded = table["image"].to_pylist()

@@ -1,7 +1,5 @@
 """Photographs for SIFT and pairs of views with known geometry."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -68,15 +66,15 @@ def photos() -> Found:
     originals = files.root() / "imagenet_originals"
     found = sorted(originals.glob("*.JPEG"))
     if found:
-        return _photos("data-root", lambda: map(_original, found))
+        return _found(Photos, "data-root", lambda: map(_original, found))
     folder = files.wheel_folder("foolbox", "data")
     if folder is not None:
         paths = {path.stem.split("_")[2]: path for path in sorted(folder.glob("imagenet_*.jpg"))}
         shown = [(paths[c], title) for c, title in FOOLBOX.items() if c in paths]
-        return _photos("foolbox", lambda: starmap(_foolbox, shown))
+        return _found(Photos, "foolbox", lambda: starmap(_foolbox, shown))
     folder = files.wheel_folder("skimage", "data")
     if folder is not None:
-        return _photos("scikit-image", lambda: (_skimage(folder, name) for name in SKIMAGE))
+        return _found(Photos, "scikit-image", lambda: (_skimage(folder, name) for name in SKIMAGE))
     places = [originals, "пакет foolbox", "пакет scikit-image"]
     raise files.missing("photos", "фотографии для SIFT", places, "выполните pip install foolbox")
 
@@ -102,10 +100,10 @@ def pairs() -> Found:
         for path in sorted((folder / sequence).glob("H1to?p"))
     ]
     if found:
-        return _pairs("data-root", lambda: (_oxford(folder, *key) for key in found))
+        return _found(Pairs, "data-root", lambda: (_oxford(folder, *key) for key in found))
     wheel = files.wheel_folder("skimage", "data")
     if wheel is not None:
-        return _pairs("scikit-image", lambda: (*_synthetic(wheel), _motorcycle(wheel)))
+        return _found(Pairs, "scikit-image", lambda: (*_synthetic(wheel), _motorcycle(wheel)))
     raise files.missing("pairs", VIEWS, [folder, "пакет scikit-image"], GET_SKIMAGE)
 
 
@@ -114,7 +112,7 @@ def synthetic() -> Found:
     wheel = files.wheel_folder("skimage", "data")
     if wheel is None:
         raise files.missing("synthetic", VIEWS, ["пакет scikit-image"], GET_SKIMAGE)
-    return _pairs("scikit-image", lambda: _synthetic(wheel))
+    return _found(Pairs, "scikit-image", lambda: _synthetic(wheel))
 
 
 def warp(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
@@ -147,12 +145,9 @@ def synthetic_view(
     return Pair(photo.name, number, title, photo.image, second, source, licence, homography)
 
 
-def _photos(origin: str, read: Callable[[], Iterable[Photo]]) -> Found:
-    return Found(origin, lambda: Photos(tuple(read()), origin))
-
-
-def _pairs(origin: str, read: Callable[[], Iterable[Pair]]) -> Found:
-    return Found(origin, lambda: Pairs(tuple(read()), origin))
+def _found(kind: type, origin: str, read: Callable[[], Iterable[Photo | Pair]]) -> Found:
+    """``kind``: ``Photos`` or ``Pairs``."""
+    return Found(origin, lambda: kind(tuple(read()), origin))
 
 
 def _original(path: Path) -> Photo:

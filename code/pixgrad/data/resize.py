@@ -1,7 +1,5 @@
 """Bring images to the size that is needed."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

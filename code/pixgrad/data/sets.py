@@ -1,7 +1,5 @@
 """The Parquet sets of the data root, and the full sets that can stand in for them."""
 
-from __future__ import annotations
-
 import io
 from functools import partial
 from pathlib import Path
@@ -13,7 +11,7 @@ from pixgrad.data.files import Found
 from pixgrad.data.folder import imagenette_folder, read_folder
 from pixgrad.data.parquet import read_set
 from pixgrad.data.resize import crop_square, squash_square
-from pixgrad.data.splits import check_split, select
+from pixgrad.data.splits import select
 from pixgrad.data.types import ImageSet
 from pixgrad.errors import PixgradError
 
@@ -26,7 +24,6 @@ def imagenette5(split: str = "train", side: int = 160) -> Found:
 
     A data root without this file but with the whole Imagenette gives these classes of it.
     """
-    check_split(split)
     whole = imagenette_folder()
     if whole is not None and not (files.root() / "imagenette5_160.parquet").is_file():
         arguments = ("imagenette5", whole, split, side, "torchvision", IMAGENETTE5)
@@ -38,16 +35,12 @@ def imagenette5(split: str = "train", side: int = 160) -> Found:
 
 def cars5(split: str = "train", side: int = 160) -> Found:
     """Stanford Cars by body type: SUV, sedan, coupe, convertible, pickup."""
-    squash = partial(squash_square, side=side)
-    what = "5 типов кузова Stanford Cars"
-    return _from_parquet("cars5", what, "stanford_cars_body5_160", split, squash)
+    return _cars("cars5", "5 типов кузова Stanford Cars", "stanford_cars_body5_160", split, side)
 
 
 def cars10(split: str = "train", side: int = 160) -> Found:
     """Ten car models of Stanford Cars."""
-    squash = partial(squash_square, side=side)
-    what = "10 моделей Stanford Cars"
-    return _from_parquet("cars10", what, "stanford_cars10_160", split, squash)
+    return _cars("cars10", "10 моделей Stanford Cars", "stanford_cars10_160", split, side)
 
 
 def cifar10(split: str = "train") -> Found:
@@ -67,7 +60,6 @@ def cars196(split: str = "train", side: int = 160) -> Found:
     The site that held them is gone: the folder ``stanford_cars`` of the data root must be laid
     out as ``torchvision.datasets.StanfordCars`` expects it.
     """
-    check_split(split)
     folder = files.root() / "stanford_cars"
     devkit = folder / "devkit"
     annotations, photos = devkit / "cars_train_annos.mat", folder / "cars_train"
@@ -79,10 +71,13 @@ def cars196(split: str = "train", side: int = 160) -> Found:
     return Found("torchvision", partial(_read_cars, devkit, annotations, photos, split, side))
 
 
+def _cars(name: str, what: str, stem: str, split: str, side: int) -> Found:
+    return _from_parquet(name, what, stem, split, partial(squash_square, side=side))
+
+
 def _from_parquet(
     name: str, what: str, stem: str, split: str, to_array, step: str = PUT_THERE
 ) -> Found:
-    check_split(split)
     path = files.root() / f"{stem}.parquet"
     if not path.is_file():
         raise files.missing(name, what, [path], step)
@@ -90,7 +85,6 @@ def _from_parquet(
 
 
 def _cifar(name: str, stem: str, torchvision_name: str, split: str) -> Found:
-    check_split(split)
     root = files.root()
     path = root / f"{stem}.parquet"
     if path.is_file():
@@ -112,7 +106,7 @@ def _torchvision_cifar(name: str, torchvision_name: str, root: Path, split: str)
     except RuntimeError as error:  # torchvision checks the md5 of its files
         raise PixgradError(f"{root}: {error}; выполните pixgrad fetch {name}") from None
     labels = np.array(whole.targets, dtype=np.int64)
-    keep = slice(None) if split == "test" else select(split, labels)
+    keep = select(split, labels)
     names = tuple(whole.classes)
     return ImageSet(name, split, whole.data[keep], labels[keep], names, "torchvision")
 
@@ -121,7 +115,7 @@ def _read_cars(devkit: Path, annotations: Path, photos: Path, split: str, side: 
     names = tuple(str(name) for name in _mat(devkit / "cars_meta.mat")["class_names"])
     rows = np.atleast_1d(_mat(annotations)["annotations"])
     labels = np.array([int(row["class"]) - 1 for row in rows], dtype=np.int64)
-    keep = np.flatnonzero(labels >= 0 if split == "test" else select(split, labels))
+    keep = np.flatnonzero(select(split, labels))
     images = [_car(photos / str(rows[index]["fname"]), rows[index], side) for index in keep]
     return ImageSet("cars196", split, np.stack(images), labels[keep], names, "torchvision")
 

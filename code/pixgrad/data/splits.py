@@ -1,10 +1,6 @@
 """The one place where validation (and, for sets without one, a test part) is carved out."""
 
-from __future__ import annotations
-
 import numpy as np
-
-from pixgrad.errors import PixgradError
 
 SPLITS = ("train", "validation", "trainval", "test")
 VALIDATION_SHARE = 0.2
@@ -31,14 +27,13 @@ def carve(labels: np.ndarray, share: float = VALIDATION_SHARE, seed: int = SEED)
     return taken
 
 
-def select(split: str, train_labels: np.ndarray) -> np.ndarray:
-    """Which rows of the source's training part belong to ``split`` (bool, shape (N,))."""
-    if split == "trainval":
-        return np.ones(len(train_labels), dtype=bool)
-    held_out = carve(train_labels)
+def select(split: str, labels: np.ndarray) -> np.ndarray:
+    """Which rows of the source's part belong to ``split`` (bool, shape (N,)).
+
+    ``labels`` are those of the training part, out of which "validation" is carved; for "test" of
+    the test part, all of it.
+    """
+    if split in ("trainval", "test"):
+        return np.ones(len(labels), dtype=bool)
+    held_out = carve(labels)
     return held_out if split == "validation" else ~held_out
-
-
-def check_split(split: str) -> None:
-    if split not in SPLITS:
-        raise PixgradError(f"нет части «{split}»; есть {', '.join(SPLITS)}")

@@ -1,9 +1,7 @@
 """What the loaders return: plain NumPy arrays with names, an origin and a fingerprint."""
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,10 +53,10 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Photos(Sequence):
-    """Photographs of one origin; by number, or by name with :meth:`named`."""
+class _Collection(Sequence):
+    """Photos or pairs of one origin."""
 
-    items: tuple[Photo, ...]
+    items: tuple
     origin: str
 
     def __len__(self) -> int:
@@ -67,8 +65,9 @@ class Photos(Sequence):
     def __getitem__(self, index):
         return self.items[index]
 
-    def __iter__(self) -> Iterator[Photo]:
-        return iter(self.items)
+
+class Photos(_Collection):
+    """Photographs of one origin; by number, or by name with :meth:`named`."""
 
     def named(self, *names: str) -> tuple[Photo, ...]:
         """The photos called ``names``; an origin that lacks one of them gives its first ones."""
@@ -115,18 +114,8 @@ class Pair:
         object.__setattr__(self, "homography", matrix / (matrix[2, 2] or 1))
 
 
-@dataclass(frozen=True)
-class Pairs(Sequence):
+class Pairs(_Collection):
     """Pairs of one origin, ordered by sequence and number."""
-
-    items: tuple[Pair, ...]
-    origin: str
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index):
-        return self.items[index]
 
     @property
     def planar(self) -> tuple[Pair, ...]:

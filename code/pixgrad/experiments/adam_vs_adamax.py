@@ -5,14 +5,12 @@ short runs, then main runs with the same seeds, so the same initial weights and 
 The test part is used once, for the final weights of every main run.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -23,9 +21,6 @@ from pixgrad.experiments.running.training import PROBED, Arm, Budget, Tested, Tr
 from pixgrad.results import statistics
 from pixgrad.training.batches import Images
 from pixgrad.training.run import Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OPTIMISERS = ("adam", "adamax")
 RESAMPLES = 10_000
@@ -145,15 +140,13 @@ def _load_imagenet_weights(net: nn.Module, network: str) -> None:
 
 def _classes_table(answers: Answers, labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     """F1 of every class, mean over the seeds, with bootstrap intervals over photos."""
-    import pandas as pd
-
     found = []
     for optimiser, mine in answers.items():
         _, classes = statistics.macro_f1_bootstrap(
             labels, np.stack([*mine.values()]), len(names), _generator(), resamples=RESAMPLES
         )
-        columns = {"optimiser": optimiser, "class": names, **_ends("f1", classes)}
-        found.append(pd.DataFrame(columns))
+        columns = {"optimiser": optimiser, "class": names, **classes._asdict()}
+        found.append(pd.DataFrame(columns).rename(columns={"estimate": "f1"}))
     return pd.concat(found, ignore_index=True)
 
 
@@ -166,8 +159,6 @@ def _comparison_table(answers: Answers, labels: np.ndarray, classes: int) -> pd.
     the photos, ``detectable`` the difference that so many pairs of runs would show with 80 %
     probability.
     """
-    import pandas as pd
-
     stacked = {optimiser: np.stack([*of.values()]) for optimiser, of in answers.items()}
     options = {"resamples": RESAMPLES}
     rows = []
@@ -217,10 +208,6 @@ def chance_f1(labels: np.ndarray, answers: np.ndarray, classes: int) -> float:
 def _generator() -> np.random.Generator:
     """The generator of every bootstrap: intervals are drawn from the same sets of photos."""
     return np.random.default_rng(0)
-
-
-def _ends(name: str, interval: statistics.Interval) -> dict[str, np.ndarray]:
-    return {name: interval.estimate, "low": interval.low, "high": interval.high}
 
 
 EXPERIMENT = AdamVsAdaMax()

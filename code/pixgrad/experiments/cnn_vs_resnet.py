@@ -5,8 +5,6 @@ in short runs; then it is trained anew with several seeds, and the test part is 
 final weights of every run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -67,13 +65,13 @@ class CnnVsResnet(Training):
         found = examples(data, EXAMPLES, EXAMPLE_SIDE)
         index = found["example_index"]
         for one in tested:
-            config, net = one.outcome.config, one.outcome.net
+            config = one.outcome.config
             if f"gradcam.{config.network}" in found:
                 continue
+            net = loop.recalibrated(one.outcome.net, one.images, config.recalibrate)
             layer = net.get_submodule(GRADCAM_LAYERS[config.network.partition("-")[0]])
             photos = one.images.normalised(one.images.images["test"][index])
-            with loop.recalibrated(net, one.images, config.recalibrate):
-                maps = grad_cam(net.eval(), layer, photos, one.logits[index].argmax(1))
+            maps = grad_cam(net, layer, photos, one.logits[index].argmax(1))
             found[f"gradcam.{config.network}"] = maps.numpy().astype(np.float16)
         return found
 

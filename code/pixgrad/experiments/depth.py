@@ -7,8 +7,6 @@ The preset "inits" trains what the theory of gradients tells apart: without batc
 with torch's own initialisation, with sigmoids.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

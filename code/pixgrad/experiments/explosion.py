@@ -6,8 +6,6 @@ weights, how many directions the channels of a layer take. Interventions tell ca
 brought back to their first norms, a slow start of the rate, a limit to the step of every layer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training import tables
 from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.probe import COLUMNS, GradientProbe, norm
 from pixgrad.training.rank import effective_ranks
-from pixgrad.training.run import FIRST
+from pixgrad.training.run import FIRST, Outcome
 
 KEPT = ("layer", "grad_norm", "weight_norm", "activation_grad_norm", "update_ratio")
 """Columns of the probe; norm of the weights times that of the gradient does not see their scale."""
@@ -32,7 +31,7 @@ DENSE, EVERY = 32, 24
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """Settings of one run: SGD with momentum at a constant rate.
 
     Attributes
@@ -42,11 +41,9 @@ class Config:
         back, and batch normalisation leaves the function as it was; "warmup" — the rate grows
         linearly from 0 over ``steps``; "limited" — a layer moves by at most ``limit`` of its norm.
     steps : how many.
-    epochs : 1; it counts in the progress bar.
     """
 
     network: str
-    seed: int
     steps: int
     intervention: Literal["none", "rescaled", "warmup", "limited"] = "none"
     lr: float = 0.01
@@ -56,7 +53,6 @@ class Config:
     rescale_at: int = 12
     limit: float = 0.01
     train_images: int | None = None
-    epochs: int = 1
 
     @property
     def name(self) -> str:
@@ -64,7 +60,7 @@ class Config:
 
 
 @dataclass(kw_only=True)
-class Watched(Measured):
+class Watched(Outcome):
     """What was measured.
 
     Attributes
@@ -101,6 +97,7 @@ class Explosion(Measurement):
     sources = SOURCES
     config = Config
     outcome = Watched
+    keys = ("network", "intervention")
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         number, steps, kinds, settings = PRESETS[preset]
@@ -118,8 +115,8 @@ class Explosion(Measurement):
 
     def findings(self, outcomes: Sequence[Watched], data: Images) -> Findings:
         """Tables ``layers`` — a row a run, step and layer; ``losses`` — a row a run and step."""
-        layers = tables.rows_table(outcomes, _row, "rows", ("step", *KEPT, "rank"))
-        losses = tables.rows_table(outcomes, _row, "losses", ("step", "loss"))
+        layers = tables.rows_table(outcomes, self.row, "rows", ("step", *KEPT, "rank"))
+        losses = tables.rows_table(outcomes, self.row, "losses", ("step", "loss"))
         whole = {"step": "int16", "layer": "int16"}
         return Findings({"layers": layers.astype(whole), "losses": losses})
 
@@ -190,15 +187,6 @@ def _bring_back(layers: Sequence[nn.Module], norms: Sequence[float]) -> None:
     """Scale every kernel to a norm; the last, linear layer has no normalisation and stays."""
     for layer, wanted in zip(layers[:-1], norms, strict=False):
         layer.weight.mul_(wanted / norm(layer.weight))
-
-
-def _row(outcome: Watched) -> dict[str, object]:
-    config = outcome.config
-    return {
-        "network": config.network,
-        "intervention": config.intervention,
-        "seed": config.seed,
-    }
 
 
 EXPERIMENT = Explosion()

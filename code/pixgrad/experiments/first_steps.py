@@ -4,30 +4,29 @@ How large the steps of every layer are, what one huge gradient leaves behind, wh
 the project's own methods drive the same network beside torch's.
 """
 
-from __future__ import annotations
-
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import chain, islice, repeat, starmap
 
 import numpy as np
+import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.experiments.running.measurement import Measurement, quartiles
 from pixgrad.training import moments
 from pixgrad.training.batches import Images, random_batches
+from pixgrad.training.implementations import OwnOptimiser
 from pixgrad.training.probe import norm
-from pixgrad.training.run import FIRST
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pixgrad.training.run import FIRST, Outcome
+from pixgrad.training.tables import rows_table
 
 OPTIMISERS = {"adam": 1e-3, "adamax": 2e-3}
 """The learning rates that Kingma and Ba (2015) advise."""
@@ -39,7 +38,7 @@ HISTOGRAM_STEPS = (1, 2, 5, 10, 20, 40)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """Settings of one run.
 
     Attributes
@@ -51,7 +50,6 @@ class Config:
     own : the optimiser is the one of :mod:`pixgrad.backprop`, not torch's.
     shift, flip : augmentation, see :func:`pixgrad.training.batches.random_batches`.
     seed : of the initial weights, the order of the images and their augmentation.
-    epochs : 1; it counts in the progress bar.
     """
 
     optimiser: str
@@ -63,8 +61,6 @@ class Config:
     batch_size: int = 32
     shift: int = 4
     flip: bool = True
-    seed: int = 0
-    epochs: int = 1
 
     @property
     def kind(self) -> str:
@@ -77,7 +73,7 @@ class Config:
 
 
 @dataclass(kw_only=True)
-class Walk(Measured):
+class Walk(Outcome):
     """What was measured in the first steps.
 
     Attributes
@@ -156,10 +152,12 @@ def _measure_steps(config: Config, data: Images) -> Walk:
     net = nets.build(
         config.network, len(data.names), in_channels=data.channels, init="he", generator=generator
     ).to(memory_format=torch.channels_last)
-    optimiser = (_OwnOptimiser if config.own else _torch_optimiser)(config, net)
+    own, theirs = partial(OwnOptimiser, OWN[config.optimiser]), TORCH[config.optimiser]
+    optimiser = (own if config.own else theirs)(net.parameters(), lr=OPTIMISERS[config.optimiser])
     measured = Walk(config=config)
-    batches = _endless_batches(config, data, generator)
-    for step, (x, y) in zip(range(1, config.steps + 1), batches, strict=False):
+    epochs = repeat((data, config.batch_size, config.shift, config.flip, generator))
+    batches = chain.from_iterable(starmap(random_batches, epochs))
+    for step, (x, y) in enumerate(islice(batches, config.steps), start=1):
         clock = [time.perf_counter()]
         loss = cross_entropy(net(x), y)
         clock.append(time.perf_counter())
@@ -196,57 +194,25 @@ def _measure_layers(
         measured.histograms.append(histograms)
 
 
-def _endless_batches(
-    config: Config, data: Images, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    while True:
-        yield from random_batches(data, config.batch_size, config.shift, config.flip, generator)
-
-
-def _torch_optimiser(config: Config, net: nn.Module) -> torch.optim.Optimizer:
-    return TORCH[config.optimiser](net.parameters(), lr=OPTIMISERS[config.optimiser])
-
-
-class _OwnOptimiser:
-    """An optimiser of :mod:`pixgrad.backprop` that moves the weights of a torch network."""
-
-    def __init__(self, config: Config, net: nn.Module) -> None:
-        self.net = net
-        # NumPy arrays that share their memory with the network's parameters.
-        weights = {name: of.detach().numpy() for name, of in net.named_parameters()}
-        self.optimiser = OWN[config.optimiser](weights, lr=OPTIMISERS[config.optimiser])
-
-    def step(self) -> None:
-        self.optimiser.step({name: of.grad.numpy() for name, of in self.net.named_parameters()})
-
-
-def _state_bytes(optimiser: torch.optim.Optimizer | _OwnOptimiser) -> int:
+def _state_bytes(optimiser: torch.optim.Optimizer | OwnOptimiser) -> int:
     """Memory that an optimiser keeps between steps."""
-    if isinstance(optimiser, _OwnOptimiser):
-        return sum(array.nbytes for array in optimiser.optimiser.state().values())
+    if isinstance(optimiser, OwnOptimiser):
+        return sum(array.nbytes for array in optimiser.method.state().values())
     return sum(of.nbytes for state in optimiser.state.values() for of in state.values())
+
+
+def _method(one: Walk) -> dict[str, object]:
+    return {"optimiser": one.config.optimiser, "kind": one.config.kind}
 
 
 def _steps_table(first: Sequence[Walk]) -> pd.DataFrame:
     """A row a method, kind of run, step and layer: see :class:`Walk`."""
-    import pandas as pd
-
     columns = ["step", "layer", "step_rms", "scale"]
-    found = [
-        pd.DataFrame(one.layers, columns=columns).assign(
-            optimiser=one.config.optimiser, kind=one.config.kind
-        )
-        for one in first
-        if not one.config.own
-    ]
-    table = pd.concat(found, ignore_index=True)
-    return table.astype({"step": int, "layer": int})[["optimiser", "kind", *columns]]
+    return rows_table([one for one in first if not one.config.own], _method, "layers", columns)
 
 
 def _own_table(first: Sequence[Walk]) -> pd.DataFrame:
     """Losses of the same steps made by torch's and by the project's own optimisers."""
-    import pandas as pd
-
     losses = {(one.config.optimiser, one.config.kind): one.losses for one in first}
     rows = [
         (optimiser, step, theirs, own)
@@ -260,19 +226,15 @@ def _own_table(first: Sequence[Walk]) -> pd.DataFrame:
 
 def _cost_table(first: Sequence[Walk]) -> pd.DataFrame:
     """Milliseconds of a step's parts, median and quartiles over the steps, and memory kept."""
-    import pandas as pd
-
     rows = []
     for one in first:
         if one.config.kind == "spike":
             continue
-        row = {"optimiser": one.config.optimiser, "kind": one.config.kind, "steps": one.steps}
+        row = _method(one) | {"steps": one.steps}
         for part, seconds in zip(
             ("forward", "backward", "step"), zip(*one.seconds, strict=True), strict=True
         ):
-            quartiles = np.percentile(1000 * np.array(seconds), [50, 25, 75])
-            names = (f"{part}_ms", f"{part}_ms_low", f"{part}_ms_high")
-            row |= dict(zip(names, quartiles.round(2).tolist(), strict=True))
+            row |= quartiles(f"{part}_ms", 1000 * np.array(seconds), digits=2)
         rows.append(row | {"state_bytes": one.state_bytes})
     return pd.DataFrame(rows)
 

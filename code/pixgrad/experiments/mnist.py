@@ -5,16 +5,14 @@ accuracy once at the end, the confusion matrix, the digits that are told wrongly
 feature maps. Settings were chosen on the validation part.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pixgrad import backprop as bp
@@ -23,9 +21,6 @@ from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Experiment, Findings
 from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, epochs_table, other_settings
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NETWORKS = {"relu": bp.lenet, "sigmoid": bp.sigmoid_net}
 SPLIT_SEED = 20240607
@@ -107,6 +102,7 @@ class Mnist(Experiment):
     sources = SOURCES
     libraries = ("numpy",)
     config = Config
+    keys = ("network",)
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         default_seeds, networks = PRESETS[preset]
@@ -148,8 +144,6 @@ class Mnist(Experiment):
 
     def findings(self, outcomes: Sequence[Outcome], data: Digits) -> Findings:
         """Touch the test digits: tables ``epochs``, ``summary``, ``wrong``, and :func:`_arrays`."""
-        import pandas as pd
-
         x, y = data.batch(data.images["test"]), data.labels["test"]
         done = [outcome for outcome in outcomes if outcome.status == "done"]
         if not done:
@@ -157,11 +151,15 @@ class Mnist(Experiment):
         logits = {outcome.config.name: bp.predict(outcome.net, x) for outcome in done}
         metrics = {outcome.config.name: _metrics(outcome, logits, y) for outcome in done}
         wrong = pd.concat(
-            [_wrong_table(one, logits[one.config.name], y) for one in done], ignore_index=True
+            [
+                pd.DataFrame(self.row(one) | _wrong_columns(logits[one.config.name], y))
+                for one in done
+            ],
+            ignore_index=True,
         )
         written = {
-            "epochs": epochs_table(outcomes, _row),
-            "summary": pd.DataFrame([_row(one) | metrics[one.config.name] for one in done]),
+            "epochs": epochs_table(outcomes, self.row),
+            "summary": pd.DataFrame([self.row(one) | metrics[one.config.name] for one in done]),
             "wrong": wrong,
         }
         return Findings(written, _arrays(done, logits, wrong, data), metrics)
@@ -253,10 +251,6 @@ def shift_windows(images: np.ndarray, limit: int) -> np.ndarray:
     return sliding_window_view(padded, images.shape[1:], axis=(1, 2))
 
 
-def _row(outcome: Outcome) -> dict[str, object]:
-    return {"network": outcome.config.network, "seed": outcome.config.seed}
-
-
 def _metrics(outcome: Outcome, logits: dict[str, np.ndarray], y: np.ndarray) -> dict[str, float]:
     mine = logits[outcome.config.name]
     return {
@@ -267,21 +261,16 @@ def _metrics(outcome: Outcome, logits: dict[str, np.ndarray], y: np.ndarray) -> 
     }
 
 
-def _wrong_table(outcome: Outcome, logits: np.ndarray, y: np.ndarray) -> pd.DataFrame:
+def _wrong_columns(logits: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """Test digits told wrongly: which, what they are, what the network says and how surely."""
-    import pandas as pd
-
     probability, told = bp.Softmax().forward(logits).max(axis=1), logits.argmax(axis=1)
     index = np.flatnonzero(told != y)
-    return pd.DataFrame(
-        {
-            **_row(outcome),
-            "index": index,
-            "label": y[index],
-            "predicted": told[index],
-            "probability": probability[index].round(4),
-        }
-    )
+    return {
+        "index": index,
+        "label": y[index],
+        "predicted": told[index],
+        "probability": probability[index].round(4),
+    }
 
 
 def _arrays(

@@ -6,8 +6,6 @@ layers' gradients compare with the last ones'. Batch normalisation uses the stat
 as in a training step. The images are those that no weights of the network have seen: test images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -16,6 +14,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
 from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.experiments.untrained import ANGLE, Signals, early_to_late
@@ -23,7 +22,7 @@ from pixgrad.nets import cifar_weights
 from pixgrad.training import tables
 from pixgrad.training.batches import Images
 from pixgrad.training.paths import gradient_by_path_length, gradient_sums_by_length
-from pixgrad.training.probe import GradientProbe
+from pixgrad.training.probe import probed
 from pixgrad.training.shattering import gradient_correlation
 
 ARCS = 4
@@ -32,7 +31,7 @@ PATH_SAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """One network and batch.
 
     Attributes
@@ -40,15 +39,12 @@ class Config:
     trained : with the published weights, or untrained with weights drawn by the seed.
     seed : number of the batch too, from 1.
     batch_size : images of the batch; of them ``path_images`` for the paths.
-    epochs : 1; it counts in the progress bar.
     """
 
     network: str
     trained: bool
-    seed: int
     batch_size: int = 128
     path_images: int = 16
-    epochs: int = 1
 
     @property
     def depth(self) -> int:
@@ -85,6 +81,7 @@ class Published(Measurement):
     sources = SOURCES
     config = Config
     outcome = Answered
+    keys = ("network", "trained")
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         kinds, number = PRESETS[preset]
@@ -111,19 +108,15 @@ class Published(Measurement):
         order = torch.randperm(len(data.labels["test"]), generator=torch.Generator().manual_seed(0))
         chosen = order[(config.seed - 1) * config.batch_size :][: config.batch_size]
         images, labels = data.normalised(data.images["test"][chosen]), data.labels["test"][chosen]
-        probe = GradientProbe(net)
-        with probe.watch(epoch=1, step=0):
-            logits = net(images)
-            loss = cross_entropy(logits, labels)
-            loss.backward()
+        rows, logits = probed(net, images, labels)
         few = slice(config.path_images)
         paths = gradient_by_path_length(net, images[few], labels[few], PATH_SAMPLES, generator)
         paths = paths.assign(sum=gradient_sums_by_length(net, images[few], labels[few])["norm"])
         alike = gradient_correlation(net, images, generator, arcs=ARCS)
         return Answered(
             config=config,
-            first_losses=[loss.item()],
-            probed=probe.rows,
+            first_losses=[cross_entropy(logits, labels).item()],
+            probed=rows,
             correlation=alike.to_numpy().tolist(),
             paths=paths[["blocks", "norm", "share", "sum"]].to_numpy(float).tolist(),
             accuracy=(logits.argmax(1) == labels).float().mean().item(),
@@ -133,9 +126,9 @@ class Published(Measurement):
         """Tables ``gradients``, ``correlation``, ``paths``."""
         paths = ("blocks", "norm", "share", "sum")
         written = {
-            "gradients": tables.gradients_table(outcomes, _row),
-            "correlation": tables.rows_table(outcomes, _row, "correlation", ANGLE),
-            "paths": tables.rows_table(outcomes, _row, "paths", paths),
+            "gradients": tables.gradients_table(outcomes, self.row),
+            "correlation": tables.rows_table(outcomes, self.row, "correlation", ANGLE),
+            "paths": tables.rows_table(outcomes, self.row, "paths", paths),
         }
         metrics = {
             one.config.name: {
@@ -146,11 +139,6 @@ class Published(Measurement):
             for one in outcomes
         }
         return Findings(written, metrics=metrics)
-
-
-def _row(outcome: Answered) -> dict[str, object]:
-    config = outcome.config
-    return {"network": config.network, "trained": config.trained, "seed": config.seed}
 
 
 EXPERIMENT = Published()

@@ -7,25 +7,24 @@ of the large network. ``torch.compile`` needs a C++ compiler; where it does not 
 so.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
 from pixgrad import nets
-from pixgrad.backprop.speed import torch_lenet
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.experiments.running.measurement import Measurement, quartiles
 from pixgrad.training.batches import Images
 from pixgrad.training.implementations import (
     LENET,
@@ -40,12 +39,10 @@ from pixgrad.training.implementations import (
     compiling_seconds,
     distance,
     optimiser_step,
-    processor_seconds,
     timed,
+    torch_lenet,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pixgrad.training.run import Outcome
 
 OPTIMISERS = {
     "adam": {
@@ -69,7 +66,7 @@ MESSAGE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """Settings of one run.
 
     Attributes
@@ -81,7 +78,6 @@ class Config:
     rounds : timed ones; each implementation makes one step in each.
     compiled : with ``torch.compile`` too.
     seed : of the initial weights and of the batch.
-    epochs : 1; it counts in the progress bar.
     """
 
     stage: Literal["training", "optimisers"]
@@ -91,8 +87,6 @@ class Config:
     classes: int
     rounds: int
     compiled: bool = True
-    seed: int = 0
-    epochs: int = 1
 
     @property
     def name(self) -> str:
@@ -112,12 +106,13 @@ PRESETS = {
 
 
 @dataclass(kw_only=True)
-class Timed(Measured):
+class Timed(Outcome):
     """What was measured in a run.
 
     Attributes
     ----------
-    seconds : by implementation, a row a timed round, of ``PARTS`` or of the optimiser's step.
+    seconds : by implementation, a row a timed round, of ``PARTS`` and of the whole step; of the
+        optimiser's step alone.
     differences : by implementation, from ``PEER``: the largest relative difference of the losses of
         the first rounds; of an optimiser, see :func:`_measure_optimisers`.
     compile_s : seconds of the processor that compiling took, by compiled implementation.
@@ -140,9 +135,6 @@ class Speed(Measurement):
     sources = SOURCES
     config = Config
     outcome = Timed
-
-    def processor_seconds(self) -> float:
-        return processor_seconds()  # with the compiler's
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         networks, optimisers = PRESETS[preset]
@@ -196,7 +188,7 @@ def _measure_training(config: Config, data: Images) -> Timed:
             if number < WARM_UP:
                 losses[name].append(loss)
             else:
-                outcome.seconds[name].append(seconds)
+                outcome.seconds[name].append([*seconds, sum(seconds)])
     torch._dynamo.reset()  # frees the compiled networks
     outcome.first_losses = losses[PEER]
     expected = np.array(losses[PEER])
@@ -268,7 +260,7 @@ def _network(config: Config) -> nn.Module:
         generator = torch.Generator().manual_seed(config.seed)
         return nets.build(config.network, config.classes, init="he", generator=generator)
     with torch.device("meta"):  # nothing random is drawn
-        net = torch_lenet(LENET)
+        net = torch_lenet()
     weights = bp.lenet(LENET, rng=config.seed).parameters()
     state = {name: torch.from_numpy(array) for name, array in weights.items()}
     net.to_empty(device="cpu").load_state_dict(state)
@@ -297,11 +289,9 @@ def _summary_table(training: Sequence[Timed]) -> pd.DataFrame:
 
     Columns of :func:`_timing`; an implementation that does not work has no numbers.
     """
-    import pandas as pd
-
     rows = []
     for one in training:
-        seconds = {name: _with_total(rounds) for name, rounds in one.seconds.items()}
+        seconds = {name: np.array(rounds) for name, rounds in one.seconds.items()}
         for name in _names(one):
             for column, part in enumerate((*PARTS, "total")):
                 row = {"network": one.config.network, "implementation": name, "part": part}
@@ -316,8 +306,6 @@ def _implementations_table(training: Sequence[Timed]) -> pd.DataFrame:
 
     ``images_s`` is of whole steps at their median time; the other columns as in :class:`Timed`.
     """
-    import pandas as pd
-
     kinds = {kind.name: kind for kind in (NUMPY, *TORCH)}
     rows = []
     for one in training:
@@ -339,8 +327,6 @@ def _implementations_table(training: Sequence[Timed]) -> pd.DataFrame:
 
 def _optimisers_table(measured: Timed) -> pd.DataFrame:
     """A row a method and implementation: columns of :func:`_timing` and ``weights_difference``."""
-    import pandas as pd
-
     peer = np.array(measured.seconds[OPTIMISERS_PEER])[:, 0]
     rows = []
     for name, seconds in measured.seconds.items():
@@ -354,17 +340,8 @@ def _optimisers_table(measured: Timed) -> pd.DataFrame:
 
 def _timing(seconds: np.ndarray, of_peer: np.ndarray, peer: str) -> dict[str, object]:
     """Median and quartiles over the rounds, of the time and of its ratio to that of ``peer``."""
-    columns: dict[str, object] = {}
-    for name, values in (("ms", 1000 * seconds), ("ratio", seconds / of_peer)):
-        middle, low, high = np.percentile(values, [50, 25, 75]).round(4).tolist()
-        columns |= {name: middle, f"{name}_low": low, f"{name}_high": high}
-    return columns | {"peer": peer}
-
-
-def _with_total(rounds: list[list[float]]) -> np.ndarray:
-    """(rounds, parts) -> (rounds, parts + 1)."""
-    seconds = np.array(rounds)
-    return np.column_stack([seconds, seconds.sum(axis=1)])
+    ratio = quartiles("ratio", seconds / of_peer, digits=4)
+    return quartiles("ms", 1000 * seconds, digits=4) | ratio | {"peer": peer}
 
 
 def _names(measured: Timed) -> list[str]:
@@ -375,7 +352,7 @@ def _names(measured: Timed) -> list[str]:
 
 def _images_s(measured: Timed) -> dict[str, float]:
     return {
-        name: round(measured.config.batch_size / float(np.median(_with_total(rounds)[:, -1])), 1)
+        name: round(measured.config.batch_size / float(np.median(np.array(rounds)[:, -1])), 1)
         for name, rounds in measured.seconds.items()
     }
 

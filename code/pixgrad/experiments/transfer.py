@@ -7,8 +7,6 @@ photos of ImageNet itself is an upper reference: the frozen network saw those ph
 trained (``SEEN``), so that accuracy is no evidence of transfer.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

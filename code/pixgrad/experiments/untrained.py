@@ -5,8 +5,6 @@ and together. In every combination: norms of the gradients in every layer, how a
 are at neighbouring inputs, along paths of which length they come. Training images alone are used.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,12 +13,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
+from pixgrad.experiments.running import measurement
 from pixgrad.experiments.running.experiment import Findings
-from pixgrad.experiments.running.measurement import Measured, Measurement
+from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images
 from pixgrad.training.paths import gradient_by_path_length
-from pixgrad.training.probe import COLUMNS, GradientProbe
+from pixgrad.training.probe import COLUMNS, probed
+from pixgrad.training.run import Outcome
 from pixgrad.training.shattering import gradient_correlation
 
 ARCS = 8
@@ -29,19 +29,16 @@ PATH_SAMPLES, PATH_IMAGES = 3, 16
 """Paths drawn for each length, and images in their batch."""
 ANGLE, PATH = ("angle", "correlation"), ("blocks", "paths", "norm", "share")
 """Columns of the tables."""
-CELL = ("depth", "skip", "batch_norm", "init", "activation")
-"""What tells the combinations apart: the first columns of every table."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(measurement.Config):
     """One untrained network.
 
     Attributes
     ----------
     depth, skip, batch_norm, init, activation : see :func:`pixgrad.nets.build`.
     train_images : in the one batch.
-    epochs : 1; it counts in the progress bar.
     """
 
     depth: int
@@ -49,9 +46,7 @@ class Config:
     batch_norm: bool
     init: str
     activation: str
-    seed: int
     train_images: int = 120
-    epochs: int = 1
 
     @property
     def network(self) -> str:
@@ -64,7 +59,7 @@ class Config:
 
 
 @dataclass(kw_only=True)
-class Signals(Measured):
+class Signals(Outcome):
     """What was measured in an untrained network.
 
     Attributes
@@ -90,6 +85,7 @@ class Untrained(Measurement):
     sources = SOURCES
     config = Config
     outcome = Signals
+    keys = ("depth", "skip", "batch_norm", "init", "activation")
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
         """Every combination of depth, skips, normalisation, weights and activation."""
@@ -125,11 +121,9 @@ class Untrained(Measurement):
             generator=generator,
         ).to(memory_format=torch.channels_last)
         images, labels = data.normalised(data.images["train"]), data.labels["train"]
-        probe = GradientProbe(net)
-        with probe.watch(epoch=1, step=0):
-            loss = cross_entropy(net(images), labels)
-            loss.backward()
-        measured = Signals(config=config, first_losses=[loss.item()], probed=probe.rows)
+        rows, logits = probed(net, images, labels)
+        loss = cross_entropy(logits, labels).item()
+        measured = Signals(config=config, first_losses=[loss], probed=rows)
         if config.activation == "relu":
             table = gradient_correlation(net, images, generator, arcs=ARCS)
             measured.correlation = table.to_numpy().tolist()
@@ -145,9 +139,9 @@ class Untrained(Measurement):
         """Tables ``start``, ``correlation``, ``paths``."""
         return Findings(
             {
-                "start": tables.gradients_table(outcomes, _row),
-                "correlation": tables.rows_table(outcomes, _row, "correlation", ANGLE),
-                "paths": tables.rows_table(outcomes, _row, "paths", PATH),
+                "start": tables.gradients_table(outcomes, self.row),
+                "correlation": tables.rows_table(outcomes, self.row, "correlation", ANGLE),
+                "paths": tables.rows_table(outcomes, self.row, "paths", PATH),
             },
             metrics={
                 one.config.name: {"log10_early_to_late": early_to_late(one)} for one in outcomes
@@ -167,10 +161,6 @@ def early_to_late(outcome: Signals) -> float:
         for chosen in (rows[:, first] <= depth / 3, rows[:, first] > 2 * depth / 3)
     )
     return float(early - late)
-
-
-def _row(outcome: Signals) -> dict[str, object]:
-    return {name: getattr(outcome.config, name) for name in (*CELL, "seed")}
 
 
 EXPERIMENT = Untrained()

@@ -1,7 +1,5 @@
 """Figures of what classifiers answer: photos with predictions, Grad-CAM maps, intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -10,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.plots.style import BLUE, PICTURE, VERMILION
 
 _RUSSIAN = {
     "SUV": "внедорожник",
@@ -37,10 +35,13 @@ def answer_tiles(
     """
     rows = -(-len(images) // columns)
     fig, axes = plt.subplots(
-        rows, columns, figsize=(1.25 * columns, 1.6 * rows), squeeze=False, layout="constrained"
+        rows,
+        columns,
+        figsize=(1.25 * columns, 1.6 * rows),
+        squeeze=False,
+        layout="constrained",
+        subplot_kw=PICTURE,
     )
-    for ax in axes.flat:
-        ax.axis("off")
     for ax, image, title, right in zip(axes.flat, images, titles, correct, strict=False):
         ax.imshow(image, cmap="gray")
         ax.set_title(title, fontsize=7, pad=3)
@@ -74,12 +75,8 @@ def attention_rows(
         figsize=(1.3 * len(images), 1.5 * (len(maps) + 1)),
         squeeze=False,
         layout="constrained",
+        subplot_kw=PICTURE,
     )
-    for ax in axes.flat:
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.grid(False)
-        ax.spines[:].set_visible(False)
     for column, image in enumerate(images):
         axes[0, column].imshow(image)
         for row, (name, its_maps) in enumerate(maps.items(), start=1):

@@ -1,21 +1,19 @@
 """Figures of the chapters on backpropagation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from scipy import stats
 
 from pixgrad.backprop import BatchNorm2d
 from pixgrad.backprop.compare import GradientCheck
 from pixgrad.backprop.trajectories import Landscape
 from pixgrad.plots import text
-from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.plots.style import BLUE, VERMILION, draw_band
 
-_VALUE, _GRADIENT = BLUE, VERMILION
 _SIDE = {"input": "вход", "weight": "веса", "bias": "смещение"}
 
 
@@ -48,9 +46,12 @@ def computational_graph(
                 edgecolor="#57606a",
             )
         )
-        ax.text(x, y + 0.24, titles[name], ha="center", va="center", fontsize=11, color="#1f2328")
-        ax.text(x, y, _number(values[name]), ha="center", va="center", color=_VALUE)
-        ax.text(x, y - 0.25, _number(gradients[name]), ha="center", va="center", color=_GRADIENT)
+        for height, label, look in (
+            (0.24, titles[name], {"fontsize": 11, "color": "#1f2328"}),
+            (0, text.number(values[name], 3), {"color": BLUE}),
+            (-0.25, text.number(gradients[name], 3), {"color": VERMILION}),
+        ):
+            ax.text(x, y + height, label, ha="center", va="center", **look)
     for start, end in edges:
         (x0, y0), (x1, y1) = places[start], places[end]
         arrow = FancyArrowPatch(
@@ -62,9 +63,11 @@ def computational_graph(
         )
         ax.add_patch(arrow)
     columns, rows = np.array(list(places.values())).T
-    ax.set_xlim(columns.min() - 0.6, columns.max() + 0.6)
-    ax.set_ylim(rows.min() - 0.6, rows.max() + 0.6)
-    ax.set_aspect("equal")
+    ax.set(
+        xlim=(columns.min() - 0.6, columns.max() + 0.6),
+        ylim=(rows.min() - 0.6, rows.max() + 0.6),
+        aspect="equal",
+    )
     ax.axis("off")
 
 
@@ -79,15 +82,11 @@ def norms_by_layer(
     colors : label -> colour.
     """
     for label, values in norms.items():
-        color = colors[label]
         layers = np.arange(1, values.shape[1] + 1)
-        mean = np.exp(np.log(values).mean(axis=0))
-        ax.fill_between(layers, values.min(axis=0), values.max(axis=0), color=color, alpha=0.25)
-        ax.plot(layers, mean, color=color, marker="o", markersize=3.5, label=label)
-    ax.set_yscale("log")
-    ax.set_xlabel("номер слоя от входа")
-    ax.set_ylabel(ylabel)
-    ax.set_xticks(layers)
+        curve = stats.gmean(values), values.min(axis=0), values.max(axis=0)
+        look = {"color": colors[label], "marker": "o", "markersize": 3.5}
+        draw_band(ax, layers, *curve, label=label, **look)
+    ax.set(yscale="log", xlabel="номер слоя от входа", ylabel=ylabel, xticks=layers)
 
 
 def comparison_table(rows: Sequence[GradientCheck]) -> Markdown:
@@ -106,10 +105,6 @@ def comparison_table(rows: Sequence[GradientCheck]) -> Markdown:
             for row in rows
         ],
     )
-
-
-def _number(value: float) -> str:
-    return text.number(value, 3)
 
 
 def descent_paths(
@@ -134,10 +129,7 @@ def descent_paths(
         every = max(1, len(path) // 12)
         ax.plot(*path.T, color=colors[label], marker=marker, markevery=every, label=label)
     ax.plot(*landscape.minimum, marker="*", markersize=12, color="black", linestyle="none")
-    ax.set_xlim(x_range)
-    ax.set_ylim(y_range)
-    ax.set_xlabel("$x$")
-    ax.set_ylabel("$y$")
+    ax.set(xlim=x_range, ylim=y_range, xlabel="$x$", ylabel="$y$")
 
 
 def matrix(ax: Axes, values: np.ndarray, title: str) -> None:
@@ -167,10 +159,7 @@ def batchnorm_cosines(axes: Sequence[Axes], batches: int, seed: int = 0) -> None
             spread = number + rng.uniform(-0.25, 0.25, batches)
             ax.plot(found[:, number, place], spread, ".", color=color, markersize=3)
             ax.text(-1.05, number, name, va="center", ha="right", color=color)
-        ax.set_title(title)
-        ax.set_xlim(-1, 1)
-        ax.set_yticks([])
-        ax.set_xlabel("косинус угла")
+        ax.set(title=title, xlim=(-1, 1), yticks=[], xlabel="косинус угла")
 
 
 def _batch_cosines(rng: np.random.Generator) -> list[list[float]]:

@@ -5,8 +5,6 @@ All functions take plain arrays in OpenCV's conventions, whoever computed them: 
 clockwise from the x axis as seen on the screen, descriptors as 4 rows x 4 columns x 8 directions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -113,8 +111,7 @@ def draw_descriptor(
     tip = xy + 2 * across
     ax.annotate("", tip, xy, arrowprops={"arrowstyle": "->", "color": VERMILION, "lw": 1.6})
     reach = 1.05 * np.sqrt(2) * WIDTH / 2 * cell
-    ax.set_xlim(xy[0] - reach, xy[0] + reach)
-    ax.set_ylim(xy[1] + reach, xy[1] - reach)
+    ax.set(xlim=(xy[0] - reach, xy[0] + reach), ylim=(xy[1] + reach, xy[1] - reach))
 
 
 def draw_matches(

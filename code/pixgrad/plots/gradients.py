@@ -7,8 +7,6 @@ everywhere. Norms are averaged over seeds geometrically, and their intervals are
 logarithms; what is 0 or not finite is left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
@@ -21,8 +19,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pixgrad.plots import text
-from pixgrad.plots.curves import draw_band
-from pixgrad.plots.style import BLUE, VERMILION, decimal_commas, percent_ticks
+from pixgrad.plots.style import BLUE, VERMILION, decimal_commas, draw_band, percent_ticks
 from pixgrad.results.statistics import student_interval
 
 RUN = ("depth", "skip", "batch_norm", "init", "activation", "seed")
@@ -81,8 +78,7 @@ def layer_epoch_heat_map(
     low, high = limits or (mean.min(axis=None), mean.max(axis=None))
     ax.patch.set(hatch="////", edgecolor="#999999", facecolor="#eeeeee")
     ax.grid(False)
-    ax.set_xlabel("эпоха")
-    ax.set_ylabel("номер слоя от входа")
+    ax.set(xlabel="эпоха", ylabel="номер слоя от входа")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     epochs = mean.columns
@@ -135,9 +131,11 @@ def ratio_curve(ax: Axes, ratios: pd.DataFrame, x: str, **line) -> None:
     """
     ax.axhline(1, color="#444444", linewidth=0.8, zorder=1)
     _band(ax, ratios, x, "ratio", log=True, marker="o", **line)
-    ax.set_xlabel({"epoch": "эпоха", "depth": "слоёв в сети"}[x])
-    ax.set_ylabel("первая треть / последняя")
-    ax.set_xticks(sorted(ratios[x].unique()))
+    ax.set(
+        xlabel={"epoch": "эпоха", "depth": "слоёв в сети"}[x],
+        ylabel="первая треть / последняя",
+        xticks=sorted(ratios[x].unique()),
+    )
 
 
 def factorial_grid(table: pd.DataFrame, value: str, ylabel: str) -> Figure:
@@ -216,8 +214,7 @@ def correlation_curve(ax: Axes, table: pd.DataFrame, **line) -> None:
     _band(ax, table.assign(degrees=np.degrees(table["angle"])), "degrees", "correlation", **line)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda angle, _: f"{angle:g}°".replace(".", ",")))
-    ax.set_xlabel("угол между изображениями")
-    ax.set_ylabel("корреляция градиентов")
+    ax.set(xlabel="угол между изображениями", ylabel="корреляция градиентов")
     decimal_commas(ax)
 
 
@@ -231,8 +228,7 @@ def path_curve(ax: Axes, table: pd.DataFrame, **line) -> None:
     """
     _band(ax, table, "blocks", "share", marker="o", markersize=3, **line)
     percent_ticks(ax.yaxis)
-    ax.set_xlabel("через сколько блоков идёт путь")
-    ax.set_ylabel("доля суммы норм")
+    ax.set(xlabel="через сколько блоков идёт путь", ylabel="доля суммы норм")
 
 
 def path_counts(ax: Axes, table: pd.DataFrame) -> None:

@@ -1,7 +1,5 @@
 """Figures of trained networks: curves over epochs, confusion, kernels and tiles of pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -10,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pixgrad.plots import text
-from pixgrad.plots.curves import draw_band
-from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.plots.style import BLUE, PICTURE, VERMILION, draw_band
 from pixgrad.results.statistics import student_interval
 
 
@@ -44,8 +41,7 @@ def digit_curves(axes: Sequence[Axes], epochs, names: Mapping[str, str]) -> None
             mine["error"] = 100 * (1 - mine[f"{part}_accuracy"])
             for ax, column in zip(axes, (f"{part}_loss", "error"), strict=True):
                 epoch_band(ax, mine, column, f"{name}, {word}", color, linestyle=dash)
-    axes[0].set_yscale("log")
-    axes[0].set_ylabel("функция потерь")
+    axes[0].set(yscale="log", ylabel="функция потерь")
     axes[1].set_yscale("symlog", linthresh=0.1)
     axes[1].set_ylabel("доля ошибок, %")
 
@@ -66,9 +62,8 @@ def confusion(ax: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
             ax.text(column, row, number, ha="center", va="center", color=color, fontsize=7.5)
     ax.set_xticks(range(len(classes)), classes)
     ax.set_yticks(range(len(classes)), classes)
-    ax.set_xlabel("ответ сети")
-    ax.set_ylabel("верный класс")
-    ax.grid(False)
+    ax.set(xlabel="ответ сети", ylabel="верный класс")
+    ax.grid(visible=False)
     ax.spines[:].set_visible(False)
 
 
@@ -89,12 +84,14 @@ def tiles(
     """
     rows = -(-len(images) // columns)
     fig, axes = plt.subplots(
-        rows, columns, figsize=(size * columns, (size + 0.22) * rows), squeeze=False
+        rows,
+        columns,
+        figsize=(size * columns, (size + 0.22) * rows),
+        squeeze=False,
+        subplot_kw=PICTURE,
     )
     scale = max(float(np.abs(image).max()) for image in images) if signed else None
     limits = {"cmap": "RdBu", "vmin": -scale, "vmax": scale} if signed else {"cmap": "gray"}
-    for ax in axes.flat:
-        ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
         ax.imshow(image, **limits)
         ax.set_title(title, fontsize=8, pad=2)

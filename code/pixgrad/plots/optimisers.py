@@ -4,20 +4,15 @@ Rows of the tables name the method by ``optimiser``, "adam" or "adamax". Adam is
 round, AdaMax red, dashed and square everywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from pixgrad.plots import networks, style, text
 from pixgrad.plots.style import BLUE, GREY, VERMILION
 from pixgrad.results import statistics
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NAMES = {"adam": "Adam", "adamax": "AdaMax"}
 COLORS = {"adam": BLUE, "adamax": VERMILION}
@@ -110,8 +105,7 @@ def paired_runs(ax: Axes, summary: pd.DataFrame, value: str) -> None:
     for optimiser, name in NAMES.items():
         look = {"color": COLORS[optimiser], "marker": MARKERS[optimiser]}
         ax.scatter(by_seed.index, by_seed[optimiser], s=28, label=name, zorder=2, **look)
-    ax.set_xticks(by_seed.index)
-    ax.set_xlabel("зерно")
+    ax.set(xticks=by_seed.index, xlabel="зерно")
 
 
 def test_table(summary: pd.DataFrame, comparison: pd.DataFrame):
@@ -243,8 +237,6 @@ def paired_losses(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
     ------
     PixgradError : fewer than two common seeds.
     """
-    import pandas as pd
-
     main = epochs[epochs["stage"] == "main"]
     wide = main.pivot(index="seed", columns=["epoch", "optimiser"], values=column).dropna()
     rows = {}

@@ -1,7 +1,5 @@
 """Figures with photographs as one compressed picture instead of an SVG around a bitmap."""
 
-from __future__ import annotations
-
 import io
 
 import matplotlib.pyplot as plt

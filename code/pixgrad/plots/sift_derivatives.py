@@ -1,13 +1,12 @@
 """Figures and tables of the chapter on backpropagation through SIFT."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import CenteredNorm
+from matplotlib.image import AxesImage
 
 from pixgrad.plots import text
 from pixgrad.plots.features import draw_grid, draw_keypoints
@@ -25,21 +24,19 @@ CLOSE = 1e-10
 def comparison_table(rows: Sequence[StageCheck]) -> Markdown:
     """Exact, approximate and largest difference of each derivative; where it has kinks."""
     header = ("Производная", "Точно", "Близко", "autograd", "Разности", "Изломы")
-    told: set[str] = set()
-    body = []
-    for row in rows:
-        body.append(
-            (
-                f"{row.stage}; {row.wrt}",
-                "да" if row.exact else "нет",
-                "да" if row.autograd <= CLOSE else "нет",
-                text.power(row.autograd),
-                text.power(row.finite_differences),
-                "то же" if row.stage in told else row.kinks,
-            )
+    first = {row.stage: row for row in reversed(rows)}
+    body = [
+        (
+            f"{row.stage}; {row.wrt}",
+            "да" if row.exact else "нет",
+            "да" if row.autograd <= CLOSE else "нет",
+            text.power(row.autograd),
+            text.power(row.finite_differences),
+            row.kinks if first[row.stage] is row else "то же",
         )
-        told.add(row.stage)
-    return _table(header, body, (24, -8, -9, -13, -13, 24))
+        for row in rows
+    ]
+    return text.table(header, body, (24, -8, -9, -13, -13, 24))
 
 
 def kinks_table(kinks: Sequence[Kink]) -> Markdown:
@@ -55,7 +52,7 @@ def kinks_table(kinks: Sequence[Kink]) -> Markdown:
         )
         for kink in kinks
     ]
-    return _table(header, body, (22, 24, -11, -11, -11, -11, -11, -12))
+    return text.table(header, body, (22, 24, -11, -11, -11, -11, -11, -12))
 
 
 def draw_kinks(axes: Sequence[Axes]) -> None:
@@ -110,29 +107,14 @@ def draw_sensitivity(ax: Axes, jacobian: np.ndarray, keypoint: Keypoint) -> None
     ----------
     jacobian : (128, H, W).
     """
-    norm = np.sqrt((jacobian**2).sum(axis=0))
-    ax.figure.colorbar(
-        ax.imshow(norm, cmap="magma", vmin=0),
-        ax=ax,
-        shrink=0.75,
-        label="1 / уровень серого",
-    ).formatter.set_powerlimits((0, 0))
-    draw_grid(ax, *on_photo(keypoint))
-    _pixel_axes(ax)
+    drawn = ax.imshow(np.linalg.norm(jacobian, axis=0), cmap="magma", vmin=0)
+    _finish_map(ax, drawn, keypoint)
 
 
 def draw_component(ax: Axes, jacobian: np.ndarray, keypoint: Keypoint, component: int) -> None:
     """Signed map of one row of the Jacobian."""
-    row = jacobian[component]
-    limit = np.abs(row).max()
-    ax.figure.colorbar(
-        ax.imshow(row, cmap="PuOr", norm=TwoSlopeNorm(0, -limit, limit)),
-        ax=ax,
-        shrink=0.75,
-        label="1 / уровень серого",
-    ).formatter.set_powerlimits((0, 0))
-    draw_grid(ax, *on_photo(keypoint), color="#444444")
-    _pixel_axes(ax)
+    drawn = ax.imshow(jacobian[component], cmap="PuOr", norm=CenteredNorm())
+    _finish_map(ax, drawn, keypoint, color="#444444")
 
 
 def draw_photo_keypoint(ax: Axes, image: np.ndarray, keypoint: Keypoint) -> None:
@@ -181,10 +163,12 @@ def _curve_with_slope(ax: Axes, t: np.ndarray, value: np.ndarray, slope: np.ndar
     ax.plot(t, np.where(jumps, np.nan, slope), color=VERMILION, linestyle="--")
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> Markdown:
-    """A Markdown table with columns of relative widths; negative: set to the right."""
-    rule = [":" + "-" * w if w > 0 else "-" * -w + ":" for w in widths]
-    return Markdown("\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)))
+def _finish_map(ax: Axes, drawn: AxesImage, keypoint: Keypoint, **grid: str) -> None:
+    """The scale of a map of derivatives, and the grid of the descriptor on top."""
+    bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.75, label="1 / уровень серого")
+    bar.formatter.set_powerlimits((0, 0))
+    draw_grid(ax, *on_photo(keypoint), **grid)
+    _pixel_axes(ax)
 
 
 def _pixel_axes(ax: Axes) -> None:

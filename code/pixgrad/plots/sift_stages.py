@@ -1,7 +1,5 @@
 """Pictures of what SIFT computes on its way: layers, extrema, histograms."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -9,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pixgrad.plots.style import BLUE, SKY, VERMILION
+from pixgrad.plots.style import BLUE, PICTURE, SKY, VERMILION
 from pixgrad.sift import orientation, refinement
 from pixgrad.sift.descriptor import DIRECTIONS, WIDTH
 
@@ -36,11 +34,10 @@ def layer_grid(
         columns,
         figsize=(width, len(rows) * (side * height / across + 0.2)),
         squeeze=False,
+        subplot_kw=PICTURE,
     )
     low, high = (0, 255) if reach is None else (-reach, reach)
     for row, names, line in zip(rows, titles, axes, strict=True):
-        for ax in line:
-            ax.set_axis_off()
         for image, title, ax in zip(row, names, line, strict=False):
             ax.imshow(image, cmap="gray", vmin=low, vmax=high, aspect="auto")
             ax.set_title(title, fontsize=8, pad=2)
@@ -58,14 +55,12 @@ def parabola(ax: Axes, values: np.ndarray) -> float:
     -------
     Where the vertex lies from the middle sample.
     """
-    left, middle, right = values
+    curve = np.polynomial.Polynomial.fit([-1, 0, 1], values, 2)
     u = np.linspace(-1.1, 1.1, 60)
-    slope, bend = (right - left) / 2, right + left - 2 * middle
-    offset = -slope / bend
-    ax.plot(u, middle + slope * u + bend * u * u / 2, color=BLUE)
+    (offset,) = curve.deriv().roots()
+    ax.plot(u, curve(u), color=BLUE)
     ax.plot([-1, 0, 1], values, "o", color=BLUE, markersize=7)
-    top = middle + slope * offset + bend * offset * offset / 2
-    ax.plot(offset, top, "*", color=VERMILION, markersize=12)
+    ax.plot(offset, curve(offset), "*", color=VERMILION, markersize=12)
     ax.axvspan(-0.5, 0.5, color=SKY, alpha=0.2, linewidth=0)
     return float(offset)
 
@@ -96,8 +91,7 @@ def orientation_histogram(
     ax.axhline(orientation.PEAK_RATIO * smoothed.max(), color="#444444", linestyle=":")
     for angle in angles:
         ax.axvline(angle, color=VERMILION, linestyle="--")
-    ax.set_xlim(-step, 360)
-    ax.set_xticks(range(0, 361, 60))
+    ax.set(xlim=(-step, 360), xticks=range(0, 361, 60))
 
 
 def descriptor_bars(ax: Axes, values: np.ndarray, limit: float | None = None) -> None:

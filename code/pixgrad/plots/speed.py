@@ -1,16 +1,10 @@
 """Figures, tables and sentences on speed, from the tables of the experiment ``speed``."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from pixgrad.plots import optimisers, text
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 IMPLEMENTATIONS = {
     "numpy": "NumPy, наш код",
@@ -41,8 +35,7 @@ def step_bars(ax: Axes, summary: pd.DataFrame, network: str) -> None:
         left += times[part].to_numpy()
     ax.invert_yaxis()
     ax.grid(False, axis="y")
-    ax.set_title(NETWORKS[network])
-    ax.set_xlabel("мс процессора на шаг")
+    ax.set(title=NETWORKS[network], xlabel="мс процессора на шаг")
 
 
 def step_table(summary: pd.DataFrame, made: pd.DataFrame, network: str):

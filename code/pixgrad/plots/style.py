@@ -1,7 +1,5 @@
 """The one look of all figures."""
 
-from __future__ import annotations
-
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axis import Axis
@@ -19,6 +17,9 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
 """Okabe and Ito's colours, in the order of the style's cycle."""
 GREY = "#8c939c"
 """Of what only helps to read: levels, links between points."""
+
+PICTURE = {"xticks": [], "yticks": [], "frame_on": False}
+"""``subplot_kw`` of axes that hold nothing but a picture."""
 
 
 def use_style() -> None:
@@ -52,6 +53,12 @@ def decimal_commas(*axes: mpl.axes.Axes) -> None:
                 axis.get_major_formatter(), ScalarFormatter
             ):
                 axis.set_major_formatter(CommaFormatter())
+
+
+def draw_band(ax: mpl.axes.Axes, x, value, low, high, **line) -> None:
+    """A curve with its interval as a band of the same colour."""
+    (drawn,) = ax.plot(x, value, **line)
+    ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 
 def loss_axis(ax: mpl.axes.Axes) -> None:

@@ -1,7 +1,5 @@
 """Numbers, tables and code in Russian typography, for the cells of the chapters."""
 
-from __future__ import annotations
-
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
@@ -65,18 +63,22 @@ def verdict(
 
 def plural(count: int, one: str, few: str, many: str) -> str:
     """The number with its noun: ``1 точка``, ``3 точки``, ``12 точек``."""
-    tens, ones = count % 100, count % 10
-    form = many
-    if not 11 <= tens <= 14 and ones == 1:
-        form = one
-    elif not 11 <= tens <= 14 and 2 <= ones <= 4:
-        form = few
+    is_teen = 11 <= count % 100 <= 14
+    form = many if is_teen else {1: one, 2: few, 3: few, 4: few}.get(count % 10, many)
     return f"{number(count)}{NBSP}{form}"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
-    """A Markdown table: the first column to the left, the others (numbers) to the right."""
-    rule = [":---"] + ["---:"] * (len(header) - 1)
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int] = ()
+) -> Markdown:
+    """A Markdown table: the first column to the left, the others (numbers) to the right.
+
+    Parameters
+    ----------
+    widths : relative ones of the columns, negative for those set to the right; by default none.
+    """
+    widths = widths or [3] + [-3] * (len(header) - 1)
+    rule = [":" + "-" * width if width > 0 else "-" * -width + ":" for width in widths]
     return Markdown("\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)))
 
 

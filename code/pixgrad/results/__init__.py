@@ -1,20 +1,15 @@
 """Reader of ``results/``: the records and tables that ``pixgrad run`` wrote."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from pixgrad.data.files import read_bytes
 from pixgrad.errors import PixgradError
 from pixgrad.results.records import Record, parse_record
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FOLDER = "results"
 RECORD = "record.json"
@@ -70,8 +65,6 @@ def load_record(folder: Path) -> Record:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
     read = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
     return read(io.BytesIO(read_bytes(path)))
 

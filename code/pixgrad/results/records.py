@@ -1,7 +1,5 @@
 """The record of an experiment: what was run, on which data, by which code, and what came out."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import platform

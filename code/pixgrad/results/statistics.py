@@ -5,8 +5,6 @@ trainings would carry the number; the bootstrap over images says how far another
 would, the trained networks staying as they are. A difference that is to hold for both needs both.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,13 +1,9 @@
 """One training step in NumPy and in PyTorch, eager and compiled, timed part by part."""
 
-from __future__ import annotations
-
 import math
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -16,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import backprop as bp
-from pixgrad.backprop.speed import NETWORKS
+from pixgrad.training.run import processor_seconds
 
 PARTS = ("forward", "backward", "step")
 PEER = "torch"
 """The implementation that all others are compared with, in time and in losses."""
-LENET = NETWORKS["1-6-16-120-10"]
+LENET = (6, 16, 120)
+"""Channels of both convolutions and outputs of the first linear layer."""
 SGD = {"lr": 0.01, "momentum": 0.9}
 MEMORY_FORMATS = {
     "contiguous": torch.contiguous_format,
@@ -45,6 +42,23 @@ TORCH = (
     Implementation("torch-compile", compiled=True),
     Implementation("torch-compile-channels-last", "channels_last", compiled=True),
 )
+
+
+def torch_lenet() -> nn.Sequential:
+    """The twin of ``pixgrad.backprop.lenet``."""
+    first, second, hidden = LENET
+    return nn.Sequential(
+        nn.Conv2d(1, first, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(first, second, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16 * second, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, 10),
+    )
 
 
 class NumPyStep:
@@ -132,22 +146,32 @@ def compiling_seconds(made: TorchStep) -> float:
     return processor_seconds() - before
 
 
-def processor_seconds() -> float:
-    """Of this process and of its finished children."""
-    return sum(os.times()[:4])
+class OwnOptimiser:
+    """An optimiser of :mod:`pixgrad.backprop` that moves torch's weights by their gradients.
+
+    Parameters
+    ----------
+    method : makes it of arrays by name; ``options`` are its own.
+    """
+
+    def __init__(self, method: Callable, weights: Iterable[Tensor], **options) -> None:
+        self.weights = list(weights)
+        # NumPy arrays that share their memory with the weights.
+        arrays = {str(place): of.detach().numpy() for place, of in enumerate(self.weights)}
+        self.method = method(arrays, **options)
+
+    def step(self) -> None:
+        self.method.step({str(place): of.grad.numpy() for place, of in enumerate(self.weights)})
 
 
 def optimiser_step(
     kind: str, optimiser: Callable, weights: list[Tensor], gradients: list[Tensor]
 ) -> Callable[[], object]:
     """What moves ``weights`` in place by ``gradients``, one step a call."""
-    if kind == NUMPY.name:
-        arrays = {str(place): of.detach().numpy() for place, of in enumerate(weights)}
-        own = {str(place): of.numpy() for place, of in enumerate(gradients)}
-        return partial(optimiser(arrays).step, own)
     for of, gradient in zip(weights, gradients, strict=True):
         of.grad = gradient
-    return optimiser(weights).step
+    made = OwnOptimiser(optimiser, weights) if kind == NUMPY.name else optimiser(weights)
+    return made.step
 
 
 def distance(a: list[Tensor], b: list[Tensor]) -> float:

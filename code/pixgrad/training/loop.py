@@ -7,17 +7,17 @@ Under ``torchrun --nproc-per-node P`` the P processes share every batch: the gra
 batch normalisation the run, is that of one process but for the order of sums.
 """
 
-from __future__ import annotations
-
+import copy
 import io
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -122,11 +122,6 @@ def fit(
     return outcome
 
 
-def first_losses(config: Settings, build, data: Images, steps: int) -> list[float]:
-    """Losses of the first steps, made anew, see :meth:`pixgrad.training.run.Run.first_losses`."""
-    return TorchRun(config, build, data).first_losses(steps)
-
-
 @torch.inference_mode()
 def predict(net: nn.Module, data: Images, images: Tensor) -> Tensor:
     """Logits float32 (N, K) of uint8 images, in evaluation mode; the mode is put back."""
@@ -139,10 +134,8 @@ def predict(net: nn.Module, data: Images, images: Tensor) -> Tensor:
     return logits
 
 
-@contextmanager
-def recalibrated(net: nn.Module, data: Images, count: int) -> Iterator[None]:
-    """Inside, the network is in evaluation mode, its batch normalisations with statistics of the
-    present weights; then all is as it was.
+def recalibrated(net: nn.Module, data: Images, count: int) -> nn.Module:
+    """A copy in evaluation mode, its batch normalisations with statistics of the present weights.
 
     The running statistics remember weights of many steps ago, and where the weights move fast the
     network that they give is not the one that was trained. So the mean and variance are taken anew,
@@ -151,30 +144,12 @@ def recalibrated(net: nn.Module, data: Images, count: int) -> Iterator[None]:
 
     Parameters
     ----------
-    count : training images, drawn once for all; 0 — nothing is changed.
+    count : training images, drawn once for all; 0 — the statistics stay.
     """
-    layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)] if count else []
-    kept = [([of.clone() for of in layer.buffers()], layer.momentum) for layer in layers]
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        if layers:
-            _take_statistics(net, layers, data, count)
-        yield
-    finally:
-        for layer, (buffers, momentum) in zip(layers, kept, strict=True):
-            layer.momentum = momentum
-            for of, old in zip(layer.buffers(), buffers, strict=True):
-                of.copy_(old)
-        for module, mode in modes:
-            module.training = mode
-
-
-@torch.no_grad()
-def _take_statistics(
-    net: nn.Module, layers: Sequence[_BatchNorm], data: Images, count: int
-) -> None:
-    """Average the statistics of ``layers`` over so many training images; all else stays."""
+    net = copy.deepcopy(net).eval()
+    layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
+    if not (count and layers):
+        return net
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # torch's word for a cumulative average
@@ -182,9 +157,10 @@ def _take_statistics(
     images, device = data.images["train"], next(net.parameters()).device
     generator = torch.Generator().manual_seed(RECALIBRATION_SEED)
     chosen = torch.randperm(len(images), generator=generator)[:count].to(images.device)
-    for index in chosen.split(EVALUATION_BATCH):
-        net(data.normalised(images[index].to(device)))
-    net.eval()
+    with torch.no_grad():
+        for index in chosen.split(EVALUATION_BATCH):
+            net(data.normalised(images[index].to(device)))
+    return net.eval()
 
 
 def learning_rate(config: Settings, progress: float) -> float:
@@ -237,7 +213,6 @@ class TorchRun(Run):
         if self.probe:
             self.outcome.probed = self.probe.rows
         self.scores = scores
-        self.best, self.waited = math.inf, 0
 
     def steps(self) -> Iterator[tuple[float, int]]:
         """The optimiser steps of the next epoch: loss and number of images of each."""
@@ -285,8 +260,6 @@ class TorchRun(Run):
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
-            "best": self.best,
-            "waited": self.waited,
             **self.outcome.state(),
         }
         packed = io.BytesIO()
@@ -315,7 +288,6 @@ class TorchRun(Run):
                 f"{path}: контрольная точка не читается ({type(error).__name__}); "
                 "удалите её или начните заново с --fresh"
             ) from None
-        self.best, self.waited = state["best"], state["waited"]
         for name in self.outcome.state():
             setattr(self.outcome, name, state[name])
         if self.probe:
@@ -337,9 +309,8 @@ class TorchRun(Run):
         }
         count = self.outcome.config.recalibrate
         if count:
-            row |= {f"raw_{name}": value for name, value in self._measured().items()}
-        with recalibrated(self.net, self.data, count):
-            row |= self._measured()
+            row |= {f"raw_{name}": value for name, value in self._measured(self.net).items()}
+        row |= self._measured(recalibrated(self.net, self.data, count))
         # Processes differ in the running statistics of batch normalisation; all must agree to stop.
         row = self.fabric.broadcast(row)
         self.fabric.log_dict({name: row[name] for name in list(row)[1:]}, step=row["epoch"])
@@ -347,25 +318,23 @@ class TorchRun(Run):
             logger.save()  # a killed run has logged its finished epochs
         return row
 
-    def _measured(self) -> dict[str, float]:
+    def _measured(self, net: nn.Module) -> dict[str, float]:
         """All scores on as many training images as there are for validation: enough to see
         overfitting, and cheap."""
         count, row = len(self.data.labels["validation"]), {}
         for part in ("train", "validation"):
             chosen = evenly(len(self.data.labels[part]), count).to(self.fabric.device)
             labels = self.data.labels[part][chosen].cpu()
-            logits = predict(self.net, self.data, self.data.images[part][chosen])
+            logits = predict(net, self.data, self.data.images[part][chosen])
             row |= {f"{part}_{score}": SCORES[score](logits, labels) for score in self.scores}
         return row
 
     def is_time_to_stop(self) -> bool:
-        patience = self.outcome.config.patience
+        patience, history = self.outcome.config.patience, self.outcome.history
         if patience is None:
             return False
-        loss = self.outcome.last["validation_loss"]
-        self.waited = 0 if loss < self.best else self.waited + 1
-        self.best = min(loss, self.best)
-        return self.waited >= patience
+        best = np.argmin(np.nan_to_num([row["validation_loss"] for row in history], nan=np.inf))
+        return len(history) - 1 - best >= patience
 
 
 def evenly(total: int, count: int) -> Tensor:

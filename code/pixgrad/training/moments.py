@@ -9,8 +9,6 @@ References
 Kingma, Ba, "Adam: a method for stochastic optimization" (2015), algorithms 1 and 2, section 2.1.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,13 +1,12 @@
 """``GradientProbe``: signals and gradients in every layer while a network learns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from pixgrad.nets import weighted_layers
 
@@ -61,11 +60,6 @@ class GradientProbe:
         self.rows: list[list[float]] = []
         """Rows of the table; a run that is resumed puts its old rows here."""
 
-    @property
-    def names(self) -> list[str]:
-        """Name of each layer in the network; its place is the ``layer`` of the table less one."""
-        return [name for name, _ in self.layers]
-
     @contextmanager
     def watch(self, epoch: int, step: int) -> Iterator[None]:
         """Measure the one training step made inside, if it is a k-th one.
@@ -77,16 +71,12 @@ class GradientProbe:
             yield
             return
         signals: list[dict[str, float]] = [{} for _ in self.layers]
-        hooks = [
-            layer.register_forward_hook(partial(_measure_output, found))
-            for (_, layer), found in zip(self.layers, signals, strict=True)
-        ]
         before = [layer.weight.detach().clone() for _, layer in self.layers]
-        try:
+        with ExitStack() as hooks:
+            for (_, layer), found in zip(self.layers, signals, strict=True):
+                hook = layer.register_forward_hook(partial(_measure_output, found))
+                hooks.enter_context(hook)
             yield
-        finally:
-            for hook in hooks:
-                hook.remove()
         for number, ((_, layer), old, found) in enumerate(
             zip(self.layers, before, signals, strict=True), start=1
         ):
@@ -103,6 +93,15 @@ class GradientProbe:
                 **found,
             }
             self.rows.append([row[column] for column in COLUMNS])
+
+
+def probed(net: nn.Module, images: Tensor, labels: Tensor) -> tuple[list[list[float]], Tensor]:
+    """Rows of one forward and backward pass without a step, and the logits (N, K)."""
+    probe = GradientProbe(net)
+    with probe.watch(epoch=1, step=0):
+        logits = net(images)
+        cross_entropy(logits, labels).backward()
+    return probe.rows, logits.detach()
 
 
 def norm(tensor: Tensor) -> float:

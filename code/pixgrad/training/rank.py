@@ -6,10 +6,8 @@ Roy, Vetterli, "The effective rank: a measure of effective dimensionality" (EUSI
 2007), section 2.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -45,9 +43,7 @@ def effective_ranks(layers: Sequence[nn.Module]) -> Iterator[list[float]]:
     def hook(number: int):
         return lambda layer, inputs, output: ranks.__setitem__(number, effective_rank(output))
 
-    hooks = [layer.register_forward_hook(hook(number)) for number, layer in enumerate(layers)]
-    try:
+    with ExitStack() as hooks:
+        for number, layer in enumerate(layers):
+            hooks.enter_context(layer.register_forward_hook(hook(number)))
         yield ranks
-    finally:
-        for one in hooks:
-            one.remove()

@@ -3,25 +3,23 @@
 A run that was killed goes on from its last epoch and ends with the same bits as an unbroken one.
 """
 
-from __future__ import annotations
-
 import math
+import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from pixgrad.errors import PixgradError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 FIRST = 20
 """Losses of the first epoch kept for ``pixgrad verify``, at most."""
-Keys = Callable[[Any], Mapping[str, object]]
+Keys = Callable[[Any], dict[str, object]]
 """What tells an outcome from the others: the first columns of its rows in a table."""
 OnEpoch = Callable[[int, float], None]
 """Is told the number of finished epochs and the last validation accuracy."""
@@ -33,19 +31,19 @@ class DivergedError(PixgradError):
 
 @dataclass
 class Outcome:
-    """Where a run is, and after its last epoch what it gave.
+    """Where a run is, and at its end what it gave.
 
     Attributes
     ----------
     config : settings with ``name``, ``seed`` and ``epochs``.
-    net : the network with its present weights.
+    net : the network with its present weights; None where nothing is trained.
     status : "running", "done" or "diverged"; a run that diverges is a result.
     history : by epoch, what was measured; "epoch" counts from 1.
     probed : rows of :class:`pixgrad.training.probe.GradientProbe`.
     """
 
     config: Any
-    net: Any
+    net: Any = None
     status: str = "running"
     message: str = ""
     steps: int = 0
@@ -111,7 +109,7 @@ class Run(ABC):
             if outcome.history:
                 on_epoch(len(outcome.history), outcome.last.get("validation_accuracy", math.nan))
         while outcome.status == "running":
-            wall, cpu = time.perf_counter(), time.process_time()
+            wall, cpu = time.perf_counter(), processor_seconds()
             try:
                 outcome.history.append(self.epoch())
             except DivergedError as error:
@@ -120,16 +118,19 @@ class Run(ABC):
                 if len(outcome.history) == outcome.config.epochs or self.is_time_to_stop():
                     outcome.status = "done"
             outcome.wall_s += time.perf_counter() - wall
-            outcome.cpu_s += time.process_time() - cpu
+            outcome.cpu_s += processor_seconds() - cpu
             self.save(checkpoint)
             on_epoch(len(outcome.history), outcome.last.get("validation_accuracy", math.nan))
         return outcome
 
 
+def processor_seconds() -> float:
+    """Of this process and of its finished children, such as a compiler."""
+    return sum(os.times()[:4])
+
+
 def epochs_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
     """A row a run and epoch: ``keys`` and the history."""
-    import pandas as pd
-
     return pd.DataFrame([{**keys(one), **epoch} for one in outcomes for epoch in one.history])
 
 

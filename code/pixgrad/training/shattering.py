@@ -12,8 +12,6 @@ answer, then what is the question?" (2017), sections 2 and 3.
 Cho, Saul, "Kernel methods for deep learning" (2009), section 2.1.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 

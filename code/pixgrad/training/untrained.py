@@ -3,9 +3,8 @@
 Images are noise and labels are random: the formulas speak of untrained networks alone.
 """
 
-from __future__ import annotations
-
 import math
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import nets
-from pixgrad.training.probe import COLUMNS, GradientProbe, norm
+from pixgrad.training import probe
 
 
 def on_noise(name: str, seed: int, images: int = 32, **options) -> tuple[nn.Module, Tensor, Tensor]:
@@ -31,11 +30,8 @@ def on_noise(name: str, seed: int, images: int = 32, **options) -> tuple[nn.Modu
 
 
 def probed(net: nn.Module, images: Tensor, labels: Tensor) -> pd.DataFrame:
-    """A row a layer: what :class:`GradientProbe` finds in one forward and backward pass."""
-    probe = GradientProbe(net)
-    with probe.watch(epoch=1, step=0):
-        cross_entropy(net(images), labels).backward()
-    return pd.DataFrame(probe.rows, columns=list(COLUMNS))
+    """A row a layer: what the probe finds in one forward and backward pass."""
+    return pd.DataFrame(probe.probed(net, images, labels)[0], columns=list(probe.COLUMNS))
 
 
 def mean_factor(norms: np.ndarray) -> float:
@@ -55,25 +51,15 @@ def block_gains(net: nn.Module, images: Tensor, labels: Tensor) -> np.ndarray:
     -------
     (blocks,): ‖dL/dx‖² / ‖dL/dz‖² of every block y = act(z), z = F(x) + skip(x).
     """
-    blocks = [block for _, block in nets.residual_blocks(net)]
-    inputs, sums = np.empty(len(blocks)), np.empty(len(blocks))
-
-    def keep(values: np.ndarray, number: int):
-        def hook(module: nn.Module, arguments: tuple[Tensor]) -> None:
-            arguments[0].register_hook(lambda grad: values.__setitem__(number, norm(grad)))
-
-        return hook
-
-    hooks = []
-    for number, block in enumerate(blocks):
-        hooks.append(block.register_forward_pre_hook(keep(inputs, number)))
-        hooks.append(block.activation.register_forward_pre_hook(keep(sums, number)))
-    try:
-        cross_entropy(net(images), labels).backward()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return (inputs / sums) ** 2
+    signals: list[Tensor] = []
+    with ExitStack() as hooks:
+        for _, block in nets.residual_blocks(net):
+            for module in (block, block.activation):
+                keep = module.register_forward_pre_hook(lambda _, inputs: signals.append(inputs[0]))
+                hooks.enter_context(keep)
+        loss = cross_entropy(net(images), labels)
+    norms = np.array([probe.norm(gradient) for gradient in torch.autograd.grad(loss, signals)])
+    return (norms[::2] / norms[1::2]) ** 2
 
 
 def batchnorm_block_gains(

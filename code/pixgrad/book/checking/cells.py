@@ -1,7 +1,5 @@
 """Cells: options, captions, alternative text, comments, and how their code reads files."""
 
-from __future__ import annotations
-
 import ast
 import io
 import re

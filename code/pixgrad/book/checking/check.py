@@ -1,7 +1,5 @@
 """``pixgrad check``: the linter that Quarto lacks. Every finding has a file and a line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer
@@ -30,7 +28,7 @@ def check_book(root: Path | str) -> None:
     typer.echo(
         f"всё в порядке: страниц {len(book.pages)}, "
         f"ячеек {sum(len(page.cells) for page in book.pages)}, "
-        f"формул {text.count_formulas(book)}, ссылок {references.count_references(book)}"
+        f"формул {len(list(book.of('Math')))}, ссылок {references.count_references(book)}"
     )
 
 

@@ -1,7 +1,5 @@
 """``_quarto.yml``, the set of files, and what the engine does not know."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pixgrad.book.checking.pages import Book, Finding

@@ -1,7 +1,5 @@
 """Everything that points somewhere: pictures, links, labels, references, citations, variables."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath

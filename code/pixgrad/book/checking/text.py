@@ -1,7 +1,5 @@
 """Prose: formulas, captions of prose figures and tables, headings, Russian typography."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator
@@ -76,11 +74,12 @@ def headings(book: Book) -> Iterator[Finding]:
 def english_quotes(book: Book) -> Iterator[Finding]:
     """Straight quotes become “…” in HTML; Russian prose takes «ёлочки» (inside them „…“)."""
     for page, line, match in _find(book, _ENGLISH_QUOTES):
-        if match[0] == "“" and _closes_paw(match.string, match.start()):
-            continue
-        yield page.finding(
-            line, f"английская кавычка {match[0]}: нужны «ёлочки», внутри них „лапки“"
-        )
+        before = match.string[: match.start()]
+        closes_paw = match[0] == "“" and before.rfind("„") > before.rfind("“")
+        if not closes_paw:
+            yield page.finding(
+                line, f"английская кавычка {match[0]}: нужны «ёлочки», внутри них „лапки“"
+            )
 
 
 def hyphen_dashes(book: Book) -> Iterator[Finding]:
@@ -108,11 +107,6 @@ RULES = (
     hyphen_dashes,
     decimal_points,
 )
-
-
-def count_formulas(book: Book) -> int:
-    """Formulas of prose and captions."""
-    return len(list(book.of("Math")))
 
 
 def _find(book: Book, pattern: re.Pattern) -> Iterator[tuple[Page, int, re.Match]]:
@@ -145,9 +139,3 @@ def _unparsable(formulas: list[Formula]) -> Iterator[tuple[Formula, str]]:
 def _has_title(page: Page) -> bool:
     front = page.chapter.document.front_matter
     return bool(front) and "title" in load_yaml(front, page.file, 2)[0]
-
-
-def _closes_paw(text: str, position: int) -> bool:
-    """Whether “ ends a „quote“ (the Russian inner quotes)."""
-    before = text[:position]
-    return before.rfind("„") > before.rfind("“")

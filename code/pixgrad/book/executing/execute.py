@@ -1,7 +1,5 @@
 """Run the cells of a chapter in a fresh kernel, or take them from jupyter-cache."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -200,10 +198,9 @@ def _kernel_environment(job: Job) -> dict[str, str]:
     """
     work = job.root / ".cache" / "pixgrad"
     environment = {"OMP_NUM_THREADS": "1", **job.environment, **os.environ}
-    own = job.environment.get("PYTHONPATH", "")
-    folders = [str(job.root / folder) for folder in own.split(os.pathsep) if folder]
-    inherited = os.environ.get("PYTHONPATH", "")
-    path = os.pathsep.join([*folders, *([inherited] if inherited else [])])
+    own = job.environment.get("PYTHONPATH", "").split(os.pathsep)
+    folders = [str(job.root / folder) for folder in own if folder]
+    path = os.pathsep.join(filter(None, [*folders, os.environ.get("PYTHONPATH")]))
     figures = job.figures
     style_text = (
         f"figure.figsize: {figures.width}, {figures.height}\n"

@@ -4,19 +4,18 @@ The shapes are those of real ``_freeze`` samples (see the tests); what those do 
 Quarto's documentation of cell options.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
+import io
 import json
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from nbformat import NotebookNode
+from PIL import Image
 
 from pixgrad.book.executing.execute import Figures
 from pixgrad.book.ledger.frozen import FIGURES
@@ -150,12 +149,10 @@ class _Cell:
             parts.append(f"#{self._label}")
         elif self.fmt == "html":
             parts.append(f"#{self._id()}")
-        parts += [".cell", *self._classes()]
         forwarded = [n for n in self.options if n in _FORWARDED]
-        for name in sorted(forwarded, key=lambda n: n not in ("tags", "tbl-subcap")):
-            value = self.options[name]
-            text = value if isinstance(value, str) else _javascript_json(value)
-            parts.append(name + "='" + text.replace("'", r"\'") + "'")
+        forwarded.sort(key=lambda n: n not in ("tags", "tbl-subcap"))
+        parts += [".cell", *self._classes()]
+        parts += [_attribute(name, self.options[name]) for name in forwarded]
         return " ".join([*parts, f"execution_count={self.number}"])
 
     def _id(self) -> str:
@@ -198,9 +195,7 @@ class _Cell:
             attributes.append(f".code-overflow-{self.options['code-overflow']}")
         for name in ("lst-cap", "code-fold", "code-summary", "code-line-numbers"):
             if name in self.options:
-                value = self.options[name]
-                text = _javascript_json(value) if isinstance(value, bool) else value
-                attributes.append(f'{name}="{text}"')
+                attributes.append(f'{name}="{_shown(self.options[name])}"')
         ticks = "`" * max(_leading_ticks(source) + 1, 4 if echo == "fenced" else 3)
         return f"{ticks} {{{' '.join(attributes)}}}\n{source}\n{ticks}\n"
 
@@ -263,7 +258,7 @@ class _Cell:
             if isinstance(value, list):
                 value = value[index] if index < len(value) else None
             if value:
-                attributes.append(option + "='" + value.replace("'", r"\'") + "'")
+                attributes.append(_attribute(option, value))
         files = PurePosixPath(self.chapter).stem + "_files"
         return f"![{caption}]({files}/{folder}/{name}){{{' '.join(attributes)}}}\n"
 
@@ -319,17 +314,20 @@ def _plain(text: str) -> str:
     return _ANSI.sub("", text)
 
 
-def _javascript_json(value: Any) -> str:
+def _attribute(name: str, value: Any) -> str:
+    return name + "='" + _shown(value).replace("'", r"\'") + "'"
+
+
+def _shown(value: Any) -> str:
+    """The value of an option as Quarto prints it: text as it is, all else as JavaScript would."""
+    if isinstance(value, str):
+        return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _retina_size(png: bytes, dpi: int) -> list[str]:
     """Half the pixels of a PNG drawn at twice the dpi, as it is to be shown."""
-    width, height = struct.unpack(">II", png[16:24])
-    position = png.find(b"pHYs")
-    if position < 0:
-        return []
-    per_metre = struct.unpack(">I", png[position + 4 : position + 8])[0]
-    if round(per_metre * 0.0254) != 2 * dpi:
-        return []
-    return [f"width={round(width / 2)}", f"height={round(height / 2)}"]
+    with Image.open(io.BytesIO(png)) as image:
+        if round(image.info.get("dpi", (0, 0))[0]) != 2 * dpi:
+            return []
+        return [f"width={round(image.width / 2)}", f"height={round(image.height / 2)}"]

@@ -1,7 +1,5 @@
 """The executed markdown of a chapter, and which part of it came from which cell."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Literal

@@ -3,8 +3,6 @@
 Quarto ignores an unknown option without a word; ``freeze`` and ``check`` refuse it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,11 +1,9 @@
 """The Quarto project in a folder: its configuration and its chapters with their numbers."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -59,12 +57,7 @@ class Project:
 
     def get(self, *keys: str, default: Any = None) -> Any:
         """The value at ``keys`` of ``_quarto.yml``, or ``default``."""
-        node: Any = self.config
-        for key in keys:
-            if not isinstance(node, Mapping) or key not in node:
-                return default
-            node = node[key]
-        return node
+        return _at(self.config, keys, default)
 
     def error(self, message: str, *keys: str | int) -> SourceError:
         """An error at the line of ``keys`` in ``_quarto.yml``."""
@@ -141,12 +134,8 @@ class Project:
 
     def variable(self, name: str) -> str | None:
         """The text of ``{{< var name >}}``, None if it has no value."""
-        node: Any = self.variables
-        for key in name.split("."):
-            if not isinstance(node, Mapping) or key not in node:
-                return None
-            node = node[key]
-        return None if isinstance(node, (Mapping, list)) or node is None else str(node)
+        value = _at(self.variables, name.split("."))
+        return None if isinstance(value, (Mapping, list)) or value is None else str(value)
 
 
 def load(root: Path | str = ".") -> Project:
@@ -193,6 +182,15 @@ def cell_options(cell: qmd.Cell, file: str | Path) -> tuple[dict[str, Any], dict
     """The ``#|`` options of a cell and the line of each in the file."""
     options, lines = load_yaml(cell.options_yaml, str(file), cell.options_line)
     return options, {path[0]: line for path, line in lines.items() if len(path) == 1}
+
+
+def _at(node: Any, keys: Iterable[str], default: Any = None) -> Any:
+    """The value at ``keys`` of nested mappings, or ``default``."""
+    for key in keys:
+        if not isinstance(node, Mapping) or key not in node:
+            return default
+        node = node[key]
+    return node
 
 
 def _environment(text: str) -> dict[str, str]:

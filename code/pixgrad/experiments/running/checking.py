@@ -1,7 +1,5 @@
 """``pixgrad status`` and ``pixgrad verify``: do results still belong to the present code?"""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,19 +1,15 @@
 """The protocol of an experiment: which runs it needs, and which tables come out."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
-from pixgrad.training.run import OnEpoch
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pixgrad.training.run import OnEpoch, Outcome
 
 
 class Config(Protocol):
@@ -25,18 +21,6 @@ class Config(Protocol):
 
     seed: int
     epochs: int
-
-
-class Outcome(Protocol):
-    """What a run gave; ``status`` is "done" or "diverged", and a run that diverged is a result."""
-
-    config: Config
-    status: str
-    message: str
-    steps: int
-    wall_s: float
-    cpu_s: float
-    first_losses: list[float]
 
 
 class Data(Protocol):
@@ -69,12 +53,14 @@ class Experiment(ABC):
     sources : the usual data of each preset; "smoke" and "report" are always there.
     libraries : whose versions count.
     config : the dataclass of its settings.
+    keys : settings that tell its arms apart: the first columns of every table.
     writes_logs : ``train`` can write logs for TensorBoard.
     """
 
     sources: Mapping[str, str]
     libraries: Sequence[str]
     config: type
+    keys: Sequence[str] = ()
     writes_logs = False
 
     @property
@@ -109,6 +95,10 @@ class Experiment(ABC):
     @abstractmethod
     def first_losses(self, config: Config, data: Data, steps: int) -> list[float]:
         """Losses of the first steps of a run, made anew, for ``pixgrad verify``."""
+
+    def row(self, outcome: Outcome) -> dict[str, object]:
+        """The first columns of a run's rows in every table."""
+        return {key: getattr(outcome.config, key) for key in (*self.keys, "seed")}
 
     @abstractmethod
     def findings(self, outcomes: Sequence[Outcome], data: Data) -> Findings:

@@ -1,13 +1,12 @@
 """``pixgrad run``: make or continue the runs of an experiment and publish their results."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from pixgrad import experiments, files
 from pixgrad.backprop.containers import write_npz
@@ -15,9 +14,6 @@ from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Data, Experiment, Findings, Outcome
 from pixgrad.experiments.running.workers import THREADS, Workers, process
 from pixgrad.results import FOLDER, RECORD, records
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RUNS = Path("runs")
 LONG = 200

@@ -1,15 +1,14 @@
 """Experiments that train torch networks: short runs choose each arm's rate, main runs follow."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -19,9 +18,6 @@ from pixgrad.experiments.running.experiment import Experiment, Findings
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images, load_images
 from pixgrad.training.run import OnEpoch, Outcome, epochs_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SWEEP_SEEDS = range(101, 201)
 """Short runs have seeds of their own: a main run does not take part in the choice of its rate."""
@@ -115,7 +111,6 @@ class Training(Experiment):
     Attributes
     ----------
     presets : the arms.
-    keys : settings that tell the arms apart: the first columns of every table.
     scores : measured after every epoch, see :data:`pixgrad.training.loop.SCORES`.
     keeps_probabilities : of all test images, not the answers alone.
     """
@@ -180,7 +175,7 @@ class Training(Experiment):
 
     def first_losses(self, config: Config, data: Images, steps: int) -> list[float]:
         mine = self.images(config, data)
-        return loop.first_losses(config, partial(self.build, config, mine), mine, steps)
+        return loop.TorchRun(config, partial(self.build, config, mine), mine).first_losses(steps)
 
     def tested_images(self, config: Config, data: Images) -> Images:
         """Those of a run with the test part, asked for when all runs are over."""
@@ -228,14 +223,11 @@ class Training(Experiment):
         return {}
 
     def row(self, outcome: Outcome) -> dict[str, object]:
-        """The first columns of every table."""
+        """The first columns of a run's rows in every table."""
         config = outcome.config
-        keys = {key: getattr(config, key) for key in self.keys}
-        return {"stage": config.stage, **keys, "seed": config.seed, "rate": config.lr}
+        return {"stage": config.stage, **super().row(outcome), "rate": config.lr}
 
     def _sweep_table(self, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-        import pandas as pd
-
         chosen = {(one.config.arm, one.config.lr) for one in outcomes if one.config.stage == "main"}
         rows = [
             self.row(one)
@@ -249,8 +241,6 @@ class Training(Experiment):
     def _summary_table(
         self, main: Sequence[Outcome], metrics: Mapping[str, Mapping[str, float]]
     ) -> pd.DataFrame:
-        import pandas as pd
-
         rows = [
             {
                 **self.row(one),
@@ -282,8 +272,8 @@ def examples(data: Images, count: int, side: int) -> dict[str, np.ndarray]:
 def _test(one: Outcome, images: Images) -> Tested:
     pixels, labels = images.images["test"], images.labels["test"]
     metrics = {name: value for name, value in one.last.items() if name not in ("epoch", "lr")}
-    with loop.recalibrated(one.net, images, one.config.recalibrate):
-        logits = loop.predict(one.net, images, pixels)
+    net = loop.recalibrated(one.net, images, one.config.recalibrate)
+    logits = loop.predict(net, images, pixels)
     metrics |= {f"test_{score}": loop.SCORES[score](logits, labels) for score in TEST_SCORES}
     if one.config.recalibrate:
         raw = loop.predict(one.net, images, pixels)

@@ -4,8 +4,6 @@ The runs are independent: one after another, several at a time in processes of t
 or on a Dask cluster. Under ``torchrun`` all its processes work on one run at a time instead.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import os

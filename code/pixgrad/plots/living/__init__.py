@@ -6,8 +6,6 @@ the picture, a notebook the picture and the data. Quarto and the embedded engine
 scripts and the style that the HTML names.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import json

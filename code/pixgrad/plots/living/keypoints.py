@@ -1,7 +1,5 @@
 """Keypoints for the figure that shows what SIFT computed at the one pointed to."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Norms of gradients by layer for the figure with switches and a slider of epochs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

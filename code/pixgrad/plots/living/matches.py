@@ -1,7 +1,5 @@
 """Matches of two views for the figure with the slider of the ratio threshold."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,13 +1,13 @@
-"""Cells of the tables that compare matches: what was not measured is a dash."""
-
-from __future__ import annotations
+"""Figures and tables that compare matches; in a table what was not measured is a dash."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from pixgrad.plots import text
+from pixgrad.plots.style import BLUE, VERMILION, percent_ticks
 
 DASH = "\N{EM DASH}"
 
@@ -36,3 +36,26 @@ def two_measures(titles: Sequence[str], first: np.ndarray, second: np.ndarray) -
     first, second : (D, P), shares of D detectors.
     """
     return [[title, *map(both, first[:, n], second[:, n])] for n, title in enumerate(titles)]
+
+
+def draw_ratio_histograms(ax: Axes, ratio: np.ndarray, correct: np.ndarray, threshold: float):
+    """Ratios d1/d2 of correct and of false matches, each as shares of their own number."""
+    edges = np.linspace(0, 1, 41)
+    for chosen, label, color, hatch in (
+        (correct, "верные", BLUE, None),
+        (~correct, "неверные", VERMILION, "///"),
+    ):
+        weights = np.full(int(chosen.sum()), 1 / max(1, int(chosen.sum())))
+        ax.hist(
+            ratio[chosen],
+            edges,
+            weights=weights,
+            label=label,
+            color=color,
+            alpha=0.55,
+            hatch=hatch,
+            edgecolor=color,
+            linewidth=0.4,
+        )
+    ax.axvline(threshold, color="#222222", linestyle="--", linewidth=1)
+    percent_ticks(ax.yaxis)

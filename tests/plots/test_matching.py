@@ -2,21 +2,21 @@
 
 import numpy as np
 
-from pixgrad.plots import sift_tables
+from pixgrad.plots import matching
 
 NAN = float("nan")
 
 
 def test_what_was_not_measured_is_a_dash():
-    assert sift_tables.share(0.1254) == "12,5\N{NO-BREAK SPACE}%"
-    assert sift_tables.share(NAN) == "—"
-    assert sift_tables.pixels(0.456) == "0,46"
-    assert [sift_tables.pixels(value) for value in (NAN, float("inf"), 100)] == ["—"] * 3
+    assert matching.share(0.1254) == "12,5\N{NO-BREAK SPACE}%"
+    assert matching.share(NAN) == "—"
+    assert matching.pixels(0.456) == "0,46"
+    assert [matching.pixels(value) for value in (NAN, float("inf"), 100)] == ["—"] * 3
 
 
 def test_a_row_for_each_pair_and_a_column_for_each_detector():
     first = np.array([[0.5, 1], [0.25, NAN], [0, 0.1]])
-    rows = sift_tables.two_measures(["один", "два"], first, first / 2)
+    rows = matching.two_measures(["один", "два"], first, first / 2)
     assert rows == [
         ["один", "50,0 / 25,0", "25,0 / 12,5", "0,0 / 0,0"],
         ["два", "100,0 / 50,0", "— / —", "10,0 / 5,0"],
