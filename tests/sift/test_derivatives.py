@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -11,6 +12,7 @@ from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.sift import Sift, descriptor, orientation, refinement, scale_space
 from pixgrad.sift import derivatives as d
+from pixgrad.sift.derivatives import response
 from pixgrad.sift.image import to_grey
 
 torch = pytest.importorskip("torch")
@@ -414,3 +416,48 @@ def test_hessian_form_is_the_implicit_function_theorem():
     np.testing.assert_allclose(
         np.einsum("asyx,syx->a", jacobian, along), -np.linalg.solve(H, tilt), rtol=1e-10
     )
+
+
+MOTIONS = {"shift": np.arange(0, 3.01, 0.1), "turn": np.deg2rad(np.arange(2, 43))}
+
+
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_the_followed_keypoint_is_one_that_sift_keeps(motion):
+    """The blob of the figure: OpenCV sees one keypoint too, the unrounded picture keeps it."""
+    for amount in MOTIONS[motion]:
+        image = response.blob(**{motion: amount})
+        keypoint = response.blob_keypoint(image)
+        (theirs,) = cv2.SIFT_create().detect(np.rint(image).astype(np.uint8), None)
+        place = 2.0 ** (keypoint.octave - 1) * np.array([keypoint.geometry.x, keypoint.geometry.y])
+        np.testing.assert_allclose(place, theirs.pt, atol=1e-3)
+        levels, _ = d.octave_levels(image, keypoint.octave, 5)
+        chosen = np.array([[keypoint.layer, keypoint.row, keypoint.column]])
+        (found,) = zip(*refinement.refine(np.diff(levels, axis=0), chosen), strict=True)
+        assert found[3] == refinement.KEPT
+        np.testing.assert_array_equal(found[0], chosen[0])
+
+
+@pytest.mark.parametrize(("motion", "component"), [("shift", "x"), ("turn", "orientation")])
+def test_slopes_along_the_motion_are_those_of_differences(motion, component):
+    amounts = MOTIONS[motion][3:30:9]
+    found = response.respond(motion, amounts)
+    for amount, exact in zip(amounts, found.exact, strict=True):
+        keypoint = response.blob_keypoint(response.blob(**{motion: amount}))
+        pixel = 2.0 ** (keypoint.octave - 1) if motion == "shift" else 1
+        ends = [
+            getattr(
+                d.locate_in_image(response.blob(**{motion: amount + step}), keypoint)[0], component
+            )
+            for step in (1e-5, -1e-5)
+        ]
+        assert exact == pytest.approx(pixel * (ends[0] - ends[1]) / 2e-5, rel=1e-4)
+
+
+def test_the_keypoint_follows_while_its_slopes_do_not():
+    shift = response.respond("shift", MOTIONS["shift"])
+    turn = response.respond("turn", MOTIONS["turn"])
+    assert shift.mean_slope == pytest.approx(1, abs=0.01)
+    assert turn.mean_slope == pytest.approx(1, abs=0.05)
+    assert shift.exact.min() > 0.9 and shift.exact.max() < 0.97
+    np.testing.assert_allclose(shift.exact, shift.surrogate)
+    assert turn.exact.max() < 0.3 < 0.7 < turn.surrogate.min()

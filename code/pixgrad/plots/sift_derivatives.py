@@ -94,7 +94,7 @@ def draw_response(axes: Sequence[Axes], shift: Response, turn: Response) -> None
     axes[2].set(xlabel="сдвиг картинки, пиксели", ylabel="производная по VJP")
     axes[3].set(xlabel="поворот картинки, градусы", ylabel="производная по VJP")
     axes[0].legend(loc="upper left")
-    axes[3].legend(loc="center right", bbox_to_anchor=(1, 0.36))
+    axes[3].legend(handles=axes[3].lines[1:], loc="center right", bbox_to_anchor=(1, 0.33))
     for ax in axes[2:]:
         ax.set_ylim(-0.1, 1.7)
     decimal_commas(*axes)

@@ -93,13 +93,11 @@ class Judged:
     def evaluate(self, kept: np.ndarray | None = None) -> Evaluation:
         """Score detection and matching.
 
-        If several keypoints match one, the least distance counts.
-
         Parameters
         ----------
-        kept : (N,) bool, the matches to accept; by default those that pass the ratio test.
+        kept : as in `accepted`.
         """
-        chosen = self._accepted(self.matches.ratio < RATIO if kept is None else kept)
+        chosen = self.accepted(kept)
         return Evaluation(
             regions=min(len(self.a), len(self.b)),
             correspondences=int(self.corresponds.sum()),
@@ -110,13 +108,19 @@ class Judged:
     @property
     def average_precision(self) -> float:
         """Area under precision over recall as the ratio d1/d2 of accepted matches grows."""
-        chosen = self._accepted(np.ones(len(self.a), bool))
+        chosen = self.accepted(np.ones(len(self.a), bool))
         return average_precision(
             self.matches.ratio[chosen], self.correct[chosen], int(self.corresponds.sum())
         )
 
-    def _accepted(self, kept: np.ndarray) -> np.ndarray:
-        """Numbers of the kept matches, one for a feature of ``b``."""
+    def accepted(self, kept: np.ndarray | None = None) -> np.ndarray:
+        """Numbers of the accepted matches, one for a feature of ``b``: the least distance counts.
+
+        Parameters
+        ----------
+        kept : (N,) bool, matches to choose from; by default those that pass the ratio test.
+        """
+        kept = self.matches.ratio < RATIO if kept is None else kept
         return one_per_keypoint(self.matches[np.flatnonzero(kept)]).first
 
 
@@ -165,13 +169,13 @@ class Location:
     corners: float
 
 
-def locate(pair: Pair, judged: Judged, ratio: float = RATIO) -> Location:
-    """Measure positions in a planar pair, with the matches that pass the ratio test."""
-    accepted = judged.matches.ratio < ratio
-    xy = judged.a.xy.astype(float)
-    there = judged.b.xy[judged.matches.second].astype(float)
-    off = (there - transfer(pair, xy))[accepted & judged.correct]
-    matrix, _ = opencv.homography(xy[accepted], there[accepted])
+def locate(pair: Pair, judged: Judged) -> Location:
+    """Measure positions in a planar pair, with the accepted matches, one for a feature of ``b``."""
+    chosen = judged.accepted()
+    xy = judged.a.xy[chosen].astype(float)
+    there = judged.b.xy[judged.matches.second[chosen]].astype(float)
+    off = (there - transfer(pair, xy))[judged.correct[chosen]]
+    matrix, _ = opencv.homography(xy, there)
     corners = corner_error(matrix, pair.homography, pair.first.shape)
     if not len(off):
         return Location(np.nan, np.full(2, np.nan), corners)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -80,16 +78,6 @@ def flann(first: Features, second: Features, trees: int = 4, checks: int = 32) -
     cv2.setRNGSeed(0)  # the trees are random
     index = {"algorithm": FLANN_KDTREE, "trees": trees}
     return _two_nearest(cv2.FlannBasedMatcher(index, {"checks": checks}), first, second)
-
-
-def timed(search: Callable[..., Matches], *arguments, **options) -> tuple[Matches, float]:
-    """Run a search three times: its matches and the median of its times in seconds."""
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        matches = search(*arguments, **options)
-        seconds.append(time.perf_counter() - start)
-    return matches, statistics.median(seconds)
 
 
 def homography(

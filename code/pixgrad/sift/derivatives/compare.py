@@ -138,7 +138,7 @@ def _linear_cases() -> list[Case]:
             partial(twin.blur, sigma=1.6),
         ),
         _linear(
-            "прореживание",
+            "уменьшение вдвое",
             "фото",
             (9, 11),
             hand.decimate,
@@ -147,7 +147,7 @@ def _linear_cases() -> list[Case]:
         ),
         _linear(
             "разность гауссианов",
-            "уровни",
+            "слои",
             (4, 6, 7),
             hand.difference_of_gaussians,
             hand.difference_of_gaussians_vjp,
@@ -155,7 +155,7 @@ def _linear_cases() -> list[Case]:
         ),
         _linear(
             "разности пикселей",
-            "уровень",
+            "слой",
             (7, 8),
             hand.pixel_differences,
             hand.pixel_differences_vjp,
@@ -223,7 +223,7 @@ def _descriptor_cases() -> list[Case]:
         ),
         Case(
             "гистограмма дескриптора",
-            "центры ячеек и столбцов; край решётки",
+            "центры ячеек и столбцов; край сетки",
             lambda rng: {
                 **_gradient_field(rng, (12, 13)),
                 "место и ориентация": np.array([7.3, 6.2, 1.1, rng.uniform(0, 6)]),
@@ -254,21 +254,28 @@ def _descriptor_cases() -> list[Case]:
 
 
 def _chain_cases() -> list[Case]:
-    fixed = hand.Keypoint(0, 1, hand.Geometry(31.3, 30.2, 2.0, 0.7))
+    def fixed(octave: int) -> Case:
+        """The same place seen in an octave: the way back crosses its decimations."""
+        pixel = 2.0**octave
+        place = hand.Geometry(31.3 / pixel, 30.2 / pixel, 2.0, 0.7)
+        return Case(
+            f"дескриптор → пиксели, точка закреплена, октава {octave - 1}".replace(
+                "-", "\N{MINUS SIGN}"
+            ),
+            "все изломы этапов",
+            _smooth_photo,
+            partial(hand.describe, keypoint=hand.Keypoint(octave, 1, place), subpixel=True),
+            hand.describe_vjp,
+            lambda x: twin.describe(x, torch.tensor(place, dtype=x.dtype), octave),
+            step=1e-3,
+        )
+
     # Of the blob that stands in the middle of the picture.
     moving = hand.Keypoint(0, 2, hand.Geometry(31.0, 34.0, 2.5, 5.3))
     return [
+        *map(fixed, range(3)),
         Case(
-            "дескриптор → пиксели, точка закреплена",
-            "все изломы этапов",
-            _smooth_photo,
-            partial(hand.describe, keypoint=fixed, subpixel=True),
-            hand.describe_vjp,
-            lambda x: twin.describe(x, torch.tensor(fixed.geometry, dtype=x.dtype)),
-            step=1e-3,
-        ),
-        Case(
-            "дескриптор → пиксели, точка подвижна",
+            "дескриптор → пиксели, точка подвижна, октава −1",
             "все изломы этапов",
             _smooth_photo,
             partial(hand.describe, keypoint=moving, moving=True, subpixel=True),

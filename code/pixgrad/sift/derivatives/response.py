@@ -7,15 +7,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
+from pixgrad.sift import Sift
 from pixgrad.sift.derivatives.chain import locate_in_image, locate_in_image_vjp, octave_levels
 from pixgrad.sift.derivatives.descriptor import polar, turned
-from pixgrad.sift.derivatives.keypoint import choose_extremum
-from pixgrad.sift.derivatives.linear import difference_of_gaussians, pixel_differences
-from pixgrad.sift.derivatives.types import LOWE, Array, Geometry, Keypoint
+from pixgrad.sift.derivatives.linear import pixel_differences
+from pixgrad.sift.derivatives.types import Array, Geometry, Keypoint
 from pixgrad.sift.descriptor import WIDTH
 
-OCTAVE = 2
-"""Octave in which the blob is found; its pixels are two pixels of the picture."""
 STEP = 1e-4
 
 
@@ -67,7 +65,7 @@ def sensitivity_ranks(image: Array, keypoint: Keypoint, jacobian: Array) -> tupl
 
 
 def blob(shift: float = 0.0, turn: float = 0.0) -> Array:
-    """A faint round blob on a slope of brightness, (64, 64), grey levels.
+    """A round blob on a slope of brightness, (64, 64), grey levels.
 
     Parameters
     ----------
@@ -76,37 +74,37 @@ def blob(shift: float = 0.0, turn: float = 0.0) -> Array:
     """
     y, x = np.indices((64, 64)) - np.array([31.8, 31.7 + shift])[:, None, None]
     u = x * np.cos(turn) - y * np.sin(turn)
-    return 128 + 12 * np.exp(-(x**2 + y**2) / 32) + 2.5 * u
+    return 128 + 40 * np.exp(-(x**2 + y**2) / 32) + 2.5 * u
+
+
+def blob_keypoint(image: Array) -> Keypoint:
+    """The only keypoint that SIFT finds on the blob, its grey levels rounded."""
+    found = Sift(compiled=False).detect_and_compute(image)
+    if len(found) != 1:
+        raise ValueError(f"SIFT finds {len(found)} keypoints on the blob, not one")
+    return Keypoint.of(found, 0)
 
 
 def respond(motion: Literal["shift", "turn"], amounts: Array) -> Response:
-    """Move the blob and follow its keypoint: ``x`` for a shift, the orientation for a turn."""
+    """Move the blob and follow its keypoint: ``x`` for a shift, the orientation for a turn.
+
+    The values are those of SIFT itself; the slopes keep its discrete choices (pixel, layer, peak).
+    """
     component = {"shift": "x", "turn": "orientation"}[motion]
-    unit = {"shift": 2.0 ** (OCTAVE - 1), "turn": 1.0}[motion]
+    dgeometry = Geometry(*(float(name == component) for name in Geometry._fields))
     rows = []
     for amount in amounts:
         image = blob(**{motion: amount})
-        keypoint = blob_keypoint(image, near=amount if motion == "turn" else 0.0)
-        geometry, saved = locate_in_image(image, keypoint)
-        dgeometry = Geometry(*(float(name == component) for name in Geometry._fields))
+        keypoint = blob_keypoint(image)
+        unit = 2.0 ** (keypoint.octave - 1) if motion == "shift" else 1.0
+        _, saved = locate_in_image(image, keypoint)
         moving = blob(**{motion: amount + STEP}) - blob(**{motion: amount - STEP})
         slopes = [
             (locate_in_image_vjp(saved, dgeometry, use) * moving).sum() / (2 * STEP)
             for use in (False, True)
         ]
-        rows.append(unit * np.array([getattr(geometry, component), *slopes]))
+        rows.append(unit * np.array([getattr(keypoint.geometry, component), *slopes]))
     value, exact, surrogate = np.transpose(rows)
     if motion == "turn":
         value = np.unwrap(value)
     return Response(np.asarray(amounts), value, exact, surrogate)
-
-
-def blob_keypoint(image: Array, near: float) -> Keypoint:
-    """Discrete choices for the blob: the largest |DoG| near the middle, the peak near ``near``."""
-    levels, _ = octave_levels(image, OCTAVE, 5)
-    dog, _ = difference_of_gaussians(levels)
-    middle = slice(len(dog[0]) // 2 - 5, len(dog[0]) // 2 + 6)
-    location, _ = choose_extremum(np.abs(dog[1:4, middle, middle]))[0]
-    layer, row, column = location + np.array([1, middle.start, middle.start])
-    scale = LOWE.sigma * 2 ** (layer / LOWE.n_octave_layers)
-    return Keypoint(OCTAVE, int(layer), Geometry(column, row, scale, near))
