@@ -85,6 +85,14 @@ def cover(
 
 
 @app.command()
+def pictures() -> None:
+    """Обновить картинки и измеренные числа в README: из results/ и собранной книги."""
+    from pixgrad.plots.readme import draw
+
+    draw(Path.cwd())
+
+
+@app.command()
 def doctor(project: ProjectDir = Path()) -> None:
     """Сказать, что установлено и что с этим можно сделать."""
     from pixgrad.book import doctor as command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 import tomllib
@@ -86,10 +87,14 @@ def test_code_is_no_package() -> None:
     assert not (ROOT / "code" / "__init__.py").exists()
 
 
-def test_commands_of_the_readme_exist() -> None:
+READMES = {"README.md": "Map of the house", "README.ru.md": "Карта дома"}
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_commands_of_the_readme_exist(name: str) -> None:
     from pixgrad.cli import app
 
-    readme = (ROOT / "README.md").read_text("utf-8")
+    readme = (ROOT / name).read_text("utf-8")
     made = set(
         re.findall(
             r"`?\bmake ([a-z-]+)`?", "\n".join(re.findall(r"`make [a-z-]+|^make .*", readme, re.M))
@@ -105,9 +110,10 @@ def test_commands_of_the_readme_exist() -> None:
     assert used <= known
 
 
-def test_paths_of_the_readme_exist() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    (table,) = re.findall(r"^## Map of the house\n\n(.*?)\n\n", readme, re.M | re.S)
+@pytest.mark.parametrize("name", READMES)
+def test_paths_of_the_readme_exist(name: str) -> None:
+    readme = (ROOT / name).read_text("utf-8")
+    (table,) = re.findall(rf"^## {READMES[name]}\n\n(.*?)\n\n", readme, re.M | re.S)
     paths = [
         path
         for row in table.split("\n")[2:]
@@ -116,8 +122,34 @@ def test_paths_of_the_readme_exist() -> None:
     assert len(paths) > 10
     for path in paths:
         assert (ROOT / path).exists() or (PACKAGE / path).exists(), path
-    for link in re.findall(r"\]\((?!https?://)([^)#]+)\)", readme):
+    for link in re.findall(r"(?:\]\(|src=\")(?!https?://)([^)#\"]+)[)\"]", readme):
         assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_folder_is_on_the_map(name: str) -> None:
+    answer = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if answer.returncode:
+        pytest.skip("не репозиторий git")
+    folders = {path.split("/")[0] for path in answer.stdout.split("\0") if "/" in path}
+    table = (ROOT / name).read_text("utf-8").partition(f"## {READMES[name]}\n")[2]
+    shown = set(re.findall(r"`([a-z_]+)/", table))
+    assert {folder for folder in folders if not folder.startswith(".")} <= shown
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_chapters_of_the_readme_are_those_of_the_book(name: str) -> None:
+    book = yaml.safe_load((ROOT / "_quarto.yml").read_text("utf-8"))["book"]
+    parts = [part["chapters"] for part in book["chapters"] if isinstance(part, dict)]
+    paths = [Path(path) for path in [*itertools.chain(*parts), *book["appendices"]]]
+    rows = re.findall(
+        r"^\| (\S+) \| \[(.+?)\]\((.+?)\) \| (.+) \|$", (ROOT / name).read_text("utf-8"), re.M
+    )
+    assert [Path(row[2]).stem for row in rows] == [path.stem for path in paths]
+    for path, (_, title, _, question) in zip(paths, rows, strict=True):
+        source = (ROOT / path).read_text("utf-8").replace("\N{NO-BREAK SPACE}", " ")
+        assert re.match(r"# (.+?) \{", source)[1] == title
+        assert ("◆" in question) == ("from pixgrad.plots import living" in source), path
 
 
 def test_every_dependency_has_its_reason() -> None:
@@ -141,7 +173,7 @@ def test_the_address_stands_in_one_place() -> None:
     """``repo-url`` of _quarto.yml alone names the repository."""
     config = yaml.safe_load((ROOT / "_quarto.yml").read_text("utf-8"))
     assert "repo-url" in config["book"]
-    for name in ("README.md", "CITATION.cff", "pyproject.toml"):
+    for name in (*READMES, "CITATION.cff", "pyproject.toml"):
         text = (ROOT / name).read_text("utf-8")
         assert not re.search(r"(github|gitlab)\.(com|io)", text), name
 
