@@ -144,7 +144,8 @@ def _show_pdf(book: Path, path: Path) -> None:
     if pdf is None or not shutil.which("pdftoppm"):
         raise PixgradError("нужны PDF (pixgrad render --to pdf) и poppler")
     words = ["pdftotext", str(pdf), "-"]
-    pages = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split("\f")
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    pages = [" ".join(page.split()) for page in told.split("\f")]
     shown = []
     for caption in PDF_CAPTIONS:
         number = next((n for n, page in enumerate(pages, 1) if f"{caption}. " in page), None)
