@@ -73,9 +73,8 @@ def numbers() -> dict[str, str]:
     (length,) = {
         (run.steps, run.config["train_images"], run.config["epochs"])
         for run in found.record.runs
-        if run.config["stage"] == "training"
-        and run.config["depth"] == 56
-        and run.config["batch_norm"]
+        if run.config["stage"] in ("training", "main")
+        and (run.config["depth"], run.config["batch_norm"], run.config["init"]) == (56, True, "he")
     }
     mantissa, exponent = f"{faded:.0e}".split("e")
     return {
