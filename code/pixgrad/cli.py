@@ -193,8 +193,9 @@ def _compared(replay: Any) -> str:
     if replay.same_machine:
         return told
     return (
-        f"{told}; процессор или библиотеки другие, первые потери разошлись не больше чем на "
-        f"{replay.difference:.0e} своей величины"
+        f"{told}; процессор или библиотеки другие: первая потеря разошлась на "
+        f"{replay.differences[0]:.0e} своей величины, первые {len(replay.differences)} — не больше "
+        f"чем на {replay.differences.max():.0e}"
     )
 
 

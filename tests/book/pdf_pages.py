@@ -46,7 +46,8 @@ def overprinted(page: list[Word]) -> list[tuple[str, str]]:
 
 
 def _is_mark(text: str) -> bool:
-    return all(
+    """Nothing but marks and signs, or an accent of the word before with what follows it."""
+    return unicodedata.category(text[0]) == "Mn" or all(
         unicodedata.category(char) in ("Mn", "Sk", "Sm", "Zs", "Lm") or char in "√′"
         for char in text
     )

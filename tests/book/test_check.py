@@ -247,6 +247,7 @@ ELSEWHERE = {
 # faults that come with others, by their nature: the number of findings
 SEVERAL = {
     "English quotes in a caption": 2,
+    "figure settings differ": 2,  # the engine has no such option of a format
     "missing bibliography": 3,  # and each citation of it
     "label of the wrong kind": 2,  # and the reference to it
     "table without caption": 2,  # and the reference to its label, which is text now

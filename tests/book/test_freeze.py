@@ -102,7 +102,10 @@ def test_fresh_book_is_left_alone_and_new_execution_gives_the_same_bytes(referen
     before, when = snapshot(reference), (reference / "_freeze/pixgrad.json").stat().st_mtime_ns
     assert "без изменений: 2" in pixgrad(reference, "freeze").stdout
     assert pixgrad(reference, "freeze", "--check").returncode == 0
-    assert snapshot(reference) == before
+    after = snapshot(reference)
+    after.pop(".cache/pixgrad/digests.json", None)  # what is known of files, once they are old
+    before.pop(".cache/pixgrad/digests.json", None)
+    assert after == before
     assert (reference / "_freeze/pixgrad.json").stat().st_mtime_ns == when
     elsewhere = tmp_path / "a longer name" / "book"
     shutil.copytree(reference, elsewhere, ignore=shutil.ignore_patterns("_freeze", ".cache"))

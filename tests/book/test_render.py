@@ -212,7 +212,8 @@ def test_killed_render_leaves_the_book_whole(book: Path) -> None:
         site = {
             name: data for name, data in snapshot(book / "_book").items() if name[-5:] == ".html"
         }
-        assert set(site) == {"index.html", *(f"chapters/{name}.html" for name in "abc")}
+        pages = {"404.html", "index.html", *(f"chapters/{name}.html" for name in "abc")}
+        assert set(site) == pages
         numbers = [
             re.findall(r"версия(\d+)", site[f"chapters/{name}.html"].decode()) for name in "abc"
         ]
