@@ -63,7 +63,7 @@ living.keypoints ??= (() => {
       }).join(""));
       orientation.draw();
       descriptor.draw();
-      said.say(`Точка ${chosen.value}: x = ${number(x, 1)}, y = ${number(y, 1)}, диаметр ${number(size, 1)} пикселя, направление ${number(angle)}°; наибольшее число дескриптора ${highest}, нулей ${values.filter((value) => !value).length} из 128.`);
+      said.say(`Точка ${chosen.value}: x = ${number(x, 1)}, y = ${number(y, 1)}, диаметр ${number(size, 1)} пикселя, направление α = ${number((360 - angle) % 360)}° (в записи OpenCV, где ось y смотрит вниз, ${number(angle)}°); наибольшее число дескриптора ${highest}, нулей ${values.filter((value) => !value).length} из 128.`);
     }
 
     // The nearest keypoint in units of its own size; a mouse chooses while it moves.
