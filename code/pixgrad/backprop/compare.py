@@ -1,7 +1,5 @@
 """The table that a hand-written gradient has to pass: against PyTorch and finite differences."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Networks made of layers, and their storage."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -15,8 +15,6 @@ memory-efficient convolution of Cho and Brand (ICML 2017, arXiv:1706.06873). The
 the same layout.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

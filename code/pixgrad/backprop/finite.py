@@ -1,7 +1,5 @@
 """Which layer was the first to produce NaN or infinity."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One step of training, and evaluation."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pixgrad.backprop.finite import all_finite, raise_first_nonfinite

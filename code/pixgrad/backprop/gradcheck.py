@@ -1,7 +1,5 @@
 """Gradients against finite differences."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Loss functions: the mean over the batch, and its gradient by the network's output."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pixgrad.backprop.layers import ShapeError

@@ -1,7 +1,5 @@
 """The two digit classifiers of the book and the wide LeNet of the benchmark."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pixgrad.backprop.containers import Sequential

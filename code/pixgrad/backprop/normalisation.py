@@ -1,7 +1,5 @@
 """Batch normalisation."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pixgrad.backprop.layers import Layer

@@ -5,8 +5,6 @@ gradient, as in PyTorch's classes of the same names. Symbols are those of Kingma
 (arXiv:1412.6980): g gradient, m and v (or u) moments, α step size, t step number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """How the backward signal of a deep fully connected network changes from layer to layer."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal

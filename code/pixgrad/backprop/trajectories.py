@@ -1,7 +1,5 @@
 """Optimisers on functions of two variables, and their steps beside PyTorch's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

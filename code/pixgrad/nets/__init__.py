@@ -1,7 +1,5 @@
 """Networks by name: ``build("resnet-20", num_classes=10)`` gives a torch module."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from functools import partial

@@ -9,8 +9,6 @@ He, Zhang, Ren, Sun, "Deep residual learning for image recognition" (2015): figu
 section 3.3 for the options of the skip connection.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

@@ -5,8 +5,6 @@ global average pooling and a linear layer: 6n + 2 layers with weights. The skip 
 weights (option A), so a plain network and its residual twin have the same parameters.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from pixgrad.nets.blocks import Activation, BasicBlock, convolution, normalisation, stage

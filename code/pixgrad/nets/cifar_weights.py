@@ -4,8 +4,6 @@ Trained by Yerlan Idelbayev (github.com/akamaster/pytorch_resnet_cifar10, BSD-2-
 recipe of He et al. (2015), section 4.2.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 from pixgrad.data import files

@@ -6,8 +6,6 @@ Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient
 localization" (2017), section 3.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

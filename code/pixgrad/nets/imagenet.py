@@ -3,8 +3,6 @@
 The keys of the state are those of torchvision, so weights copy directly.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from pixgrad.nets.blocks import Activation, BasicBlock, Bottleneck, normalisation, stage

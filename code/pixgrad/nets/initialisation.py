@@ -5,8 +5,6 @@ References
 He, Zhang, Ren, Sun, "Delving deep into rectifiers" (2015), section 2.2.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

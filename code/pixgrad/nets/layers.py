@@ -1,7 +1,5 @@
 """The layers of a network by the order in which a signal meets them."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from pixgrad.nets.blocks import Block

@@ -1,7 +1,5 @@
 """Published weights: reading the files, and preparing images as the authors did."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from pathlib import Path

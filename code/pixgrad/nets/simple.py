@@ -1,7 +1,5 @@
 """The simple classifier: convolutions, then linear layers."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from pixgrad.nets.blocks import Activation, convolution, normalisation

@@ -1,7 +1,5 @@
 """Networks trained on ImageNet as frozen extractors of features, for transfer learning."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib.util import find_spec
 

@@ -1,7 +1,5 @@
 """The cover: a photograph as pixels, then its SIFT keypoints, then its gradient, left to right."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """Figures of the first page: one measured finding each, readable as a card."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

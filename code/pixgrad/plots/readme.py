@@ -4,8 +4,6 @@ A number of a README stands between ``<!--=name-->`` and ``<!--/-->``; ``fill`` 
 No line may begin with such a mark: Markdown would take the whole line for HTML.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import shutil

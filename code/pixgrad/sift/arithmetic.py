@@ -5,8 +5,6 @@ Additions and multiplications alone give the same bits on every processor and in
 functions take arrays or, compiled by `compiled`, single numbers.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

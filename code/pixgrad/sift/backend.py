@@ -1,7 +1,5 @@
 """The slow stages as NumPy functions or, where numba is installed, as compiled ones."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from importlib.util import find_spec

@@ -8,8 +8,6 @@ disk next to this file, or in ``$NUMBA_CACHE_DIR``, and made anew when this file
 after a change of the formulas that are compiled from other modules.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import float32, njit
 from numba.extending import intrinsic

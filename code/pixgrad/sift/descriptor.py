@@ -5,8 +5,6 @@ References
 D. Lowe, IJCV 2004, section 6.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

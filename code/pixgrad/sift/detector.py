@@ -1,7 +1,5 @@
 """The whole of SIFT: image -> keypoints with descriptors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

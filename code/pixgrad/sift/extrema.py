@@ -5,8 +5,6 @@ References
 D. Lowe, IJCV 2004, section 3.1.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Stage 0: any picture a user may pass -> a grey ``uint8`` image, or a clear refusal."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -6,8 +6,6 @@ Weinzaepfel, Jégou, Pérez 2011 (descriptors give the image away); Mahendran, V
 (inversion by gradient descent on the pixels).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ References
 D. Lowe, IJCV 2004, section 5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -8,8 +8,6 @@ References
 D. Lowe, IJCV 2004, sections 4 and 4.1; M. Brown, D. Lowe, BMVC 2002.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -5,8 +5,6 @@ References
 D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, section 3.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from itertools import pairwise

@@ -5,8 +5,6 @@ dense shares, so that agreement of the two means something. Everything is differ
 respect to the pixels and to the four numbers of the geometry.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -4,8 +4,6 @@ Independent of :mod:`pixgrad.sift.derivatives`; smooth neighbours of stages with
 written here as ordinary functions.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

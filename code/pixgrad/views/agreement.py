@@ -1,7 +1,5 @@
 """How far two implementations of SIFT agree, keypoint by keypoint."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The detectors that are compared, and their features on pairs of views."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np

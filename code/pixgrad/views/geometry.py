@@ -1,7 +1,5 @@
 """Where points of one view lie in the other: homographies, disparity, their errors."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -7,8 +7,6 @@ precision). K. Mikolajczyk et al., "A comparison of affine region detectors", IJ
 (repeatability, matching score).
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """OpenCV's SIFT and matchers with plain arrays in and out."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import subprocess

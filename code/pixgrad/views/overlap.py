@@ -11,8 +11,6 @@ References
 K. Mikolajczyk et al., "A comparison of affine region detectors", IJCV 2005 (overlap error).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The cross-references of the whole book: every label with its number, every use resolved."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

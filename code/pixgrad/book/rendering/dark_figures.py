@@ -5,8 +5,6 @@ with pixels inside (confusion matrices, kernels) stay as they are: what is writt
 would lose its contrast.
 """
 
-from __future__ import annotations
-
 import re
 
 DARK = {

@@ -5,8 +5,6 @@ package ``rendercv-fonts``), formulas in STIX Two Math (from ``ziamath``; withou
 MATH table brackets would not grow). All are under the SIL Open Font License, copied beside them.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """What surrounds the text of a page: ways out of it, what other programs read, the other files."""
 
-from __future__ import annotations
-
 import html
 import re
 from pathlib import Path

@@ -4,8 +4,6 @@
 cells are executed and frozen as those of a chapter.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path

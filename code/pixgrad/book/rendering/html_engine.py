@@ -4,8 +4,6 @@ One pandoc call a chapter (see ``crossref`` for the numbers), then a Jinja templ
 Everything a page needs is copied beside it; it asks no other host for anything.
 """
 
-from __future__ import annotations
-
 import html
 import re
 import shutil

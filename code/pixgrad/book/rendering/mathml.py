@@ -1,7 +1,5 @@
 """Repairs of pandoc's MathML: decimal commas as parts of numbers, spaces around function names."""
 
-from __future__ import annotations
-
 import re
 
 _DECIMAL = re.compile(r"<mn>(\d+)</mn><mi>,</mi><mn>(\d+)</mn>")

@@ -5,8 +5,6 @@ notebooks``, import name -> pinned requirement); only what is missing is install
 keeps the torch it came with, and a chapter that does without torch does not fetch it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import string

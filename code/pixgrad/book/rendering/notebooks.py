@@ -4,8 +4,6 @@ Nothing is executed. Code comes from the ``.qmd``, outputs and pictures from the
 references and citations become text, so that no Quarto syntax is left.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

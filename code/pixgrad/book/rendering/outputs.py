@@ -5,8 +5,6 @@ file that has changed since is not its own any more. The list lies in the folder
 because a folder such as ``docs`` is committed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Run pandoc on a chapter: what the HTML and the Typst engine share."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

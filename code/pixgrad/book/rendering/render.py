@@ -1,7 +1,5 @@
 """Build the site, the PDF and the notebooks, with Quarto where it is installed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

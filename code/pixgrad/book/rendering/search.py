@@ -1,7 +1,5 @@
 """The search of the site: Pagefind's index with Russian word forms, and words for suggestions."""
 
-from __future__ import annotations
-
 import html
 import json
 import re

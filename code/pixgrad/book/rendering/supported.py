@@ -3,8 +3,6 @@
 The lists name what has a meaning in Quarto; a div with a class of the book's own is just a div.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path

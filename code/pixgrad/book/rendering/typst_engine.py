@@ -4,8 +4,6 @@ One pandoc call a chapter (see ``crossref`` for the numbers), ``templates/book.t
 The bytes depend on the book alone: fonts come with Typst, the date is that of the edition.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import re

@@ -1,7 +1,5 @@
 """Linear shares of bins, on a line and on a circle."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pixgrad.sift.derivatives.types import Array

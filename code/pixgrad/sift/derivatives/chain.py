@@ -1,7 +1,5 @@
 """The whole way from pixels to a descriptor and back."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The hand-written derivatives against central differences and torch's autograd, stage by stage."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

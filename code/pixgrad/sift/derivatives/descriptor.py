@@ -1,7 +1,5 @@
 """Stages that describe a keypoint: gradient in polar form, 4x4x8 histogram, normalisation."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pixgrad.sift.derivatives.binning import hat, hat_derivative, nearest_turn

@@ -5,8 +5,6 @@ Here the derivative often does not exist or is useless: zero almost everywhere. 
 smooth neighbour of the stage, used in its place (Bengio et al. 2013).
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What happens exactly where a stage of SIFT has no derivative: slopes, jumps and substitutes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ to be kept, only its shape. The forward halves are those of :mod:`pixgrad.sift.s
 float64.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from pixgrad.sift import scale_space

@@ -1,7 +1,5 @@
 """What the derivatives say: answers of a keypoint to motion, sensitivity of its descriptor."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 import numpy as np
