@@ -101,7 +101,7 @@ def test_nothing_is_cut_off_unseen(book, address, visit, width):
 
 
 def test_a_line_of_text_has_65_to_75_characters(visit):
-    page = visit("chapters/11-conclusions.html")
+    page = visit("chapters/19-conclusions.html")
     lengths = page.evaluate("""() => [...document.querySelectorAll("main section > p")]
       .filter((p) => !p.querySelector("math") && p.textContent.length > 300)
       .map((p) => [p, parseFloat(getComputedStyle(p).lineHeight)])
@@ -110,7 +110,7 @@ def test_a_line_of_text_has_65_to_75_characters(visit):
 
 
 def test_a_wide_table_uses_the_margin_and_hides_the_contents_there(visit):
-    page = visit("chapters/09-vanishing-gradients.html#tbl-early-late")
+    page = visit("chapters/13-vanishing-gradients.html#tbl-early-late")
     page.wait_for_function("document.querySelector('#page-contents').matches('.covered')")
     box, text = "#tbl-early-late .table-wrapper", "main section > p"
     right = "e => e.getBoundingClientRect().right"
@@ -180,7 +180,7 @@ def test_search_corrects_a_word_and_finds_nothing_in_nonsense(visit):
 @pytest.mark.parametrize("way", ["mouse", "keyboard", "touch"])
 def test_a_reference_shows_what_it_leads_to(visit, way):
     width = 390 if way == "touch" else 1440
-    page = visit("chapters/09-vanishing-gradients.html", width, has_touch=way == "touch")
+    page = visit("chapters/13-vanishing-gradients.html", width, has_touch=way == "touch")
     own = page.locator("main a.quarto-xref[href^='#fig-']").first
     other = page.locator("main a.quarto-xref[href*='.html#']").first
     cited = page.locator("main a[role=doc-biblioref]").first
@@ -273,7 +273,7 @@ def test_plots_follow_the_theme(visit, theme, is_dark):
 
     from PIL import Image
 
-    page = visit("chapters/09-vanishing-gradients.html", color_scheme=theme)
+    page = visit("chapters/13-vanishing-gradients.html", color_scheme=theme)
     image = page.locator("main figure img[src$='.svg']").first
     image.scroll_into_view_if_needed()
     page.wait_for_load_state("networkidle")
@@ -285,7 +285,7 @@ def test_plots_follow_the_theme(visit, theme, is_dark):
 def test_pages_are_light(book, address, browser):  # noqa: F811
     for name in all_pages(book):
         assert (book / name).stat().st_size <= 300_000, name
-    for name in ("index.html", CHAPTER, "chapters/09-vanishing-gradients.html"):
+    for name in ("index.html", CHAPTER, "chapters/13-vanishing-gradients.html"):
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         page, sizes = context.new_page(), []
         page.on("response", lambda answer, sizes=sizes: sizes.append(len(answer.body())))

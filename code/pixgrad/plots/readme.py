@@ -24,7 +24,7 @@ from pixgrad.sift import Sift
 from pixgrad.views import agreement, opencv
 
 PAGES = ("README.md", "README.ru.md")
-SITE_PLACE = "chapters/09-vanishing-gradients.html#sec-vanishing-start"
+SITE_PLACE = "chapters/13-vanishing-gradients.html#sec-vanishing-start"
 PDF_CAPTIONS = ("Рисунок 2.3", "Рисунок 5.3", "Рисунок 9.3")
 _NUMBER = re.compile(r"(<!--=([a-z-]+)-->).*?(<!--/-->)")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
