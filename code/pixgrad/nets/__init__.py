@@ -1,6 +1,7 @@
 """Networks by name: ``build("resnet-20", num_classes=10)`` gives a torch module."""
 
 import difflib
+import inspect
 from collections.abc import Iterable
 from functools import partial
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from pixgrad.errors import PixgradError
-from pixgrad.nets import cifar, imagenet
+from pixgrad.nets import cifar, imagenet, vit
 from pixgrad.nets.initialisation import SCHEMES, initialise
 from pixgrad.nets.layers import residual_blocks, weighted_layers
 from pixgrad.nets.simple import SimpleCNN
@@ -24,6 +25,7 @@ NETS = {
         for depth in cifar.DEPTHS
     },
     **{f"resnet-{depth}": partial(imagenet.ResNet, depth=depth) for depth in imagenet.STAGES},
+    **{name: partial(vit.VisionTransformer, size=size) for name, size in vit.SIZES.items()},
 }
 
 
@@ -34,29 +36,30 @@ def build(
     in_channels: int = 3,
     batch_norm: bool | None = None,
     init: str = "default",
-    activation: str = "relu",
+    activation: str | None = None,
     generator: torch.Generator | None = None,
 ) -> nn.Module:
     """Build a network with initial weights, in training mode, on the CPU, in float32.
 
     Parameters
     ----------
-    name : one of :func:`names`. ``plain-D`` and ``resnet-D`` with D of 8, 20, 32, 56, 110 are
+    name : one of :func:`names`. ``plain-D`` and ``resnet-D`` with D of 8, 14, 20, 32, 56, 110 are
         twins: the same layers with and without skip connections, and for one seed the same initial
         weights. ``resnet-18`` … ``resnet-152`` are those of torchvision; ``simple-cnn`` is three
-        convolutions and two linear layers.
+        convolutions and two linear layers; ``vit-b-16`` is that of torchvision, for 224
+        pixels, ``vit-32px`` is small.
     num_classes : number of logits.
     in_channels : 3 for RGB, 1 for grey images.
     batch_norm : batch normalisation after every convolution; without it convolutions have biases.
         None — as the network is known: without it in ``simple-cnn``, with it in all others.
     init : "default" or "he", see :func:`pixgrad.nets.initialisation.initialise`.
-    activation : "relu", "sigmoid" or "tanh".
+    activation : "relu", "sigmoid" or "tanh"; None — as the network is known.
     generator : where initial weights are drawn from; None — a new one with seed 0. The global
         generator of torch is neither read nor advanced.
 
     Raises
     ------
-    PixgradError : an unknown name.
+    PixgradError : an unknown name, or a choice that the network does not leave.
 
     Examples
     --------
@@ -66,9 +69,14 @@ def build(
     """
     _check("сети", name, NETS)
     _check("инициализации", init, SCHEMES)
-    _check("функции активации", activation, ACTIVATIONS)
     options = {} if batch_norm is None else {"batch_norm": batch_norm}
-    options |= {"in_channels": in_channels, "activation": ACTIVATIONS[activation]}
+    if activation is not None:
+        _check("функции активации", activation, ACTIVATIONS)
+        options["activation"] = ACTIVATIONS[activation]
+    fixed = options.keys() - inspect.signature(NETS[name]).parameters.keys()
+    if fixed:
+        raise PixgradError(f"у сети «{name}» нельзя выбрать {', '.join(sorted(fixed))}")
+    options["in_channels"] = in_channels
     # On the meta device modules have shapes and no values: nothing random is drawn.
     with torch.device("meta"):
         net = NETS[name](num_classes, **options)

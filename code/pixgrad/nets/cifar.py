@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pixgrad.nets.blocks import Activation, BasicBlock, convolution, normalisation, stage
 
-DEPTHS = (8, 20, 32, 56, 110)
+DEPTHS = (8, 14, 20, 32, 56, 110)
 
 
 class CifarNet(nn.Module):

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import nn
 
+from pixgrad.errors import PixgradError
+
 SCHEMES = ("default", "he")
 
 
@@ -21,8 +23,18 @@ def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
     net : convolutions, linear layers and batch normalisations in any arrangement.
     scheme : "default" — PyTorch's own: weights and biases uniform within 1 / sqrt(fan_in);
         "he" — weights of convolutions normal with variance 2 / fan_out, their biases 0, and linear
-        layers by default, as torchvision does for its ResNets.
+        layers by default, as torchvision does for its ResNets. A network with a method
+        ``initialise(generator)`` has initial weights of its own, and takes "default" only.
+
+    Raises
+    ------
+    PixgradError : a scheme that the network does not take.
     """
+    if hasattr(net, "initialise"):
+        if scheme != "default":
+            raise PixgradError(f"у этой сети свои начальные веса, а не «{scheme}»")
+        net.initialise(generator)
+        return
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()  # gamma 1, beta 0, statistics of the standard normal

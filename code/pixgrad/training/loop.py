@@ -53,8 +53,9 @@ class Settings:
     seed : of the initial weights, the order of the images and their augmentation.
     batch_size : images a step, over all processes.
     lr : the largest learning rate of the run.
-    optimiser : "sgd" with ``momentum``, "adam" or "adamax".
-    weight_decay : L2 penalty on all parameters.
+    optimiser : "sgd" with ``momentum``, "adam", "adamax" or "adamw".
+    weight_decay : L2 penalty on all parameters; "adamw" pulls them to 0 beside the gradient
+        (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019).
     schedule : "cosine" falls to 0 over the run, "step" divides by 10 after 1/2 and 3/4 of it
         (He et al., 2015, section 4.2), "constant".
     warmup_epochs : the rate grows linearly from 0 over so many epochs.
@@ -72,7 +73,7 @@ class Settings:
     epochs: int
     lr: float
     batch_size: int = 64
-    optimiser: Literal["sgd", "adam", "adamax"] = "sgd"
+    optimiser: Literal["sgd", "adam", "adamax", "adamw"] = "sgd"
     momentum: float = 0.9
     weight_decay: float = 1e-4
     schedule: Literal["cosine", "step", "constant"] = "cosine"
@@ -346,7 +347,11 @@ def _optimiser(config: Settings, net: nn.Module) -> torch.optim.Optimizer:
     shared = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.optimiser == "sgd":
         return torch.optim.SGD(net.parameters(), momentum=config.momentum, **shared)
-    kinds = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
+    kinds = {
+        "adam": torch.optim.Adam,
+        "adamax": torch.optim.Adamax,
+        "adamw": torch.optim.AdamW,
+    }
     if config.optimiser not in kinds:
         raise PixgradError(
             f"нет метода оптимизации «{config.optimiser}»; есть: sgd, {', '.join(kinds)}"
