@@ -132,7 +132,7 @@ def test_weighted_layers_in_the_order_of_execution(name):
         net(torch.zeros(1, 3, 32, 32))
     assert ran == [module for _, module in listed]
     assert all(net.get_submodule(name) is module for name, module in listed)
-    depth = 5 if name == "simple-cnn" else int(name.partition("-")[2])
+    depth = 5 if name in ("simple-cnn", "small-cnn") else int(name.partition("-")[2])
     assert len(listed) == depth
 
 
@@ -168,7 +168,7 @@ def test_seed_decides():
         ({"name": "resnet20"}, "нет сети «resnet20»; может быть, «resnet-20»? Есть: simple-cnn,"),
         (
             {"name": "transformer"},
-            "нет сети «transformer». Есть: simple-cnn, plain-8, .*resnet-152",
+            "нет сети «transformer». Есть: simple-cnn, small-cnn, plain-8, .*resnet-152",
         ),
         ({"init": "hee"}, "нет инициализации «hee»; может быть, «he»? Есть: default, he"),
         ({"activation": "gelu"}, "нет функции активации «gelu».*Есть: relu, sigmoid, tanh"),

@@ -291,3 +291,26 @@ def test_the_same_generator_gives_the_same_interval():
     correct = np.random.default_rng(9).random((3, 200)) < 0.8
     first, again = (ours.bootstrap_interval(correct, np.random.default_rng(1)) for _ in range(2))
     assert first == again
+
+
+def test_calibration_by_hand():
+    """Six answers in two of ten bins: |0.85 - 1/2| for four of them, |0.62 - 1| for two."""
+    sure = np.array([0.82, 0.84, 0.86, 0.88, 0.61, 0.63])
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    labels = np.array([0, 0, 1, 1, 0, 0])
+    share, confidence, accuracy = ours.reliability(probabilities, labels, bins=10)
+    assert np.flatnonzero(share).tolist() == [6, 8]
+    np.testing.assert_allclose(share[[6, 8]], [2 / 6, 4 / 6])
+    np.testing.assert_allclose(confidence[[6, 8]], [0.62, 0.85])
+    np.testing.assert_allclose(accuracy[[6, 8]], [1, 0.5])
+    error = ours.calibration_error(probabilities, labels, bins=10)
+    assert error == pytest.approx((2 * 0.38 + 4 * 0.35) / 6)
+
+
+def test_answers_as_sure_as_they_are_right_have_no_calibration_error():
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 200_000)
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    labels = (rng.random(len(sure)) > sure).astype(int)
+    assert ours.calibration_error(probabilities, labels) < 0.005
+    assert ours.calibration_error(np.eye(2)[[0, 1, 1]], np.array([0, 1, 0])) == pytest.approx(1 / 3)

@@ -212,3 +212,36 @@ def test_a_folder_without_photos_of_a_class_is_refused(tmp_path):
                 )
     with pytest.raises(PixgradError, match="b"):
         load_images(f"imagefolder:{tmp_path}")
+
+
+def test_cutout_is_a_square_of_the_mean_colour():
+    x = torch.ones(300, 2, 9, 7)
+    cut = batches.cut_out(x, 3, generator()) == 0
+    assert torch.equal(cut[:, 0], cut[:, 1])
+    areas = cut[:, 0].sum((1, 2))
+    for mask, area in zip(cut[:, 0], areas.tolist(), strict=True):
+        rows, columns = mask.any(1).sum().item(), mask.any(0).sum().item()
+        assert rows * columns == area  # a rectangle
+        assert rows in (2, 3)
+        assert columns in (2, 3)
+    assert areas.float().mean().item() == pytest.approx((3 - 2 / 9) * (3 - 2 / 7), rel=0.03)
+
+
+def test_recolouring_is_linear_in_every_channel_and_within_its_strength():
+    x = torch.randn(200, 3, 4, 4, generator=generator())
+    y = batches.recolour(x, 0.3, generator(1))
+    a = (y[:, :, 0, 0] - y[:, :, 1, 1]) / (x[:, :, 0, 0] - x[:, :, 1, 1])
+    b = y[:, :, 0, 0] - a * x[:, :, 0, 0]
+    torch.testing.assert_close(a[..., None, None] * x + b[..., None, None], y, atol=1e-4, rtol=0)
+    for drawn in (a - 1, b):
+        assert 0.28 < drawn.abs().max().item() < 0.31
+        assert drawn.mean().item() == pytest.approx(0, abs=0.035)
+
+
+def test_changes_that_are_off_draw_nothing():
+    data = images()
+    plain = [x for x, _ in random_batches(data, 40, 1, True, generator(5))]
+    off = [x for x, _ in random_batches(data, 40, 1, True, generator(5), cutout=0, colour=0.0)]
+    on = [x for x, _ in random_batches(data, 40, 1, True, generator(5), cutout=3, colour=0.2)]
+    assert all(torch.equal(*pair) for pair in zip(plain, off, strict=True))
+    assert not torch.equal(plain[0], on[0])

@@ -13,12 +13,14 @@ from pixgrad.nets import cifar, imagenet, vit
 from pixgrad.nets.initialisation import SCHEMES, initialise
 from pixgrad.nets.layers import residual_blocks, weighted_layers
 from pixgrad.nets.simple import SimpleCNN
+from pixgrad.nets.small import SmallCNN
 
 __all__ = ["build", "names", "residual_blocks", "weighted_layers"]
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 NETS = {
     "simple-cnn": SimpleCNN,
+    "small-cnn": SmallCNN,
     **{
         f"{kind}-{depth}": partial(cifar.CifarNet, depth=depth, skip=kind == "resnet")
         for kind in ("plain", "resnet")
@@ -38,6 +40,7 @@ def build(
     init: str = "default",
     activation: str | None = None,
     generator: torch.Generator | None = None,
+    **parts,
 ) -> nn.Module:
     """Build a network with initial weights, in training mode, on the CPU, in float32.
 
@@ -46,16 +49,19 @@ def build(
     name : one of :func:`names`. ``plain-D`` and ``resnet-D`` with D of 8, 14, 20, 32, 56, 110 are
         twins: the same layers with and without skip connections, and for one seed the same initial
         weights. ``resnet-18`` … ``resnet-152`` are those of torchvision; ``simple-cnn`` is three
-        convolutions and two linear layers; ``vit-b-16`` is that of torchvision, for 224
-        pixels, ``vit-32px`` is small.
+        convolutions and two linear layers, ``small-cnn`` the same with parts to change;
+        ``vit-b-16`` is that of torchvision, for 224 pixels, ``vit-32px`` is small.
     num_classes : number of logits.
     in_channels : 3 for RGB, 1 for grey images.
     batch_norm : batch normalisation after every convolution; without it convolutions have biases.
-        None — as the network is known: without it in ``simple-cnn``, with it in all others.
+        None — as the network is known: without it in ``simple-cnn`` and ``small-cnn``, with it in
+        all others.
     init : "default" or "he", see :func:`pixgrad.nets.initialisation.initialise`.
     activation : "relu", "sigmoid" or "tanh"; None — as the network is known.
     generator : where initial weights are drawn from; None — a new one with seed 0. The global
         generator of torch is neither read nor advanced.
+    parts : what else the network's class takes, such as those of
+        :class:`pixgrad.nets.small.SmallCNN`.
 
     Raises
     ------
@@ -73,6 +79,7 @@ def build(
     if activation is not None:
         _check("функции активации", activation, ACTIVATIONS)
         options["activation"] = ACTIVATIONS[activation]
+    options |= parts
     fixed = options.keys() - inspect.signature(NETS[name]).parameters.keys()
     if fixed:
         raise PixgradError(f"у сети «{name}» нельзя выбрать {', '.join(sorted(fixed))}")

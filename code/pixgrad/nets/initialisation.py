@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pixgrad.errors import PixgradError
+from pixgrad.nets.dropout import Dropout
 
 SCHEMES = ("default", "he")
 
@@ -25,6 +26,8 @@ def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
         "he" — weights of convolutions normal with variance 2 / fan_out, their biases 0, and linear
         layers by default, as torchvision does for its ResNets. A network with a method
         ``initialise(generator)`` has initial weights of its own, and takes "default" only.
+    generator : dropouts begin streams of their own, which depend on its seed alone: networks with
+        and without them share the initial weights.
 
     Raises
     ------
@@ -35,9 +38,11 @@ def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
             raise PixgradError(f"у этой сети свои начальные веса, а не «{scheme}»")
         net.initialise(generator)
         return
-    for module in net.modules():
+    for place, module in enumerate(net.modules()):
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()  # gamma 1, beta 0, statistics of the standard normal
+        elif isinstance(module, Dropout):
+            module.seed(1000 * generator.initial_seed() + place)
         elif isinstance(module, nn.Conv2d) and scheme == "he":
             _he(module, generator)
         elif isinstance(module, nn.Conv2d | nn.Linear):

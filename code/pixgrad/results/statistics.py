@@ -287,6 +287,35 @@ def paired_macro_f1_bootstrap(
     return bootstrap(difference, np.vstack([labels, a, b]), generator, **options)
 
 
+def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> np.ndarray:
+    """How often a classifier is right where it is so sure.
+
+    Parameters
+    ----------
+    probabilities : (N, K), labels : int (N,).
+    bins : equal parts of 0 … 1, by the probability of the answer.
+
+    Returns
+    -------
+    (3, bins): share of the images, mean probability of the answer, share of right answers; the
+    last two are 0 where there are no images.
+    """
+    sure, right = probabilities.max(1), probabilities.argmax(1) == labels
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    count, total, hits = (np.bincount(place, of, bins) for of in (np.ones_like(sure), sure, right))
+    filled = np.maximum(count, 1)
+    return np.stack([count / len(labels), total / filled, hits / filled])
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error: mean of |confidence - accuracy| over bins, by their images.
+
+    (Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, section 2.)
+    """
+    share, confidence, accuracy = reliability(probabilities, labels, bins)
+    return float(share @ np.abs(confidence - accuracy))
+
+
 def _mean(outcomes: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(1, K), (K, R) -> (R,): the weighted mean of the one row."""
     return outcomes[0] @ weights / weights.sum(axis=0)

@@ -100,8 +100,10 @@ def random_batches(
     flip: bool,
     generator: torch.Generator,
     smallest: int = 2,
+    cutout: int = 0,
+    colour: float = 0.0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The training images once, in random order, each moved and mirrored at random.
+    """The training images once, in random order, each changed at random.
 
     Parameters
     ----------
@@ -109,6 +111,7 @@ def random_batches(
     flip : mirror left to right with probability 1/2.
     generator : the only source of chance.
     smallest : a last batch of fewer images is dropped; batch statistics need two.
+    cutout, colour : see :func:`cut_out` and :func:`recolour`; 0 — neither.
 
     Yields
     ------
@@ -125,7 +128,38 @@ def random_batches(
         index, (down, right) = index.to(labels.device), moved.to(labels.device)
         images = windows[index, :, down, right]
         mirrored = mirrored.to(labels.device)[:, None, None, None]
-        yield data.normalised(torch.where(mirrored, images.flip(3), images)), labels[index]
+        images = data.normalised(torch.where(mirrored, images.flip(3), images))
+        if colour:
+            images = recolour(images, colour, generator)
+        if cutout:
+            images = cut_out(images, cutout, generator)
+        yield images, labels[index]
+
+
+def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """A square of the mean colour (0) around a random pixel of each of (N, C, H, W) images.
+
+    It may reach over the edge (DeVries and Taylor, "Improved regularization of convolutional neural
+    networks with cutout", 2017, section 3.2).
+    """
+    height, width = images.shape[2:]
+    hit = []
+    for length in (height, width):
+        centre = torch.randint(0, length, (len(images), 1), generator=generator)
+        away = torch.arange(length) - centre + side // 2
+        hit.append((away >= 0) & (away < side))
+    inside = hit[0][:, None, :, None] & hit[1][:, None, None, :]
+    return images.masked_fill(inside.to(images.device), 0)
+
+
+def recolour(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Contrast and brightness of each channel of each of (N, C, H, W) images, changed at random.
+
+    x -> (1 + a) x + b with a and b uniform within ± ``strength``, x in standard deviations.
+    """
+    shape = (2, *images.shape[:2], 1, 1)
+    a, b = strength * (2 * torch.rand(shape, generator=generator) - 1).to(images.device)
+    return images * (1 + a) + b
 
 
 def _shifted_windows(images: Tensor, shift: int, fill: Tensor) -> Tensor:

@@ -26,22 +26,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixgrad import files
 from pixgrad.errors import PixgradError
-from pixgrad.results.statistics import f1_scores
 from pixgrad.training.batches import Images, random_batches
+from pixgrad.training.losses import LOSSES
 from pixgrad.training.probe import GradientProbe
 from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, other_settings
+from pixgrad.training.scores import measure
 
 EVALUATION_BATCH = 250
 RECALIBRATION_SEED = 20240607
-Score = Callable[[Tensor, Tensor], float]
-SCORES: dict[str, Score] = {
-    "loss": lambda logits, labels: cross_entropy(logits, labels).item(),
-    "accuracy": lambda logits, labels: (logits.argmax(1) == labels).float().mean().item(),
-    "macro_f1": lambda logits, labels: float(
-        f1_scores(labels.numpy(), logits.argmax(1).numpy(), logits.shape[1]).mean()
-    ),
-}
-"""What can be measured of logits float32 (N, K) and labels int64 (N,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +51,12 @@ class Settings:
     schedule : "cosine" falls to 0 over the run, "step" divides by 10 after 1/2 and 3/4 of it
         (He et al., 2015, section 4.2), "constant".
     warmup_epochs : the rate grows linearly from 0 over so many epochs.
-    label_smoothing : share of the target that is spread over all classes.
-    shift, flip : augmentation, see :func:`pixgrad.training.batches.random_batches`.
-    patience : stop after so many epochs without a better validation loss; None — never.
+    label_smoothing : share of the target that is spread over all classes, with softmax.
+    last : activation of the last layer, with its loss: see :mod:`pixgrad.training.losses`.
+    shift, flip, cutout, colour : augmentation, see
+        :func:`pixgrad.training.batches.random_batches`.
+    patience : stop after so many epochs without a better validation loss, and in the end go back
+        to the weights of the best epoch; None — never.
     probe_every : steps between two measurements of the gradients; None — no measurements.
     recalibrate : before it is measured the network gets batch-norm statistics of so many training
         images, see :func:`recalibrated`; 0 — it keeps the running ones.
@@ -79,8 +74,11 @@ class Settings:
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     warmup_epochs: float = 0.0
     label_smoothing: float = 0.0
+    last: str = "softmax"
     shift: int = 4
     flip: bool = True
+    cutout: int = 0
+    colour: float = 0.0
     patience: int | None = None
     probe_every: int | None = None
     recalibrate: int = 0
@@ -103,7 +101,7 @@ def fit(
     build : makes the network with weights drawn from the generator.
     checkpoint : replaced after every epoch; a failure to write leaves the previous one whole.
     log_dir : folder for TensorBoard, which gets the columns of the history; None — no log.
-    scores : of ``SCORES``, measured after every epoch.
+    scores : of :data:`pixgrad.training.scores.SCORES`, measured after every epoch.
 
     Returns
     -------
@@ -214,6 +212,7 @@ class TorchRun(Run):
         if self.probe:
             self.outcome.probed = self.probe.rows
         self.scores = scores
+        self.best: dict[str, Tensor] | None = None
 
     def steps(self) -> Iterator[tuple[float, int]]:
         """The optimiser steps of the next epoch: loss and number of images of each."""
@@ -222,7 +221,14 @@ class TorchRun(Run):
         smallest = 2 * self.fabric.world_size  # batch statistics need two images in each process
         self.net.train()
         for x, y in random_batches(
-            self.data, config.batch_size, config.shift, config.flip, self.generator, smallest
+            self.data,
+            config.batch_size,
+            config.shift,
+            config.flip,
+            self.generator,
+            smallest,
+            config.cutout,
+            config.colour,
         ):
             for group in self.optimiser.param_groups:
                 group["lr"] = learning_rate(config, epoch + seen / images)
@@ -238,7 +244,10 @@ class TorchRun(Run):
         self.optimiser.zero_grad(set_to_none=True)
         mine = y[rank::processes]
         logits = self.wrapped(x[rank::processes])
-        loss = cross_entropy(logits, mine, label_smoothing=config.label_smoothing)
+        if config.label_smoothing:
+            loss = cross_entropy(logits, mine, label_smoothing=config.label_smoothing)
+        else:
+            loss = LOSSES[config.last](logits, mine)
         loss = loss * (len(mine) * processes / len(y))  # shares of a short batch may differ by one
         value = self.fabric.all_reduce(loss.detach(), reduce_op="mean").item()
         if not math.isfinite(value):
@@ -261,6 +270,7 @@ class TorchRun(Run):
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
+            "best": self.best,
             **self.outcome.state(),
         }
         packed = io.BytesIO()
@@ -282,6 +292,7 @@ class TorchRun(Run):
             self.net.load_state_dict(state["net"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.generator.set_state(state["generator"])
+            self.best = state["best"]
         except PixgradError:
             raise
         except Exception as error:  # torch names neither what it may raise nor the file
@@ -317,6 +328,8 @@ class TorchRun(Run):
         self.fabric.log_dict({name: row[name] for name in list(row)[1:]}, step=row["epoch"])
         for logger in self.fabric.loggers:
             logger.save()  # a killed run has logged its finished epochs
+        if self.outcome.config.patience and not self._since_best([*self.outcome.history, row]):
+            self.best = copy.deepcopy(self.net.state_dict())
         return row
 
     def _measured(self, net: nn.Module) -> dict[str, float]:
@@ -327,15 +340,23 @@ class TorchRun(Run):
             chosen = evenly(len(self.data.labels[part]), count).to(self.fabric.device)
             labels = self.data.labels[part][chosen].cpu()
             logits = predict(net, self.data, self.data.images[part][chosen])
-            row |= {f"{part}_{score}": SCORES[score](logits, labels) for score in self.scores}
+            measured = measure(self.outcome.config.last, self.scores, logits, labels)
+            row |= {f"{part}_{score}": value for score, value in measured.items()}
         return row
 
     def is_time_to_stop(self) -> bool:
-        patience, history = self.outcome.config.patience, self.outcome.history
-        if patience is None:
-            return False
-        best = np.argmin(np.nan_to_num([row["validation_loss"] for row in history], nan=np.inf))
-        return len(history) - 1 - best >= patience
+        patience = self.outcome.config.patience
+        return patience is not None and self._since_best(self.outcome.history) >= patience
+
+    def finish(self) -> None:
+        if self.best is not None:
+            self.net.load_state_dict(self.best)
+            self.outcome.kept = -1 - self._since_best(self.outcome.history)
+
+    def _since_best(self, history: Sequence[dict[str, float]]) -> int:
+        """Epochs after the one with the smallest validation loss."""
+        losses = np.nan_to_num([row["validation_loss"] for row in history], nan=np.inf)
+        return len(history) - 1 - int(np.argmin(losses))
 
 
 def evenly(total: int, count: int) -> Tensor:

@@ -39,6 +39,7 @@ class Outcome:
     net : the network with its present weights; None where nothing is trained.
     status : "running", "done" or "diverged"; a run that diverges is a result.
     history : by epoch, what was measured; "epoch" counts from 1.
+    kept : index in the history of the epoch whose weights were kept, the last one by default.
     probed : rows of :class:`pixgrad.training.probe.GradientProbe`.
     """
 
@@ -50,13 +51,14 @@ class Outcome:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+    kept: int = -1
     first_losses: list[float] = field(default_factory=list)
     probed: list[list[float]] = field(default_factory=list)
 
     @property
     def last(self) -> dict[str, float]:
-        """What was measured after the last epoch; empty before it."""
-        return self.history[-1] if self.history else {}
+        """What was measured of the present weights; empty before the first epoch."""
+        return self.history[self.kept] if self.history else {}
 
     def count_step(self, loss: float) -> None:
         """Note a step that was made and the loss before it."""
@@ -94,6 +96,9 @@ class Run(ABC):
         """Whether to end before the last epoch."""
         return False
 
+    def finish(self) -> None:  # noqa: B027  (most have nothing to do)
+        """What is left to do after the last epoch."""
+
     def first_losses(self, count: int) -> list[float]:
         """Losses of so many first steps (of the first epoch), for ``pixgrad verify``."""
         with suppress(DivergedError):
@@ -117,6 +122,7 @@ class Run(ABC):
             else:
                 if len(outcome.history) == outcome.config.epochs or self.is_time_to_stop():
                     outcome.status = "done"
+                    self.finish()
             outcome.wall_s += time.perf_counter() - wall
             outcome.cpu_s += processor_seconds() - cpu
             self.save(checkpoint)

@@ -18,12 +18,12 @@ from pixgrad.experiments.running.experiment import Experiment, Findings
 from pixgrad.training import loop, tables
 from pixgrad.training.batches import Images, load_images
 from pixgrad.training.run import OnEpoch, Outcome, epochs_table
+from pixgrad.training.scores import measure
 
 SWEEP_SEEDS = range(101, 201)
 """Short runs have seeds of their own: a main run does not take part in the choice of its rate."""
 PROBED = {"probe_every": 10}
 """Settings of main runs whose gradients are measured."""
-TEST_SCORES = ("loss", "accuracy", "macro_f1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,8 @@ class Training(Experiment):
     Attributes
     ----------
     presets : the arms.
-    scores : measured after every epoch, see :data:`pixgrad.training.loop.SCORES`.
+    scores : measured after every epoch, see :data:`pixgrad.training.scores.SCORES`.
+    test_scores : measured of the test images.
     keeps_probabilities : of all test images, not the answers alone.
     """
 
@@ -121,6 +122,7 @@ class Training(Experiment):
     presets: Mapping[str, Sequence[Arm]]
     keys: Sequence[str] = ("network",)
     scores: Sequence[str] = ("loss", "accuracy")
+    test_scores: Sequence[str] = ("loss", "accuracy", "macro_f1")
     keeps_probabilities = True
 
     def plan(self, preset: str, seeds: int | None) -> list[Config]:
@@ -199,7 +201,7 @@ class Training(Experiment):
             )
         of_arm = {one.config.arm: one.config for one in done}
         ready = {arm: self.tested_images(config, data) for arm, config in of_arm.items()}
-        tested = [_test(one, ready[one.config.arm]) for one in done]
+        tested = [_test(one, ready[one.config.arm], self.test_scores) for one in done]
         images, arrays = tested[0].images, {}
         for one in tested:
             name = one.outcome.config.name
@@ -269,15 +271,17 @@ def examples(data: Images, count: int, side: int) -> dict[str, np.ndarray]:
     return {"example_index": index.numpy(), "example_images": shown.numpy()}
 
 
-def _test(one: Outcome, images: Images) -> Tested:
+def _test(one: Outcome, images: Images, scores: Sequence[str]) -> Tested:
     pixels, labels = images.images["test"], images.labels["test"]
     metrics = {name: value for name, value in one.last.items() if name not in ("epoch", "lr")}
     net = loop.recalibrated(one.net, images, one.config.recalibrate)
     logits = loop.predict(net, images, pixels)
-    metrics |= {f"test_{score}": loop.SCORES[score](logits, labels) for score in TEST_SCORES}
+    found = measure(one.config.last, scores, logits, labels)
+    metrics |= {f"test_{score}": value for score, value in found.items()}
     if one.config.recalibrate:
         raw = loop.predict(one.net, images, pixels)
-        metrics |= {f"raw_test_{score}": loop.SCORES[score](raw, labels) for score in TEST_SCORES}
+        found = measure(one.config.last, scores, raw, labels)
+        metrics |= {f"raw_test_{score}": value for score, value in found.items()}
     return Tested(one, images, logits, metrics)
 
 
