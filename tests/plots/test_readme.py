@@ -54,7 +54,7 @@ def test_the_numbers_are_those_of_the_records(numbers):
     assert estimate == pytest.approx((loss[False] - loss[True]).mean(), abs=0.005)
     assert numbers["pairs"] == str(len(loss))
     assert 0 < half < estimate
-    start = pd.read_parquet(ROOT / "results/vanishing_gradients/start.parquet")
+    start = pd.read_parquet(ROOT / "results/untrained/start.parquet")
     plain = start[(start["depth"] == 56) & ~start["skip"] & (start["activation"] == "relu")]
     for batch_norm, init, name in ((False, "default", "faded"), (True, "he", "grown")):
         cell = plain[(plain["batch_norm"] == batch_norm) & (plain["init"] == init)]

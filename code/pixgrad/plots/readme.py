@@ -42,7 +42,7 @@ def draw(root: Path) -> None:
     assets = root / "assets"
     cover.draw(assets / "cover.jpg")
     found = results.load("vanishing_gradients")
-    _save(front.early_late(_ratios(found), depth=56), assets / "gradients.png")
+    _save(front.early_late(_ratios(), depth=56), assets / "gradients.png")
     _save(front.loss_by_depth(_twins(found)), assets / "depth.png")
     values = numbers()
     for name in PAGES:
@@ -60,7 +60,7 @@ def numbers() -> dict[str, str]:
     compared = agreement.compare(ours, theirs)
     paired = len(theirs) - compared.missed
     found = results.load("vanishing_gradients")
-    plain = gradients.chosen(_ratios(found), depth=56, skip=False)
+    plain = gradients.chosen(_ratios(), depth=56, skip=False)
     faded, grown = (
         np.exp(np.log(gradients.chosen(plain, batch_norm=norm, init=init)["ratio"]).mean())
         for norm, init in ((False, "default"), (True, "he"))
@@ -97,9 +97,9 @@ def fill(text: str, values: dict[str, str], comma: bool) -> str:
     return _NUMBER.sub(put, text)
 
 
-def _ratios(found):
+def _ratios():
     """Gradient near the input over gradient near the output, before training."""
-    start = gradients.chosen(found.tables["start"], activation="relu")
+    start = gradients.chosen(results.load("untrained").tables["start"], activation="relu")
     return gradients.early_late_ratio(start, "grad_norm")
 
 
