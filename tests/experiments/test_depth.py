@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,7 +111,8 @@ def test_twins_differ_in_the_skip_and_the_rate_alone(preset):
         assert residual == plain
     for config in trained:
         assert config.lr == depth.RATES[(config.depth + config.skip) % 2]
-        assert (config.stage, config.probe_every) == ("main", 10)
+        probed = None if preset == "gpu" else 10
+        assert (config.stage, config.probe_every) == ("main", probed)
 
 
 def test_plan_of_the_report():
@@ -137,6 +139,24 @@ def test_inits_are_what_theory_tells_apart():
         *(f"{number}-nobn-{init}" for number in (20, 56) for init in ("he", "default")),
         "20-nobn-default-sigmoid",
     }
+
+
+@pytest.mark.slow
+def test_the_preset_of_a_gpu_trains_on_the_cpu_too(tmp_path):
+    """A compiled network in bfloat16, for one epoch: near the same run without either."""
+    if not shutil.which("g++"):
+        pytest.skip("нет компилятора g++: torch.compile без него не работает")
+    data = tiny_training.images()
+    arm = next(arm for arm in depth.PRESETS["gpu"] if arm.settings["network"] == "resnet-20")
+    settings = arm.settings | {"batch_size": 32, "validation_images": None, "recalibrate": 60}
+    fast = depth.Config(stage="main", seed=1, epochs=1, lr=0.1, **settings)
+    plain = replace(fast, compiled=False, precision="32-true")
+    losses = [
+        EXPERIMENT.train(one, data, tmp_path / str(one.compiled), lambda *_: None, None).first_losses
+        for one in (fast, plain)
+    ]
+    assert losses[0][:2] == pytest.approx(losses[1][:2], rel=0.02)
+    assert all(np.isfinite(losses[0]))
 
 
 KILLS = 10

@@ -343,6 +343,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
             "resnet-8",
             "измерять градиенты при точности «16-mixed» нельзя",
         ),
+        ({"compiled": True}, "resnet-8", "измерять градиенты скомпилированной сети нельзя"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path, changes, name, message):

@@ -8,7 +8,7 @@ with torch's own initialisation, with sigmoids.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -62,6 +62,8 @@ ALL = {"validation_images": 1000, "recalibrate": 2000}
 SOME = {"train_images": 2000, "validation_images": 300, "recalibrate": 2000}
 # He et al. (2015), section 4.2: 64,000 steps of 128 images.
 FULL = {"batch_size": 128, "schedule": "step", "recalibrate": 5000}
+# A quarter of that, in minutes of one GPU: see benchmarks/gpu.sh.
+GPU = FULL | {"validation_images": 1000, "precision": "bf16-mixed", "compiled": True}
 
 
 def _twins(
@@ -75,10 +77,13 @@ def _twins(
     ]
 
 
-SOURCES = {"smoke": "mnist5k", "report": "cifar10", "inits": "cifar10", "paper": "cifar10"}
+SOURCES = {"smoke": "mnist5k"} | dict.fromkeys(("report", "inits", "gpu", "paper"), "cifar10")
 PRESETS = {
     "smoke": _twins([(8, {}), (8, BARE)], FEW, Budget(2, 1, seeds=1), rates=RATES[:2]),
     "report": _twins([(20, {}), (56, {})], ALL, Budget(15, 2, seeds=5, sweep_seeds=2)),
+    "gpu": tuple(
+        replace(arm, main={}) for arm in _twins([(20, {}), (56, {})], GPU, Budget(170, 3, seeds=3))
+    ),
     "inits": _twins(INITS, SOME, Budget(5, 2, seeds=3, sweep_seeds=2)),
     "paper": _twins(
         [(depth, {}) for depth in (20, 32, 56, 110)], FULL, Budget(182, 20, seeds=5, sweep_seeds=2)

@@ -62,6 +62,8 @@ class Settings:
         images, see :func:`recalibrated`; 0 — it keeps the running ones.
     precision : as Fabric names it; for GPUs "bf16-mixed", or "16-mixed" without the probe: that one
         multiplies the loss, and so the gradients that the probe sees, by a changing number.
+    compiled : ``torch.compile`` with CUDA graphs: pays on a GPU, whose launches cost more than the
+        arithmetic of such small networks. Without the probe: its hooks are no part of the graph.
     """
 
     seed: int
@@ -83,6 +85,7 @@ class Settings:
     probe_every: int | None = None
     recalibrate: int = 0
     precision: str = "32-true"
+    compiled: bool = False
 
 
 def fit(
@@ -190,6 +193,8 @@ class TorchRun(Run):
                 f"измерять градиенты при точности «{config.precision}» нельзя: она умножает их на "
                 "переменное число; возьмите bf16-mixed"
             )
+        if config.probe_every and config.compiled:
+            raise PixgradError("измерять градиенты скомпилированной сети нельзя; уберите compiled")
         # Both are set by torchrun.
         devices, nodes = (
             int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE")
@@ -206,7 +211,8 @@ class TorchRun(Run):
         self.generator = torch.Generator().manual_seed(config.seed)
         self.net = build(self.generator).to(memory_format=torch.channels_last)
         self.data = data.on(self.fabric.device)
-        self.wrapped, self.optimiser = self.fabric.setup(self.net, _optimiser(config, self.net))
+        stepped = torch.compile(self.net, mode="reduce-overhead") if config.compiled else self.net
+        self.wrapped, self.optimiser = self.fabric.setup(stepped, _optimiser(config, self.net))
         self.outcome = Outcome(config, self.net)
         self.probe = GradientProbe(self.net, config.probe_every) if config.probe_every else None
         if self.probe:
