@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,13 @@ START = np.random.default_rng(0).standard_normal((3, 4))
     [
         (bp.SGD, torch.optim.SGD, {"lr": 1e-3}),
         (bp.SGD, torch.optim.SGD, {"lr": 1e-3, "momentum": 0.9}),
+        (bp.SGD, torch.optim.SGD, {"lr": 1e-3, "momentum": 0.9, "nesterov": True}),
+        (bp.AdaGrad, torch.optim.Adagrad, {"lr": 0.1}),
+        (bp.AdaGrad, torch.optim.Adagrad, {"lr": 0.1, "eps": 1e-2}),
+        (bp.RMSProp, torch.optim.RMSprop, {"lr": 1e-3}),
         (bp.Adam, torch.optim.Adam, {"lr": 1e-2}),
+        (bp.AdamW, torch.optim.AdamW, {"lr": 1e-2}),
+        (bp.AMSGrad, partial(torch.optim.Adam, amsgrad=True), {"lr": 1e-2}),
         (bp.Adam, torch.optim.Adam, {"lr": 1e-2, "betas": (0.8, 0.99), "eps": 1e-4}),
         (bp.AdaMax, torch.optim.Adamax, {"lr": 1e-2}),
         (bp.AdaMax, torch.optim.Adamax, {"lr": 1e-2, "betas": (0.8, 0.99), "eps": 1e-3}),

@@ -151,10 +151,11 @@ def test_the_preset_of_a_gpu_trains_on_the_cpu_too(tmp_path):
     settings = arm.settings | {"batch_size": 32, "validation_images": None, "recalibrate": 60}
     fast = depth.Config(stage="main", seed=1, epochs=1, lr=0.1, **settings)
     plain = replace(fast, compiled=False, precision="32-true")
-    losses = [
-        EXPERIMENT.train(one, data, tmp_path / str(one.compiled), lambda *_: None, None).first_losses
+    outcomes = [
+        EXPERIMENT.train(one, data, tmp_path / str(one.compiled), lambda *_: None, None)
         for one in (fast, plain)
     ]
+    losses = [one.first_losses for one in outcomes]
     assert losses[0][:2] == pytest.approx(losses[1][:2], rel=0.02)
     assert all(np.isfinite(losses[0]))
 

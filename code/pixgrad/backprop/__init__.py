@@ -27,13 +27,26 @@ from pixgrad.backprop.layers import (
 from pixgrad.backprop.losses import MSE, CrossEntropy
 from pixgrad.backprop.networks import lenet, sigmoid_net
 from pixgrad.backprop.normalisation import BatchNorm2d
-from pixgrad.backprop.optimisers import SGD, Adam, AdaMax, Optimiser
+from pixgrad.backprop.optimisers import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdaMax,
+    AdamW,
+    AMSGrad,
+    Optimiser,
+    RMSProp,
+)
+from pixgrad.backprop.scalar import Value
 
 __all__ = [
     "MSE",
     "SGD",
+    "AMSGrad",
+    "AdaGrad",
     "AdaMax",
     "Adam",
+    "AdamW",
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
@@ -45,6 +58,7 @@ __all__ = [
     "MaxPool2d",
     "NonFiniteError",
     "Optimiser",
+    "RMSProp",
     "ReLU",
     "Reshape",
     "Residual",
@@ -54,6 +68,7 @@ __all__ = [
     "Softmax",
     "Sum",
     "Tanh",
+    "Value",
     "gradcheck",
     "keep_freed_memory",
     "lenet",

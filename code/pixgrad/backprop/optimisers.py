@@ -1,8 +1,8 @@
-"""Gradient descent with momentum, Adam and AdaMax.
+"""From gradient descent to Adam and its relatives: AdaGrad, RMSProp, AMSGrad, AdamW, AdaMax.
 
 An optimiser changes the arrays it was given in place. Weight decay is the L2 penalty added to the
-gradient, as in PyTorch's classes of the same names. Symbols are those of Kingma and Ba 2015
-(arXiv:1412.6980): g gradient, m and v (or u) moments, α step size, t step number.
+gradient, as in PyTorch's classes of the same names, but for AdamW's. Symbols are those of Kingma
+and Ba 2015 (arXiv:1412.6980): g gradient, m and v (or u) moments, α step size, t step number.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,8 @@ class Optimiser:
 
     moments: tuple[str, ...] = ()
     """Names of the running averages kept for each parameter."""
+    decoupled = False
+    """Whether weight decay goes round the gradient, straight into the weights."""
 
     def __init__(self, parameters: Arrays, lr: float, weight_decay: float = 0.0) -> None:
         self.parameters, self.lr, self.weight_decay = parameters, lr, weight_decay
@@ -39,7 +41,9 @@ class Optimiser:
         self.t += 1
         for name, theta in self.parameters.items():
             g = gradients[name]
-            if self.weight_decay:
+            if self.weight_decay and self.decoupled:
+                theta -= self.lr * self.weight_decay * theta
+            elif self.weight_decay:
                 g = g + self.weight_decay * theta
             theta -= self._change(g, **self._moments[name])
 
@@ -57,25 +61,79 @@ class Optimiser:
 
 
 class SGD(Optimiser):
-    """m = μ m + g;  θ = θ - α m.
+    """m = μ m + g;  θ = θ - α m, and with Nesterov's look ahead θ = θ - α (g + μ m).
 
     Parameters
     ----------
     momentum : μ; 0 is plain gradient descent.
+    nesterov : in the form of Sutskever et al. 2013, section 2, as PyTorch has it.
     """
 
     moments = ("m",)
 
     def __init__(
-        self, parameters: Arrays, lr: float, momentum: float = 0.0, weight_decay: float = 0.0
+        self,
+        parameters: Arrays,
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        self.momentum = momentum
+        self.momentum, self.nesterov = momentum, nesterov
 
     def _change(self, g: np.ndarray, m: np.ndarray) -> np.ndarray:
         m *= self.momentum
         m += g
-        return self.lr * m
+        return self.lr * (g + self.momentum * m if self.nesterov else m)
+
+
+class AdaGrad(Optimiser):
+    """s = s + g²;  θ = θ - α g / (√s + ε): Duchi, Hazan and Singer 2011, diagonal form.
+
+    Parameters
+    ----------
+    eps : ε.
+    """
+
+    moments = ("s",)
+
+    def __init__(
+        self, parameters: Arrays, lr: float = 1e-2, eps: float = 1e-10, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.eps = eps
+
+    def _change(self, g: np.ndarray, s: np.ndarray) -> np.ndarray:
+        s += g * g
+        return self.lr * g / (np.sqrt(s) + self.eps)
+
+
+class RMSProp(Optimiser):
+    """v = β v + (1 - β) g²;  θ = θ - α g / (√v + ε): Hinton's lecture 6e, 2012.
+
+    Parameters
+    ----------
+    beta : β.
+    eps : ε.
+    """
+
+    moments = ("v",)
+
+    def __init__(
+        self,
+        parameters: Arrays,
+        lr: float = 1e-2,
+        beta: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.beta, self.eps = beta, eps
+
+    def _change(self, g: np.ndarray, v: np.ndarray) -> np.ndarray:
+        _average(v, self.beta, g * g)
+        return self.lr * g / (np.sqrt(v) + self.eps)
 
 
 class Adam(Optimiser):
@@ -107,11 +165,41 @@ class Adam(Optimiser):
         b1, b2 = self.betas
         _average(m, b1, g)
         _average(v, b2, g * g)
+        return self._scaled(m, v)
+
+    def _scaled(self, m: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Both moments without their bias towards 0, and the step that they give."""
+        b1, b2 = self.betas
         t = int(self.t)
         denominator = np.sqrt(v)
         denominator /= (1 - b2**t) ** 0.5
         denominator += self.eps
         return np.divide(m, denominator, out=denominator) * (self.lr / (1 - b1**t))
+
+
+class AdamW(Adam):
+    """Adam whose weight decay is not divided by √v: θ = θ - α λ θ before the step.
+
+    Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2, with PyTorch's λ (times α).
+    """
+
+    decoupled = True
+
+
+class AMSGrad(Adam):
+    """Adam that divides by the largest √v so far: Reddi, Kale and Kumar 2018, algorithm 2.
+
+    w = max(w, v) stands in the place of v; both unbiased as in PyTorch.
+    """
+
+    moments = ("m", "v", "w")
+
+    def _change(self, g: np.ndarray, m: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
+        b1, b2 = self.betas
+        _average(m, b1, g)
+        _average(v, b2, g * g)
+        np.maximum(w, v, out=w)
+        return self._scaled(m, w)
 
 
 class AdaMax(Adam):
