@@ -107,7 +107,7 @@ def _row(table, metric: str, of: str, over: str):
     return row
 
 
-@pytest.mark.parametrize("preset", ava.PRESETS)
+@pytest.mark.parametrize("preset", EXPERIMENT.presets)
 def test_both_methods_get_the_same_budget(preset):
     plan = EXPERIMENT.plan(preset, None)
     outcomes = [

@@ -96,7 +96,7 @@ def swept(preset: str, seeds: int | None) -> list[Outcome]:
     return outcomes
 
 
-@pytest.mark.parametrize("preset", depth.PRESETS)
+@pytest.mark.parametrize("preset", EXPERIMENT.presets)
 def test_twins_differ_in_the_skip_and_the_rate_alone(preset):
     trained = EXPERIMENT.follow_up(preset, None, swept(preset, None))
     for configs in (EXPERIMENT.plan(preset, None), trained):
@@ -147,7 +147,7 @@ def test_the_preset_of_a_gpu_trains_on_the_cpu_too(tmp_path):
     if not shutil.which("g++"):
         pytest.skip("нет компилятора g++: torch.compile без него не работает")
     data = tiny_training.images()
-    arm = next(arm for arm in depth.PRESETS["gpu"] if arm.settings["network"] == "resnet-20")
+    arm = next(arm for arm in EXPERIMENT.presets["gpu"] if arm.settings["network"] == "resnet-20")
     settings = arm.settings | {"batch_size": 32, "validation_images": None, "recalibrate": 60}
     fast = depth.Config(stage="main", seed=1, epochs=1, lr=0.1, **settings)
     plain = replace(fast, compiled=False, precision="32-true")

@@ -46,13 +46,6 @@ class Config(training.Config):
         return self.optimiser
 
 
-SOURCES = {
-    "smoke": "mnist5k",
-    "report": "cars5",
-    "models": "cars10",
-    "paper": "cars196",
-    "pretrained": "cars196",
-}
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 CARS = {"network": "resnet-50", "batch_size": 32, "side": 64, "recalibrate": 2000}
 FULL = {"network": "resnet-50", "batch_size": 64, "side": 224, "shift": 16, "recalibrate": 5000}
@@ -68,21 +61,24 @@ def _methods(settings: Mapping[str, object], budget: Budget, rates=RATES) -> tup
     )
 
 
-PRESETS = {
-    "smoke": _methods(DIGITS | FEW, Budget(2, 1, seeds=2), rates=(1e-3, 2e-3)),
-    "report": _methods(CARS, Budget(36, 8, seeds=8, sweep_seeds=3)),
-    # A third of the photos: about as many steps need more epochs.
-    "models": _methods(CARS, Budget(90, 20, seeds=5, sweep_seeds=3)),
-    "paper": _methods(FULL, Budget(90, 20, seeds=5, sweep_seeds=3)),
-    "pretrained": _methods(FULL | {"pretrained": True}, Budget(30, 10, seeds=5, sweep_seeds=3)),
-}
-
-
 class AdamVsAdaMax(Training):
     """Two methods on the same network and photos."""
 
-    sources = SOURCES
-    presets = PRESETS
+    sources = {
+        "smoke": "mnist5k",
+        "report": "cars5",
+        "models": "cars10",
+        "paper": "cars196",
+        "pretrained": "cars196",
+    }
+    presets = {
+        "smoke": _methods(DIGITS | FEW, Budget(2, 1, seeds=2), rates=(1e-3, 2e-3)),
+        "report": _methods(CARS, Budget(36, 8, seeds=8, sweep_seeds=3)),
+        # A third of the photos: about as many steps need more epochs.
+        "models": _methods(CARS, Budget(90, 20, seeds=5, sweep_seeds=3)),
+        "paper": _methods(FULL, Budget(90, 20, seeds=5, sweep_seeds=3)),
+        "pretrained": _methods(FULL | {"pretrained": True}, Budget(30, 10, seeds=5, sweep_seeds=3)),
+    }
     config = Config
     libraries = (*Training.libraries, "torchvision")
     keys = ("optimiser",)

@@ -20,7 +20,6 @@ EXAMPLES, EXAMPLE_SIDE = 24, 96
 """Test photos kept for the pictures, and their side in pixels."""
 
 
-SOURCES = {"smoke": "mnist5k", "report": "imagenette5", "paper": "imagenette"}
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 FEW = {"train_images": 640, "validation_images": 200, "recalibrate": 200}
 DIGITS = {"batch_size": 32, "flip": False, "shift": 2}
@@ -35,27 +34,24 @@ def _arms(networks: str, settings: Mapping[str, object], budget: Budget, rates=R
     ]
 
 
-PRESETS = {
-    "smoke": _arms(
-        "simple-cnn plain-8 resnet-8", DIGITS | FEW, Budget(3, 1, seeds=2), rates=(0.03, 0.1)
-    ),
-    "report": [
-        *_arms("plain-20 resnet-20", SMALL, Budget(30, 6, seeds=5, sweep_seeds=3)),
-        *_arms("resnet-18 simple-cnn", SMALL, Budget(30, 6, seeds=3, sweep_seeds=3)),
-    ],
-    "paper": _arms(
-        "plain-56 resnet-56 resnet-18 resnet-50 simple-cnn",
-        FULL,
-        Budget(182, 20, seeds=5, sweep_seeds=3),
-    ),
-}
-
-
 class CnnVsResnet(Training):
     """Four networks on the same photos."""
 
-    sources = SOURCES
-    presets = PRESETS
+    sources = {"smoke": "mnist5k", "report": "imagenette5", "paper": "imagenette"}
+    presets = {
+        "smoke": _arms(
+            "simple-cnn plain-8 resnet-8", DIGITS | FEW, Budget(3, 1, seeds=2), rates=(0.03, 0.1)
+        ),
+        "report": [
+            *_arms("plain-20 resnet-20", SMALL, Budget(30, 6, seeds=5, sweep_seeds=3)),
+            *_arms("resnet-18 simple-cnn", SMALL, Budget(30, 6, seeds=3, sweep_seeds=3)),
+        ],
+        "paper": _arms(
+            "plain-56 resnet-56 resnet-18 resnet-50 simple-cnn",
+            FULL,
+            Budget(182, 20, seeds=5, sweep_seeds=3),
+        ),
+    }
 
     def arrays(self, tested: Sequence[Tested], data: Images) -> dict[str, np.ndarray]:
         """Some photos, and where each network's first run looks in them.

@@ -77,25 +77,24 @@ def _twins(
     ]
 
 
-SOURCES = {"smoke": "mnist5k"} | dict.fromkeys(("report", "inits", "gpu", "paper"), "cifar10")
-PRESETS = {
-    "smoke": _twins([(8, {}), (8, BARE)], FEW, Budget(2, 1, seeds=1), rates=RATES[:2]),
-    "report": _twins([(20, {}), (56, {})], ALL, Budget(15, 2, seeds=5, sweep_seeds=2)),
-    "gpu": tuple(
-        replace(arm, main={}) for arm in _twins([(20, {}), (56, {})], GPU, Budget(170, 3, seeds=3))
-    ),
-    "inits": _twins(INITS, SOME, Budget(5, 2, seeds=3, sweep_seeds=2)),
-    "paper": _twins(
-        [(depth, {}) for depth in (20, 32, 56, 110)], FULL, Budget(182, 20, seeds=5, sweep_seeds=2)
-    ),
-}
-
-
 class Depth(Training):
     """Degradation: twins of two depths."""
 
-    sources = SOURCES
-    presets = PRESETS
+    sources = {"smoke": "mnist5k"} | dict.fromkeys(("report", "inits", "gpu", "paper"), "cifar10")
+    presets = {
+        "smoke": _twins([(8, {}), (8, BARE)], FEW, Budget(2, 1, seeds=1), rates=RATES[:2]),
+        "report": _twins([(20, {}), (56, {})], ALL, Budget(15, 2, seeds=5, sweep_seeds=2)),
+        "gpu": tuple(
+            replace(arm, main={})
+            for arm in _twins([(20, {}), (56, {})], GPU, Budget(170, 3, seeds=3))
+        ),
+        "inits": _twins(INITS, SOME, Budget(5, 2, seeds=3, sweep_seeds=2)),
+        "paper": _twins(
+            [(depth, {}) for depth in (20, 32, 56, 110)],
+            FULL,
+            Budget(182, 20, seeds=5, sweep_seeds=2),
+        ),
+    }
     config = Config
     keeps_probabilities = False
     keys = ("depth", "skip", "batch_norm", "init", "activation")

@@ -73,7 +73,6 @@ class Watched(Outcome):
     rows: list[list[float]] = field(default_factory=list)
 
 
-SOURCES = {"smoke": "mnist5k", "report": "cifar10"}
 PRESETS = {
     "smoke": (1, 20, (("plain-8", "none"), ("plain-8", "rescaled")), {"train_images": 640}),
     "report": (
@@ -94,7 +93,7 @@ PRESETS = {
 class Explosion(Measurement):
     """Networks and interventions, step by step."""
 
-    sources = SOURCES
+    sources = {"smoke": "mnist5k", "report": "cifar10"}
     config = Config
     outcome = Watched
     keys = ("network", "intervention")

@@ -93,7 +93,6 @@ class Walk(Outcome):
     state_bytes: int = 0
 
 
-SOURCES = {"smoke": "mnist5k", "report": "cars5"}
 PRESETS = {
     "smoke": (8, 3, {"network": "resnet-8", "flip": False}),
     "report": (40, 10, {"network": "resnet-50", "side": 64}),
@@ -104,7 +103,7 @@ PRESETS = {
 class FirstSteps(Measurement):
     """Each method as it is, with a spike, and the project's own."""
 
-    sources = SOURCES
+    sources = {"smoke": "mnist5k", "report": "cars5"}
     config = Config
     outcome = Walk
 

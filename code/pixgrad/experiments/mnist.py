@@ -93,13 +93,10 @@ class Digits:
         return x
 
 
-SOURCES = {"smoke": "mnist5k", "report": "mnist", "paper": "mnist"}
-
-
 class Mnist(Experiment):
     """Each network with its seeds."""
 
-    sources = SOURCES
+    sources = {"smoke": "mnist5k", "report": "mnist", "paper": "mnist"}
     libraries = ("numpy",)
     config = Config
     keys = ("network",)

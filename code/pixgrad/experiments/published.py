@@ -69,7 +69,6 @@ class Answered(Signals):
     accuracy: float = 0.0
 
 
-SOURCES = {"smoke": "mnist5k", "report": "cifar10"}
 BOTH = tuple((name, trained) for name in ("resnet-20", "resnet-56") for trained in (True, False))
 PRESETS = {"smoke": ((("resnet-8", False),), 1), "report": (BOTH, 20)}
 """Networks, trained or not, and batches."""
@@ -78,7 +77,7 @@ PRESETS = {"smoke": ((("resnet-8", False),), 1), "report": (BOTH, 20)}
 class Published(Measurement):
     """Trained networks beside untrained ones."""
 
-    sources = SOURCES
+    sources = {"smoke": "mnist5k", "report": "cifar10"}
     config = Config
     outcome = Answered
     keys = ("network", "trained")

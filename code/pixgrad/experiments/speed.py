@@ -125,14 +125,11 @@ class Timed(Outcome):
     messages: dict[str, str] = field(default_factory=dict)
 
 
-SOURCES = dict.fromkeys(PRESETS, "mnist5k")
-"""It is there on every machine, and the time of a step does not depend on what is drawn."""
-
-
 class Speed(Measurement):
     """Both networks, then the optimisers; one run of each, whatever the number of seeds."""
 
-    sources = SOURCES
+    sources = dict.fromkeys(PRESETS, "mnist5k")
+    """It is there on every machine, and the time of a step does not depend on what is drawn."""
     config = Config
     outcome = Timed
 

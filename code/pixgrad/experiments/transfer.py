@@ -56,8 +56,6 @@ class Config(training.Config):
         return self.train_images, self.validation_images, self.test_images
 
 
-SOURCES = {"smoke": "mnist5k", "report": "cars5+imagenette5", "paper": "cars196+imagenette"}
-"""Photos of the task and, after the plus, photos of ImageNet for the upper reference."""
 RATES, HEAD_RATES = (0.003, 0.01, 0.03, 0.1), (0.001, 0.01, 0.1, 1.0)
 FEW = {"train_images": 150, "validation_images": 50, "test_images": 100}
 HEAD = {"network": BACKBONE, "shift": 0, "flip": False}
@@ -68,14 +66,6 @@ HEADS = tuple(
     Arm(HEAD | photos, HEAD_RATES, Budget(30, 10, seeds=5, sweep_seeds=3))
     for photos in ({}, {"photos": "reference"})
 )
-PRESETS = {
-    "smoke": (
-        Arm(HEAD | FEW, HEAD_RATES, Budget(5, 2, seeds=1)),
-        Arm(DIGITS | FEW, RATES, Budget(12, 4, seeds=1)),
-    ),
-    "report": (*HEADS, Arm(CARS, RATES, Budget(12, 4, seeds=3, sweep_seeds=3))),
-    "paper": (*HEADS, Arm(FULL, RATES, Budget(90, 20, seeds=3, sweep_seeds=3))),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +105,16 @@ class Photos:
 class Transfer(Training):
     """A head on frozen features, a network from scratch, and the head on photos that were seen."""
 
-    sources = SOURCES
-    presets = PRESETS
+    sources = {"smoke": "mnist5k", "report": "cars5+imagenette5", "paper": "cars196+imagenette"}
+    """Photos of the task and, after the plus, photos of ImageNet for the upper reference."""
+    presets = {
+        "smoke": (
+            Arm(HEAD | FEW, HEAD_RATES, Budget(5, 2, seeds=1)),
+            Arm(DIGITS | FEW, RATES, Budget(12, 4, seeds=1)),
+        ),
+        "report": (*HEADS, Arm(CARS, RATES, Budget(12, 4, seeds=3, sweep_seeds=3))),
+        "paper": (*HEADS, Arm(FULL, RATES, Budget(90, 20, seeds=3, sweep_seeds=3))),
+    }
     config = Config
     libraries = (
         *Training.libraries,

@@ -74,7 +74,6 @@ class Signals(Outcome):
     paths: list[list[float]] = field(default_factory=list)
 
 
-SOURCES = {"smoke": "mnist5k", "report": "cifar10"}
 PRESETS = {"smoke": ((8, 20), 1), "report": ((8, 20, 32, 56), 5)}
 """Depths and seeds."""
 
@@ -82,7 +81,7 @@ PRESETS = {"smoke": ((8, 20), 1), "report": ((8, 20, 32, 56), 5)}
 class Untrained(Measurement):
     """All combinations."""
 
-    sources = SOURCES
+    sources = {"smoke": "mnist5k", "report": "cifar10"}
     config = Config
     outcome = Signals
     keys = ("depth", "skip", "batch_norm", "init", "activation")
