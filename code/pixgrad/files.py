@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import shutil
 import sys
@@ -44,6 +45,14 @@ def write(path: Path, content: str | bytes | memoryview) -> None:
             temporary.unlink()
         raise
     _sync_entries(path.parent)
+
+
+def read_json(path: Path) -> dict:
+    """What a file of our own holds; ``{}`` where it is absent or broken."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def clean(*folders: Path) -> None:

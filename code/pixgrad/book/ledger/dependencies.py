@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pixgrad.dataroot import data_root
-from pixgrad.files import write
+from pixgrad.files import read_json, write
 
 CHANGED_WHILE_RUNNING = "changed while the chapter ran"
 """Stands for the digest of such a file: it never matches, so the chapter is stale at once."""
@@ -47,10 +47,7 @@ class Dependencies:
     def __init__(self, root: Path) -> None:
         self._root, self._data = root, data_root(root)
         self._memory_path = root / ".cache" / "pixgrad" / "digests.json"
-        try:
-            self._memory: dict[str, list] = json.loads(self._memory_path.read_text("utf-8"))
-        except (OSError, ValueError):
-            self._memory = {}
+        self._memory: dict[str, list] = read_json(self._memory_path)
         self._grown = False
 
     def digest(self, path: Path) -> str | None:

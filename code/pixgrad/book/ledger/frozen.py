@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pixgrad import files
 from pixgrad.book.ledger import qmd
 
 FIGURES = {"html": "figure-html", "typ": "figure-typst"}
@@ -20,10 +21,7 @@ FIGURES = {"html": "figure-html", "typ": "figure-typst"}
 
 def read(folder: Path, fmt: str) -> dict[str, Any] | None:
     """``execute-results/<fmt>.json`` of a chapter's folder, None if it is absent or broken."""
-    try:
-        return json.loads(_path(folder, fmt).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
+    return files.read_json(_path(folder, fmt)) or None
 
 
 def write(

@@ -79,6 +79,12 @@ def language(project: Project, key: str) -> str:
     return str(project.get("language", key, default=_LANGUAGE[key]))
 
 
+def group(project: Project, chapter: Chapter) -> str | None:
+    """Under which heading of the contents a page stands: its part, the appendices, or none."""
+    is_appendix = chapter.kind == "appendix"
+    return language(project, "section-title-appendices") if is_appendix else chapter.part
+
+
 class Index:
     """Labels, references and citations of the book or of some pages, and how pandoc shows them.
 

@@ -23,7 +23,7 @@ def ways_out(project: Project, chapter: Chapter, pdf: str | None) -> list[dict[s
     Without ``repo-url`` they lead to copies in the site, and there is no Colab.
     """
     root, repository = "../" * (len(chapter.path.parts) - 1), _repository(project)
-    notebook = _notebook(project, chapter)
+    notebook = notebook_path(project, chapter)
     ways = [("PDF", root + quote(pdf))] if pdf else []
     if notebook:
         ways.append(("Блокнот", f"{repository or root}{notebook}"))
@@ -75,7 +75,7 @@ def write_files(project: Project, site: Path, error_page: str) -> None:
     named = [project.get("book", key) for key in ("favicon", "cover-image")]
     if not _repository(project):
         for chapter in project.chapters:
-            named += [chapter.path.as_posix(), _notebook(project, chapter)]
+            named += [chapter.path.as_posix(), notebook_path(project, chapter)]
     for name in filter(None, named):
         files.write(site / name, (project.root / name).read_bytes())
 
@@ -87,6 +87,6 @@ def _repository(project: Project) -> str:
     return f"{url}/blob/{branch}/" if url else ""
 
 
-def _notebook(project: Project, chapter: Chapter) -> str | None:
+def notebook_path(project: Project, chapter: Chapter) -> str | None:
     name = f"{NOTEBOOKS}/{chapter.stem}.ipynb"
     return name if (project.root / name).is_file() else None

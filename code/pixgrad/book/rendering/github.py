@@ -14,7 +14,7 @@ import typer
 from pixgrad import files
 from pixgrad.book.executing import freeze
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import crossref, notebooks, pandoc, supported
+from pixgrad.book.rendering import crossref, frame, notebooks, pandoc, supported
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
@@ -122,9 +122,8 @@ def _href(project: Project, page: Chapter, label: crossref.Label) -> str:
 
 def _address(project: Project, page: Chapter, chapter: Chapter) -> str:
     """Of a chapter: GitHub shows its notebook with the outputs, the source without."""
-    notebook = Path(notebooks.FOLDER, f"{chapter.stem}.ipynb")
-    shown = notebook if (project.root / notebook).is_file() else chapter.path
-    return crossref.relative(shown, page.path.parent)
+    shown = frame.notebook_path(project, chapter) or chapter.path
+    return crossref.relative(Path(shown), page.path.parent)
 
 
 def _refuse_unseen(page: Chapter, text: str) -> None:

@@ -244,7 +244,7 @@ def _page_values(
         ),
         "sidebar": [
             {"title": title, "pages": [item(other) for other in group]}
-            for title, group in groupby(project.chapters, key=partial(_group, project))
+            for title, group in groupby(project.chapters, key=partial(crossref.group, project))
         ],
         "previous": item(project.chapters[place - 1]) if place else None,
         "next": item(project.chapters[place + 1]) if place + 1 < len(project.chapters) else None,
@@ -265,13 +265,6 @@ def _error_values(project: Project, names: Mapping[Path, str]) -> dict[str, Any]
         "previous": None,
         "next": values["next"] and {"href": "index.html", "name": project.title},
     }
-
-
-def _group(project: Project, chapter: Chapter) -> str | None:
-    """Under which heading of the sidebar a page stands."""
-    if chapter.kind == "appendix":
-        return crossref.language(project, "section-title-appendices")
-    return chapter.part
 
 
 def _name(chapter: Chapter, title: str) -> str:

@@ -20,14 +20,13 @@ from PIL import Image
 
 from pixgrad import files
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import crossref, pandoc
+from pixgrad.book.rendering import crossref, frame, pandoc
 from pixgrad.book.rendering.notebook_setup import setup_code
 from pixgrad.book.source import executed
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import PixgradError, SourceError
 
-FOLDER = "notebooks"
 _MARK = "pixgrad"
 """Key of the notebook metadata by which our files are known: their source and own SHA-256."""
 _TYPES = {
@@ -61,7 +60,7 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     PixgradError : in place of a notebook lies one that we did not write, or that was edited since.
     """
     project = projects.load(root)
-    folder = out or project.root / FOLDER
+    folder = out or project.root / frame.NOTEBOOKS
     files.clean(folder, project.cache_dir)
     index = crossref.Index(project)
     made = pandoc.each(project.chapters, lambda chapter: _notebook(project, chapter, index))

@@ -9,9 +9,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pixgrad import files
 from pixgrad.book.ledger.ledger import Ledger
@@ -40,7 +39,7 @@ def require_place(project: Project) -> None:
 
 def listed(project: Project) -> dict[str, str]:
     """Name -> SHA-256 of all files that the book has in the output folder."""
-    return _read(project.output_dir).get("files", {})
+    return files.read_json(project.output_dir / LIST).get("files", {})
 
 
 def unchanged(project: Project) -> list[str]:
@@ -105,7 +104,7 @@ def _reason_against(project: Project, folder: Path) -> str | None:
     for name, path in _entries(folder):
         if (path.name == CONFIG or path.suffix == ".qmd") and name not in listed(project):
             return f"там лежит источник книги {name}"
-    owner = _read(folder).get("book", os.path.relpath(root, folder))
+    owner = files.read_json(folder / LIST).get("book", os.path.relpath(root, folder))
     if (folder / owner).resolve() != root:
         return f"там сборка другой книги ({(folder / owner).resolve()})"
     return None
@@ -149,13 +148,6 @@ def _entries(folder: Path) -> Iterator[tuple[str, Path]]:
         empty = [] if folders or names or Path(parent) == folder else [""]
         for path in (Path(parent, name) for name in [*names, *linked, *empty]):
             yield path.relative_to(folder).as_posix(), path
-
-
-def _read(folder: Path) -> Mapping[str, Any]:
-    try:
-        return json.loads((folder / LIST).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 def _digest(path: Path) -> str | None:

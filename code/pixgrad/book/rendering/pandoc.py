@@ -174,12 +174,9 @@ def cached(project: Project, chapter: Chapter, what: str, key: Any, make: Callab
     name = f"{chapter.path.with_suffix('').as_posix().replace('/', '-')}.{what}"
     path = project.cache_dir / f"{name}.json"
     digest = hashlib.sha256(json.dumps([_own_digest(), key]).encode()).hexdigest()
-    try:
-        stored = json.loads(path.read_text("utf-8"))
-        if stored["key"] == digest:
-            return stored["value"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    stored = files.read_json(path)
+    if stored.get("key") == digest:
+        return stored["value"]
     value = make()
     files.write(path, json.dumps({"key": digest, "value": value}, ensure_ascii=False))
     return value

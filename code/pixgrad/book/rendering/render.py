@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pixgrad import files
 from pixgrad.book.executing import freeze
-from pixgrad.book.rendering import github, outputs
+from pixgrad.book.rendering import frame, github, outputs
 from pixgrad.book.source import project as books
 from pixgrad.book.source.project import Project
 from pixgrad.errors import PixgradError
@@ -22,7 +22,6 @@ from pixgrad.errors import PixgradError
 FORMATS = {"html": "сайт", "pdf": "PDF", "ipynb": "блокноты", "gfm": "страницы для GitHub"}
 ENGINES = ("auto", "quarto", "pandoc")
 OLDEST_QUARTO = (1, 9)  # the first with Typst books
-NOTEBOOKS = "notebooks"
 _STAMPS = "stamps.json"
 _NO_SOURCES = ("__pycache__", "site_libs")
 
@@ -70,12 +69,17 @@ def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
         inputs = _input_digest(project, version)
         has_pdf = "pdf" in wanted or (project.output_dir / pdf_name(project)).is_file()
         inputs = _digest([inputs, str(has_pdf)])
-        stale = [name for name in wanted if not _is_fresh(project, name, inputs)]
+        stamps = files.read_json(project.cache_dir / _STAMPS)
+        stale = [
+            name for name in wanted if stamps.get(name) != [inputs, _output_digest(project, name)]
+        ]
         for name in stale:
             with _progress(FORMATS[name], quiet=version is not None):
                 _build(project, name, workshop / name, version, has_pdf)
         _publish(project, stale, workshop)
-        _write_stamps(project, stale, inputs)
+        if stale:
+            stamps |= {name: [inputs, _output_digest(project, name)] for name in stale}
+            files.write(project.cache_dir / _STAMPS, json.dumps(stamps))
     for name in wanted:
         unchanged = "" if name in stale else " (без изменений)"
         _console.print(f"{FORMATS[name]}: {_shown(project, name)}{unchanged}", markup=False)
@@ -175,7 +179,7 @@ def _shown(project: Project, name: str) -> Path:
     places = {
         "html": project.output_dir / "index.html",
         "pdf": project.output_dir / pdf_name(project),
-        "ipynb": project.root / NOTEBOOKS,
+        "ipynb": project.root / frame.NOTEBOOKS,
     }
     return places[name]
 
@@ -197,38 +201,19 @@ def _progress(title: str, quiet: bool) -> Iterator[None]:
 # What was rendered last time: a digest of everything that goes in and of what came out.
 
 
-def _is_fresh(project: Project, name: str, inputs: str) -> bool:
-    return _read_stamps(project).get(name) == [inputs, _output_digest(project, name)]
-
-
-def _read_stamps(project: Project) -> dict[str, list[str]]:
-    try:
-        return json.loads((project.cache_dir / _STAMPS).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _write_stamps(project: Project, names: Sequence[str], inputs: str) -> None:
-    if not names:
-        return
-    stamps = _read_stamps(project)
-    stamps |= {name: [inputs, _output_digest(project, name)] for name in names}
-    files.write(project.cache_dir / _STAMPS, json.dumps(stamps))
-
-
 def _input_digest(project: Project, quarto: str | None) -> str:
     """Of every file in the project (but hidden ones and results) and of this generator."""
     own = {project.output_dir / name for name in (*outputs.listed(project), outputs.LIST)}
     state = [f"quarto {quarto}", *_state(Path(__file__).parents[1], own)]
     for path in sorted(project.root.iterdir()):
-        if not (path.name.startswith(".") or path.name == NOTEBOOKS):
+        if not (path.name.startswith(".") or path.name == frame.NOTEBOOKS):
             state += _state(path, own)
     return _digest(state)
 
 
 def _output_digest(project: Project, name: str) -> str:
     if name == "ipynb":
-        return _digest(_state(project.root / NOTEBOOKS))
+        return _digest(_state(project.root / frame.NOTEBOOKS))
     pdf = pdf_name(project)
     built = [pdf] if name == "pdf" else sorted({*outputs.listed(project)} - {pdf})
     return _digest(line for one in built for line in _state(project.output_dir / one))

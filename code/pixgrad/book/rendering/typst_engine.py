@@ -9,6 +9,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +53,11 @@ def _pieces(project: Project) -> Iterator[_Piece]:
     chapters = pandoc.each(project.chapters, lambda one: _convert(project, one, index, sources))
     yield _Piece((pandoc.TEMPLATES / "book.typ").read_text("utf-8"))
     yield _Piece(_opening(project))
-    group = None
-    for chapter in project.chapters:
-        if _group(project, chapter) != group:
-            group = _group(project, chapter)
-            if group is not None:
-                yield _Piece(f"#part({_string(group)})\n")
-            yield _Piece(f"#set heading(offset: {int(group is not None)})\n")
-        yield _Piece(chapters[chapter.path], chapter)
+    for group, members in groupby(project.chapters, key=partial(crossref.group, project)):
+        if group is not None:
+            yield _Piece(f"#part({_string(group)})\n")
+        yield _Piece(f"#set heading(offset: {int(group is not None)})\n")
+        yield from (_Piece(chapters[chapter.path], chapter) for chapter in members)
 
 
 def _opening(project: Project) -> str:
@@ -97,12 +96,6 @@ def _date(project: Project) -> str:
     except ValueError:
         raise project.error(f"дата «{given}»: нужна вида 2026-11-27", "book", "date") from None
     return f"datetime(year: {day.year}, month: {day.month}, day: {day.day})"
-
-
-def _group(project: Project, chapter: Chapter) -> str | None:
-    if chapter.kind == "appendix":
-        return crossref.language(project, "section-title-appendices")
-    return chapter.part
 
 
 def _string(text: Any) -> str:
