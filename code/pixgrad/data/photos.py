@@ -141,8 +141,8 @@ def synthetic_view(
     noisy = warp(photo.image, homography) + rng.normal(0, 3, photo.image.shape)
     second = np.clip(noisy, 0, 255).round().astype(np.uint8)
     title = f"{photo.title}, синтетический вид\N{NBSP}{number}"
-    source, licence = photo.source, photo.licence
-    return Pair(photo.name, number, title, photo.image, second, source, licence, homography)
+    images, origin = (photo.image, second), (photo.source, photo.licence)
+    return Pair(photo.name, number, title, *images, *origin, homography)
 
 
 def _found(kind: type, origin: str, read: Callable[[], Iterable[Photo | Pair]]) -> Found:

@@ -8,11 +8,10 @@ so.
 """
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -35,10 +34,10 @@ from pixgrad.training.implementations import (
     TORCH,
     Implementation,
     NumPyStep,
+    OwnOptimiser,
     TorchStep,
     compiling_seconds,
     distance,
-    optimiser_step,
     timed,
     torch_lenet,
 )
@@ -111,8 +110,8 @@ class Timed(Outcome):
 
     Attributes
     ----------
-    seconds : by implementation, a row a timed round, of ``PARTS`` and of the whole step; of the
-        optimiser's step alone.
+    seconds : by implementation, a row a timed round, of ``PARTS`` and of the whole step; of an
+        optimiser, of its step and again of all of it.
     differences : by implementation, from ``PEER``: the largest relative difference of the losses of
         the first rounds; of an optimiser, see :func:`_measure_optimisers`.
     compile_s : seconds of the processor that compiling took, by compiled implementation.
@@ -146,7 +145,7 @@ class Speed(Measurement):
         """The losses of ``PEER``, made anew."""
         net, x, y = _network(config), *_batch(config, data)
         peer = TorchStep(TORCH[0], net, _optimiser(config, net), x, y)
-        return [timed(peer)[0] for _ in range(steps)]
+        return [peer.value for _ in range(steps) if timed(peer)]
 
     def findings(self, outcomes: Sequence[Timed], data: Images) -> Findings:
         training = [one for one in outcomes if one.config.stage == "training"]
@@ -178,21 +177,31 @@ def _measure_training(config: Config, data: Images) -> Timed:
                 continue
         steps[one.name] = made
     losses: dict[str, list[float]] = {name: [] for name in steps}
+    for name in _in_turns(outcome, steps, PARTS):
+        losses[name].append(steps[name].value)
+    torch._dynamo.reset()  # frees the compiled networks
+    first = {name: np.array(found[:WARM_UP]) for name, found in losses.items()}
+    outcome.first_losses = first[PEER].tolist()
+    outcome.differences = {
+        name: float(np.max(np.abs(found / first[PEER] - 1))) for name, found in first.items()
+    }
+    return outcome
+
+
+def _in_turns(outcome: Timed, steps: Mapping[str, Any], parts: Sequence[str]) -> Iterator[str]:
+    """Make the rounds; ``outcome`` gets the seconds of all but the first ones.
+
+    Yields
+    ------
+    The name of the implementation that has made its step.
+    """
     outcome.seconds = {name: [] for name in steps}
     for number in range(outcome.steps):
         for name, step in steps.items():
-            loss, seconds = timed(step)
-            if number < WARM_UP:
-                losses[name].append(loss)
-            else:
+            seconds = timed(step, parts)
+            if number >= WARM_UP:
                 outcome.seconds[name].append([*seconds, sum(seconds)])
-    torch._dynamo.reset()  # frees the compiled networks
-    outcome.first_losses = losses[PEER]
-    expected = np.array(losses[PEER])
-    outcome.differences = {
-        name: float(np.max(np.abs(found / expected - 1))) for name, found in losses.items()
-    }
-    return outcome
+            yield name
 
 
 def _torch_kinds(config: Config) -> list[Implementation]:
@@ -219,20 +228,17 @@ def _measure_optimisers(config: Config, data: Images) -> Timed:
     start = [of.detach().clone() for of in net.parameters()]
     gradients = [of.grad for of in net.parameters()]
     weights: dict[str, list[Tensor]] = {}
-    steps: dict[str, Callable[[], object]] = {}
+    steps: dict[str, OwnOptimiser | torch.optim.Optimizer] = {}
     for method, implementations in OPTIMISERS.items():
         for kind, optimiser in implementations.items():
             mine = [of.clone().requires_grad_() for of in start]
-            weights[f"{method}-{kind}"] = mine
-            steps[f"{method}-{kind}"] = optimiser_step(kind, optimiser, mine, gradients)
+            for of, gradient in zip(mine, gradients, strict=True):
+                of.grad = gradient
+            made = OwnOptimiser(optimiser, mine) if kind == NUMPY.name else optimiser(mine)
+            weights[f"{method}-{kind}"], steps[f"{method}-{kind}"] = mine, made
     outcome = Timed(config=config, steps=WARM_UP + config.rounds, first_losses=[loss.item()])
-    outcome.seconds = {name: [] for name in steps}
-    for number in range(outcome.steps):
-        for name, step in steps.items():
-            started = time.process_time()
-            step()
-            if number >= WARM_UP:
-                outcome.seconds[name].append([time.process_time() - started])
+    for _ in _in_turns(outcome, steps, ("step",)):
+        pass
     for name, mine in weights.items():
         peer = weights[f"{name.partition('-')[0]}-{PEER}"]
         outcome.differences[name] = distance(mine, peer) / distance(peer, start)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
 
 from pixgrad.data.photos import photo
@@ -15,6 +16,7 @@ WIDTH, HEIGHT = 1600, 640  # pixels
 _BLOCKS = (64, 32, 16, 8)
 """Side of the pixels in the strips from the left edge to a third of the width."""
 _DARK = np.array([21, 24, 28])
+_MAP = LinearSegmentedColormap.from_list("gradient", ["#3a4250", SKY, ORANGE])
 
 
 def draw(path: Path, name: str = "chelsea") -> None:
@@ -76,10 +78,4 @@ def _draw_gradient(ax, grey: np.ndarray, start: int, step: int = 20) -> None:
     y, x = np.mgrid[step // 2 : HEIGHT : step, start:WIDTH:step]
     u, v = right[y // 4, x // 4], down[y // 4, x // 4]
     scale = np.sqrt(np.hypot(u, v))
-    ax.quiver(x, y, u, v, scale, cmap=_map(), angles="xy", pivot="mid", width=0.0016, scale=900)
-
-
-def _map():
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("gradient", ["#3a4250", SKY, ORANGE])
+    ax.quiver(x, y, u, v, scale, cmap=_MAP, angles="xy", pivot="mid", width=0.0016, scale=900)

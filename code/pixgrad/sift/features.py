@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import cv2
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +35,8 @@ class Features:
         """Features chosen by a slice, a boolean mask or an array of numbers."""
         return Features(*(getattr(self, f.name)[index] for f in fields(self)))
 
-    def to_opencv(self) -> tuple[tuple[cv2.KeyPoint, ...], np.ndarray]:
-        """What ``cv2.SIFT.detectAndCompute`` returns: keypoints and (N, 128) float32."""
+    def to_opencv(self) -> tuple[tuple, np.ndarray]:
+        """What ``cv2.SIFT.detectAndCompute`` returns: ``cv2.KeyPoint`` and (N, 128) float32."""
         import cv2  # only this conversion needs OpenCV
 
         columns = (*self.xy.T, self.size, self.angle, self.response, self.octave)

@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -120,13 +120,13 @@ class TorchStep:
         self.optimiser.step()
 
 
-def timed(step: NumPyStep | TorchStep) -> tuple[float, list[float]]:
-    """Make a step: the loss before it, and seconds of the processor of each part."""
+def timed(step: Any, parts: Sequence[str] = PARTS) -> list[float]:
+    """Make a step, whose ``parts`` are methods: seconds of the processor of each."""
     clock = [time.process_time()]
-    for part in PARTS:
+    for part in parts:
         getattr(step, part)()
         clock.append(time.process_time())
-    return step.value, np.diff(clock).tolist()
+    return np.diff(clock).tolist()
 
 
 def compiling_seconds(made: TorchStep) -> float:
@@ -162,16 +162,6 @@ class OwnOptimiser:
 
     def step(self) -> None:
         self.method.step({str(place): of.grad.numpy() for place, of in enumerate(self.weights)})
-
-
-def optimiser_step(
-    kind: str, optimiser: Callable, weights: list[Tensor], gradients: list[Tensor]
-) -> Callable[[], object]:
-    """What moves ``weights`` in place by ``gradients``, one step a call."""
-    for of, gradient in zip(weights, gradients, strict=True):
-        of.grad = gradient
-    made = OwnOptimiser(optimiser, weights) if kind == NUMPY.name else optimiser(weights)
-    return made.step
 
 
 def distance(a: list[Tensor], b: list[Tensor]) -> float:
