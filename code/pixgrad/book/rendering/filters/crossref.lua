@@ -16,6 +16,7 @@
 
 local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
 local stringify = pandoc.utils.stringify
+local shared = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'shared.lua' })
 
 local FLOATS = { fig = true, tbl = true, lst = true }
 local THEOREMS = {}
@@ -66,15 +67,6 @@ local function float(kind, id, caption, content, attributes)
   return pandoc.Figure(content, { pandoc.Plain(caption) }, attr)
 end
 
-local function is_only_images(block)
-  for _, inline in ipairs(block.content) do
-    if not (inline.t == 'Image' or inline.t == 'Space' or inline.t == 'SoftBreak') then
-      return false
-    end
-  end
-  return true
-end
-
 local function caption_inlines(caption)
   return pandoc.utils.blocks_to_inlines(caption.long)
 end
@@ -82,7 +74,7 @@ end
 -- The caption of a labelled div: its last paragraph, else that of the one figure or table inside.
 local function take_caption(body)
   local last = body[#body]
-  if last and last.t == 'Para' and not is_only_images(last) then
+  if last and last.t == 'Para' and not shared.only_images(last) then
     body:remove()
     return last.content, body
   end

@@ -155,6 +155,11 @@ return function(own)
     return (written:gsub('%s+$', ''))
   end
 
+  local function items(list)
+    list.content = list.content:map(plain)
+    return list
+  end
+
   local handlers = {
     Div = function(element)
       if element.identifier == 'refs' then return bibliography(element) end
@@ -184,14 +189,8 @@ return function(own)
     end,
     RawBlock = function(element) return is_shown(element) and element or {} end,
     BlockQuote = function(element) return pandoc.BlockQuote(plain(element.content)) end,
-    BulletList = function(element)
-      element.content = element.content:map(plain)
-      return element
-    end,
-    OrderedList = function(element)
-      element.content = element.content:map(plain)
-      return element
-    end,
+    BulletList = items,
+    OrderedList = items,
   }
 
   function plain(blocks)

@@ -13,6 +13,7 @@
 local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
 local stringify = pandoc.utils.stringify
 local folder = pandoc.path.directory(PANDOC_SCRIPT_FILE)
+local shared = dofile(pandoc.path.join { folder, 'shared.lua' })
 
 local STREAMS = { 'stdout', 'stderr', 'error' }
 
@@ -60,16 +61,6 @@ markdown = dofile(pandoc.path.join { folder, 'markdown.lua' }) {
 
 -- 2. Outputs of a cell ------------------------------------------------------------------------
 
-local function only_images(block)
-  if block.t ~= 'Para' and block.t ~= 'Plain' then return end
-  local images = pandoc.List {}
-  for _, inline in ipairs(block.content) do
-    if inline.t == 'Image' then images:insert(inline)
-    elseif inline.t ~= 'Space' and inline.t ~= 'SoftBreak' then return end
-  end
-  return #images > 0 and images or nil
-end
-
 local function collect(blocks, outputs, captions, count)
   local text = pandoc.Blocks {}
   local function flush_text()
@@ -77,7 +68,7 @@ local function collect(blocks, outputs, captions, count)
     text = pandoc.Blocks {}
   end
   local function display(block)
-    local images = only_images(block)
+    local images = shared.only_images(block)
     if images then
       flush_text()
       for _, one in ipairs(images) do

@@ -56,4 +56,15 @@ function shared.take(blocks, class)
   end
 end
 
+-- The pictures of a paragraph that holds nothing else, or nil.
+function shared.only_images(block)
+  if block.t ~= 'Para' and block.t ~= 'Plain' then return end
+  local images = pandoc.List {}
+  for _, inline in ipairs(block.content) do
+    if inline.t == 'Image' then images:insert(inline)
+    elseif inline.t ~= 'Space' and inline.t ~= 'SoftBreak' then return end
+  end
+  return #images > 0 and images or nil
+end
+
 return shared
