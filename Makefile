@@ -13,11 +13,11 @@ report: .venv/.light
 
 test: .venv/.full
 	$(BIN)/pixgrad check
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: .venv/.full
 	$(BIN)/pixgrad check
-	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow"
 
 freeze: .venv/.full
 	$(BIN)/pixgrad freeze
