@@ -39,7 +39,7 @@ def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
         net.initialise(generator)
         return
     for place, module in enumerate(net.modules()):
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.reset_parameters()  # gamma 1, beta 0, statistics of the standard normal
         elif isinstance(module, Dropout):
             module.seed(1000 * generator.initial_seed() + place)
