@@ -24,7 +24,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     """Three networks; the largest rate diverges."""
     patch.setattr(pooling.Pooling, "load", lambda self, source: tiny_training.images(side=32))
     settings = {"batch_size": 32, "recalibrate": 60, "shift": 0, "train_images": 96}
-    budget = Budget(2, 1, seeds=2, sweep_seeds=2)
+    budget = Budget(2, 1, seeds=2)
     arms = [
         Arm(settings | cell, (1e-3, 0.03, 1e20), budget)
         for cell in (
@@ -34,7 +34,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         )
     ]
     patch.setattr(pooling.Pooling, "presets", {"report": arms})
-    for name, value in (("ANSWERED", 32), ("FELT", 8), ("COVERED", 1), ("PATCH", 15)):
+    for name, value in (("ANSWERED", 32), ("FELT", 8), ("COVERED", 1), ("PATCH", 27)):
         patch.setattr(pooling, name, value)
 
 
