@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pixgrad.backprop import SGD, Adam, AdaMax
+from pixgrad.backprop import SGD, AdaGrad, Adam, AdaMax, RMSProp
 from pixgrad.backprop.trajectories import (
+    constant_steps,
     difference_from_torch,
     expected_recovery,
     norm_average,
@@ -168,3 +169,13 @@ def test_norm_average_tends_to_the_maximum():
     errors = [np.abs(norm_average(g, 0.9, p) - limit).max() for p in (2, 10, 100, 1000)]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.01
+
+
+def test_steps_of_a_constant_gradient():
+    """AdaGrad's fall as 1 / sqrt(t), RMSProp's first one is 1 / sqrt(1 - beta), Adam's stay 1."""
+    t = np.arange(1, 201)
+    found = {make: constant_steps(make, 200) for make in (AdaGrad, Adam)}
+    np.testing.assert_allclose(found[AdaGrad], t**-0.5, rtol=1e-6)
+    np.testing.assert_allclose(found[Adam], 1, rtol=1e-6)
+    first, *_, last = constant_steps(RMSProp, 2000)
+    assert (first, last) == pytest.approx((10, 1), rel=1e-4)

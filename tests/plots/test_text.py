@@ -66,3 +66,8 @@ def test_source_shows_the_running_code():
     assert shown.startswith("```python\ndef percent(") and shown.endswith("\n```")
     two = text.source(text.percent, Interval._replace).data  # a method is not indented
     assert two.startswith(shown.removesuffix("\n```")) and "\n\ndef _replace(" in two
+
+
+def test_a_matrix_is_a_formula():
+    shown = text.matrix([[1, -2.5], [0, 10]], 1)
+    assert shown == r"\begin{pmatrix} 1{,}0 & −2{,}5 \\ 0{,}0 & 10{,}0 \end{pmatrix}"

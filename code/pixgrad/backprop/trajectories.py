@@ -153,6 +153,16 @@ def difference_from_torch(
     return float(np.max(differences))  # unlike max(), keeps a NaN
 
 
+def constant_steps(make: MakeOptimiser, count: int) -> np.ndarray:
+    """Lengths of the first steps in units of the learning rate, if the gradient stays 1: (count,)."""
+    theta, lr, places = {"w": np.zeros(1)}, 1e-3, [0.0]
+    optimiser = make(theta, lr)
+    for _ in range(count):
+        optimiser.step({"w": np.ones(1)})
+        places.append(float(theta["w"][0]))
+    return np.abs(np.diff(places)) / lr
+
+
 def step_sizes(
     make: MakeOptimiser,
     steps: int,

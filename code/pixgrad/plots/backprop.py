@@ -48,8 +48,8 @@ def computational_graph(
         )
         for height, label, look in (
             (0.24, titles[name], {"fontsize": 11, "color": "#1f2328"}),
-            (0, text.number(values[name], 3), {"color": BLUE}),
-            (-0.25, text.number(gradients[name], 3), {"color": VERMILION}),
+            (0, _short(values[name]), {"color": BLUE}),
+            (-0.25, _short(gradients[name]), {"color": VERMILION}),
         ):
             ax.text(x, y + height, label, ha="center", va="center", **look)
     for start, end in edges:
@@ -69,6 +69,10 @@ def computational_graph(
         aspect="equal",
     )
     ax.axis("off")
+
+
+def _short(number: float) -> str:
+    return text.number(number, 0 if float(number).is_integer() else 3)
 
 
 def norms_by_layer(

@@ -82,6 +82,12 @@ def table(
     return Markdown("\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)))
 
 
+def matrix(values: Sequence[Sequence[float]], digits: int = 0) -> str:
+    """A matrix as a formula, for between the dollars."""
+    rows = (" & ".join(number(one, digits).replace(",", "{,}") for one in row) for row in values)
+    return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
+
+
 def source(*functions: Callable) -> Markdown:
     """The code of functions as they run, one under another."""
     pieces = [textwrap.dedent(inspect.getsource(function)).rstrip() for function in functions]
