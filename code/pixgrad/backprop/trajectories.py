@@ -154,7 +154,7 @@ def difference_from_torch(
 
 
 def constant_steps(make: MakeOptimiser, count: int) -> np.ndarray:
-    """Lengths of the first steps in units of the learning rate, if the gradient stays 1: (count,)."""
+    """Lengths of the first steps in units of the learning rate under a gradient of 1: (count,)."""
     theta, lr, places = {"w": np.zeros(1)}, 1e-3, [0.0]
     optimiser = make(theta, lr)
     for _ in range(count):
