@@ -1,5 +1,6 @@
 """Backpropagation by hand: NumPy layers, losses, optimisers and gradient checks."""
 
+from pixgrad.backprop.attention import Attention
 from pixgrad.backprop.containers import Residual, Sequential, load, save
 from pixgrad.backprop.convolution import (
     AvgPool2d,
@@ -47,6 +48,7 @@ __all__ = [
     "AdaMax",
     "Adam",
     "AdamW",
+    "Attention",
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
