@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pixgrad.errors import PixgradError
-from pixgrad.nets import cifar, imagenet, vit
+from pixgrad.nets import cifar, fpn, imagenet, spinenet, vit
 from pixgrad.nets.initialisation import SCHEMES, initialise
 from pixgrad.nets.layers import residual_blocks, weighted_layers
 from pixgrad.nets.simple import SimpleCNN
@@ -28,12 +28,19 @@ NETS = {
     },
     **{f"resnet-{depth}": partial(imagenet.ResNet, depth=depth) for depth in imagenet.STAGES},
     **{name: partial(vit.VisionTransformer, size=size) for name, size in vit.SIZES.items()},
+    **{
+        f"spinenet-{name}": partial(spinenet.SpineNet, variant=variant)
+        for name, variant in spinenet.VARIANTS.items()
+    },
+    "resnet-50-fpn": fpn.ResNetFPN,
 }
+BACKBONES = [name for name in NETS if name.startswith("spinenet-") or name.endswith("-fpn")]
+"""Networks that give maps of several scales where no classes are asked for."""
 
 
 def build(
     name: str,
-    num_classes: int,
+    num_classes: int | None = None,
     *,
     in_channels: int = 3,
     batch_norm: bool | None = None,
@@ -50,8 +57,10 @@ def build(
         twins: the same layers with and without skip connections, and for one seed the same initial
         weights. ``resnet-18`` … ``resnet-152`` are those of torchvision; ``simple-cnn`` is three
         convolutions and two linear layers, ``small-cnn`` the same with parts to change;
-        ``vit-b-16`` is that of torchvision, for 224 pixels, ``vit-32px`` is small.
-    num_classes : number of logits.
+        ``vit-b-16`` is that of torchvision, for 224 pixels, ``vit-32px`` is small;
+        ``spinenet-49s``, ``-49``, ``-96``, ``-143``, ``-190`` and ``resnet-50-fpn`` are for
+        detection.
+    num_classes : number of logits; None — for detection: maps of levels 3 … 7.
     in_channels : 3 for RGB, 1 for grey images.
     batch_norm : batch normalisation after every convolution; without it convolutions have biases.
         None — as the network is known: without it in ``simple-cnn`` and ``small-cnn``, with it in
@@ -83,6 +92,9 @@ def build(
     fixed = options.keys() - inspect.signature(NETS[name]).parameters.keys()
     if fixed:
         raise PixgradError(f"у сети «{name}» нельзя выбрать {', '.join(sorted(fixed))}")
+    if (num_classes is None) != (name in BACKBONES) and not name.startswith("spinenet-"):
+        asked = "классы не выбирают" if name in BACKBONES else "нужно число классов"
+        raise PixgradError(f"сеть «{name}»: {asked}")
     options["in_channels"] = in_channels
     # On the meta device modules have shapes and no values: nothing random is drawn.
     with torch.device("meta"):
