@@ -11,14 +11,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pixgrad.data import digits5k, folder, idx, sets
+from pixgrad.data import boxes, digits5k, folder, idx, scenes, sets
 from pixgrad.data import photos as photographs
 from pixgrad.data.files import Found
 from pixgrad.data.splits import SPLITS
-from pixgrad.data.types import ImageSet, Pair, Pairs, Photo, Photos
+from pixgrad.data.types import BoxSet, Fault, ImageSet, Pair, Pairs, Photo, Photos
 from pixgrad.errors import PixgradError
 
-__all__ = ["SOURCES", "ImageSet", "Pair", "Pairs", "Photo", "Photos", "Source", "find", "load"]
+__all__ = [
+    "SOURCES",
+    "BoxSet",
+    "Fault",
+    "ImageSet",
+    "Pair",
+    "Pairs",
+    "Photo",
+    "Photos",
+    "Source",
+    "find",
+    "load",
+]
 
 IMAGENET = "ImageNet: только некоммерческие исследования и обучение"
 CARS = "Stanford Cars: только некоммерческие исследования"
@@ -54,7 +66,11 @@ SOURCES = {
     "cars5": Source(sets.cars5, "Stanford Cars, 5 типов кузова", CARS),
     "cars10": Source(sets.cars10, "Stanford Cars, 10 моделей", CARS),
     "cars196": Source(sets.cars196, "Stanford Cars, все модели", CARS),
+    "bccd": Source(boxes.bccd, "клетки крови с рамками", "MIT"),
+    "scenes": Source(scenes.scenes, "сцены из цифр с рамками", "LeCun, Cortes, Burges"),
 }
+OWN = {"imagefolder": folder.image_folder, "voc": boxes.voc, "coco": boxes.coco}
+"""Kinds of the user's own data, named ``KIND:PATH``."""
 
 
 def load(name: str, **options: Any) -> Any:
@@ -62,13 +78,14 @@ def load(name: str, **options: Any) -> Any:
 
     Parameters
     ----------
-    name : a key of ``SOURCES``, or ``imagefolder:PATH`` for the user's own photos.
+    name : a key of ``SOURCES``; for the user's own photos ``imagefolder:PATH``, and with boxes
+        ``voc:PATH`` or ``coco:PATH``.
     options : what the loader takes: ``split`` ("train", "validation", "trainval", "test") for
         labelled images, ``side`` in pixels where photos are cut to squares.
 
     Returns
     -------
-    ImageSet, Photos or Pairs.
+    ImageSet, BoxSet, Photos or Pairs.
     """
     found = find(name, **options)
     sys.audit("pixgrad.source", name, found.origin)
@@ -80,8 +97,9 @@ def find(name: str, **options: Any) -> Found:
     split = options.get("split", "train")
     if split not in SPLITS:
         raise PixgradError(f"нет части «{split}»; есть {', '.join(SPLITS)}")
-    if name.startswith("imagefolder:"):
-        return folder.image_folder(name.partition(":")[2], **options)
+    kind, _, path = name.partition(":")
+    if path and kind in OWN:
+        return OWN[kind](path, **options)
     if name not in SOURCES:
         close = difflib.get_close_matches(name, SOURCES, n=1)
         hint = f"; может быть, «{close[0]}»?" if close else ""

@@ -135,6 +135,59 @@ class Pairs(_Collection):
         )
 
 
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong in an annotation: what was found in which photo; the box is left out.
+
+    ``kind`` is "no area", "outside", "no class", "not a number", "difficult" or "crowd".
+    """
+
+    photo: str
+    kind: str
+    found: str
+
+
+@dataclass(frozen=True)
+class BoxSet:
+    """Photos of one split with boxes around objects.
+
+    Parameters
+    ----------
+    images : uint8, (N, side, side, 3): each photo scaled to a square whatever its aspect.
+    boxes : float32, (M, 4): left, top, right, bottom in shares 0 … 1 of the photo's width and
+        height. Intersection over union does not change when both are scaled.
+    labels : int64, (M,), values 0 … len(names) - 1.
+    photo : int64, (M,), the photo of each box, in ascending order.
+    photos : name of each photo.
+    names : name of each class.
+    faults : what the annotations had wrong.
+    """
+
+    name: str
+    split: str
+    images: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+    photo: np.ndarray
+    photos: tuple[str, ...]
+    names: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    origin: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def of(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes and labels of one photo."""
+        mine = self.photo == index
+        return self.boxes[mine], self.labels[mine]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over pixels, boxes and classes."""
+        return fingerprint(self.images, self.boxes, self.labels, self.photo, *self.names)
+
+
 def fingerprint(*parts: np.ndarray | str) -> str:
     """SHA-256 of arrays (with dtype and shape) and strings, in hex."""
     digest = hashlib.sha256()

@@ -14,6 +14,7 @@ from pixgrad.nets.initialisation import SCHEMES, initialise
 from pixgrad.nets.layers import residual_blocks, weighted_layers
 from pixgrad.nets.simple import SimpleCNN
 from pixgrad.nets.small import SmallCNN
+from pixgrad.nets.ssd import SSD300
 
 __all__ = ["build", "names", "residual_blocks", "weighted_layers"]
 
@@ -33,6 +34,7 @@ NETS = {
         for name, variant in spinenet.VARIANTS.items()
     },
     "resnet-50-fpn": fpn.ResNetFPN,
+    "ssd300-vgg16": SSD300,
 }
 BACKBONES = [name for name in NETS if name.startswith("spinenet-") or name.endswith("-fpn")]
 """Networks that give maps of several scales where no classes are asked for."""
@@ -59,7 +61,7 @@ def build(
         convolutions and two linear layers, ``small-cnn`` the same with parts to change;
         ``vit-b-16`` is that of torchvision, for 224 pixels, ``vit-32px`` is small;
         ``spinenet-49s``, ``-49``, ``-96``, ``-143``, ``-190`` and ``resnet-50-fpn`` are for
-        detection.
+        detection; ``ssd300-vgg16`` is a detector, see :mod:`pixgrad.nets.ssd`.
     num_classes : number of logits; None — for detection: maps of levels 3 … 7.
     in_channels : 3 for RGB, 1 for grey images.
     batch_norm : batch normalisation after every convolution; without it convolutions have biases.

@@ -25,7 +25,8 @@ def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
     scheme : "default" — PyTorch's own: weights and biases uniform within 1 / sqrt(fan_in);
         "he" — weights of convolutions normal with variance 2 / fan_out, their biases 0, and linear
         layers by default, as torchvision does for its ResNets. A network with a method
-        ``initialise(generator)`` has initial weights of its own, and takes "default" only.
+        ``initialise(generator)`` has initial weights of its own, and takes "default" only; a
+        module that has weights beside its layers fills them in its method ``fill``.
     generator : dropouts begin streams of their own, which depend on its seed alone: networks with
         and without them share the initial weights.
 
@@ -39,7 +40,9 @@ def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
         net.initialise(generator)
         return
     for place, module in enumerate(net.modules()):
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        if hasattr(module, "fill"):
+            module.fill()
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.reset_parameters()  # gamma 1, beta 0, statistics of the standard normal
         elif isinstance(module, Dropout):
             module.seed(1000 * generator.initial_seed() + place)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -226,7 +226,18 @@ class TorchRun(Run):
         epoch, seen, images = len(outcome.history), 0, len(self.data.labels["train"])
         smallest = 2 * self.fabric.world_size  # batch statistics need two images in each process
         self.net.train()
-        for x, y in random_batches(
+        for x, y in self.batches(smallest):
+            for group in self.optimiser.param_groups:
+                group["lr"] = learning_rate(config, epoch + seen / images)
+            with self.probe.watch(epoch + 1, outcome.steps) if self.probe else nullcontext():
+                loss = self._step(x, y)
+            seen += len(y)
+            yield loss, len(y)
+
+    def batches(self, smallest: int) -> Iterator[tuple[Tensor, Any]]:
+        """Inputs of the network and what it shall answer, all training images once."""
+        config = self.outcome.config
+        return random_batches(
             self.data,
             config.batch_size,
             config.shift,
@@ -235,25 +246,22 @@ class TorchRun(Run):
             smallest,
             config.cutout,
             config.colour,
-        ):
-            for group in self.optimiser.param_groups:
-                group["lr"] = learning_rate(config, epoch + seen / images)
-            with self.probe.watch(epoch + 1, outcome.steps) if self.probe else nullcontext():
-                loss = self._step(x, y)
-            seen += len(y)
-            yield loss, len(y)
+        )
 
-    def _step(self, x: Tensor, y: Tensor) -> float:
+    def loss(self, answers: Any, truth: Any) -> Tensor:
+        """Of the network's answers to a batch."""
+        config = self.outcome.config
+        if config.label_smoothing:
+            return cross_entropy(answers, truth, label_smoothing=config.label_smoothing)
+        return LOSSES[config.last](answers, truth)
+
+    def _step(self, x: Tensor, y: Any) -> float:
         """One optimiser step; the loss of the batch before it."""
         outcome, config = self.outcome, self.outcome.config
         rank, processes = self.fabric.global_rank, self.fabric.world_size
         self.optimiser.zero_grad(set_to_none=True)
         mine = y[rank::processes]
-        logits = self.wrapped(x[rank::processes])
-        if config.label_smoothing:
-            loss = cross_entropy(logits, mine, label_smoothing=config.label_smoothing)
-        else:
-            loss = LOSSES[config.last](logits, mine)
+        loss = self.loss(self.wrapped(x[rank::processes]), mine)
         loss = loss * (len(mine) * processes / len(y))  # shares of a short batch may differ by one
         value = self.fabric.all_reduce(loss.detach(), reduce_op="mean").item()
         if not math.isfinite(value):

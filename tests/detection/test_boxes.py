@@ -1,0 +1,110 @@
+"""Boxes against torchvision: overlap, conversions, offsets, default boxes."""
+
+from itertools import pairwise
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from torchvision import ops  # noqa: E402
+from torchvision.models.detection._utils import BoxCoder  # noqa: E402
+from torchvision.models.detection.anchor_utils import DefaultBoxGenerator  # noqa: E402
+from torchvision.models.detection.image_list import ImageList  # noqa: E402
+
+from pixgrad.detection.boxes import (  # noqa: E402
+    Grid,
+    area,
+    decode,
+    default_boxes,
+    encode,
+    iou,
+    to_centres,
+    to_corners,
+)
+
+SHARE = st.integers(0, 40).map(lambda value: value / 40)
+
+
+@st.composite
+def corners(draw, smallest=0, largest=8):
+    """Boxes (N, 4) on a coarse grid: many touch, coincide, or have no area."""
+    count = draw(st.integers(smallest, largest))
+    rows = []
+    for _ in range(count):
+        (left, right), (top, bottom) = (sorted((draw(SHARE), draw(SHARE))) for _ in range(2))
+        rows.append([left, top, right, bottom])
+    return torch.tensor(rows, dtype=torch.float64).reshape(-1, 4)
+
+
+@given(corners(), corners())
+@settings(max_examples=150, deadline=None)
+def test_iou_is_that_of_torchvision(a, b):
+    expected = ops.box_iou(a, b)
+    both_empty = expected.isnan()  # 0 / 0 there
+    assert (iou(a, b)[both_empty] == 0).all()
+    torch.testing.assert_close(iou(a, b)[~both_empty], expected[~both_empty], rtol=0, atol=1e-12)
+
+
+@given(corners(1), corners(1))
+@settings(max_examples=60, deadline=None)
+def test_iou_does_not_see_how_the_photo_is_stretched(a, b):
+    stretch = torch.tensor([640.0, 480.0] * 2)
+    torch.testing.assert_close(iou(a * stretch, b * stretch), iou(a, b))
+
+
+@given(corners())
+@settings(max_examples=60, deadline=None)
+def test_corners_and_centres_are_two_ways_to_write_a_box(boxes):
+    expected = ops.box_convert(boxes, "xyxy", "cxcywh")
+    torch.testing.assert_close(to_centres(boxes), expected)
+    torch.testing.assert_close(to_corners(to_centres(boxes)), boxes)
+    torch.testing.assert_close(area(boxes), ops.box_area(boxes))
+
+
+@given(corners(1, 1), corners(1, 1))
+@settings(max_examples=100, deadline=None)
+def test_offsets_are_those_of_torchvision_and_come_back(box, default):
+    if min(area(box).item(), area(default).item()) == 0:
+        return
+    coder = BoxCoder((10.0, 10.0, 5.0, 5.0))
+    offsets = encode(to_centres(box), to_centres(default))
+    torch.testing.assert_close(offsets, coder.encode_single(box, default))
+    torch.testing.assert_close(to_corners(decode(offsets, to_centres(default))), box)
+    far = offsets * 100
+    expected = coder.decode_single(far, default)
+    torch.testing.assert_close(to_corners(decode(far, to_centres(default))), expected)
+
+
+SCALES_300 = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
+SCALES_512 = (0.07, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.05)
+SSD300 = (300, (38, 19, 10, 5, 3, 1), (8, 16, 32, 64, 100, 300), SCALES_300)
+SSD512 = (512, (64, 32, 16, 8, 4, 2, 1), (8, 16, 32, 64, 128, 256, 512), SCALES_512)
+
+
+@pytest.mark.parametrize(("settings_", "count"), [(SSD300, 8732), (SSD512, 24_564)])
+def test_default_boxes_of_the_paper(settings_, count):
+    side, sizes, steps, scales = settings_
+    ratios = [(2.0,), *[(2.0, 3.0)] * (len(sizes) - 3), (2.0,), (2.0,)]
+    grids = [
+        Grid(size, size, scale, following, own, step / side)
+        for size, step, (scale, following), own in zip(
+            sizes, steps, pairwise(scales), ratios, strict=True
+        )
+    ]
+    ours = default_boxes(grids)
+    assert ours.shape == (count, 4)
+    theirs = DefaultBoxGenerator([list(of) for of in ratios], scales=list(scales), steps=steps)
+    photo = torch.zeros(1, 3, side, side)
+    [expected] = theirs(
+        ImageList(photo, [(side, side)]), [torch.zeros(1, 1, size, size) for size in sizes]
+    )
+    torch.testing.assert_close(to_corners(ours) * side, expected, rtol=0, atol=1e-3)
+
+
+def test_centres_fill_the_photo_where_no_pitch_is_given():
+    boxes = default_boxes([Grid(2, 4, 0.1, 0.2)])
+    assert boxes[::4, 0].tolist() == [0.125, 0.375, 0.625, 0.875] * 2
+    assert boxes[::4, 1].tolist() == [0.25] * 4 + [0.75] * 4

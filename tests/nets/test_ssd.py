@@ -1,0 +1,71 @@
+"""SSD300 with VGG-16 against torchvision: counts, names of weights, outputs, objects found."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+detection = pytest.importorskip("torchvision").models.detection
+
+from torch.nn.functional import interpolate  # noqa: E402
+
+from pixgrad import nets  # noqa: E402
+from pixgrad.detection.boxes import Grid, default_boxes  # noqa: E402
+from pixgrad.detection.decoding import detections  # noqa: E402
+
+SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
+STEPS, SIZES = (8, 16, 32, 64, 100, 300), (38, 19, 10, 5, 3, 1)
+RATIOS = ((2.0,), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0,), (2.0,))
+CLASSES = 5
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Our network and torchvision's with the same weights."""
+    ours = nets.build("ssd300-vgg16", CLASSES, generator=torch.Generator().manual_seed(3)).eval()
+    with torch.device("meta"):
+        theirs = detection.ssd300_vgg16(
+            weights=None, weights_backbone=None, num_classes=CLASSES + 1
+        ).eval()
+    theirs.load_state_dict(ours.state_dict(), assign=True)
+    return ours, theirs
+
+
+def test_parameters(pair):
+    ours, theirs = pair
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert (ours.backbone.scale_weight == 20).all()
+    with torch.device("meta"):
+        of_coco = detection.ssd300_vgg16(weights=None, weights_backbone=None)
+        mine = nets.NETS["ssd300-vgg16"](90)
+    counts = [sum(of.numel() for of in net.parameters()) for net in (mine, of_coco)]
+    assert counts == [35_641_826] * 2
+
+
+def test_outputs_and_objects_found(pair):
+    """The same 8,732 answers, and from them the same objects as torchvision's own pipeline."""
+    ours, theirs = pair
+    photo = torch.rand(3, 300, 300, generator=torch.Generator().manual_seed(4))
+    photo = interpolate(photo[None, :, ::20, ::20], (300, 300), mode="bicubic").clamp(0, 1)[0]
+    mean = torch.tensor([0.48235, 0.45882, 0.40784])[:, None, None]
+    x = ((photo - mean) * 255)[None]
+    with torch.no_grad():
+        offsets, logits = ours(x)
+        expected = theirs.head(list(theirs.backbone(x).values()))
+        [objects] = theirs([photo])
+    assert offsets.shape == (1, 8732, 4)
+    for mine, name in ((offsets, "bbox_regression"), (logits, "cls_logits")):
+        assert (mine - expected[name]).abs().max() <= 1e-5 * expected[name].abs().max()
+    defaults = default_boxes(
+        [
+            Grid(size, size, scale, following, ratios, step / 300)
+            for size, step, scale, following, ratios in zip(
+                SIZES, STEPS, SCALES, SCALES[1:], RATIOS, strict=False
+            )
+        ]
+    )
+    found = detections(offsets[0], logits[0], defaults)
+    assert len(found) == len(objects["scores"]) == 200
+    torch.testing.assert_close(found.scores, objects["scores"], rtol=1e-4, atol=1e-6)
+    alike = found.labels + 1 == objects["labels"]
+    assert alike.float().mean() > 0.97  # equal scores may change places
+    gap = (found.boxes * 300 - objects["boxes"]).abs().amax(1)
+    assert (gap[alike] < 0.05).float().mean() > 0.97
