@@ -73,7 +73,10 @@ def test_voc_boxes_are_shares_and_faults_are_counted(voc):
 
 
 def test_voc_without_a_test_list_takes_the_validation_one(voc):
-    parts = {part: data.load(f"voc:{voc}", split=part, side=8).photos for part in ("train", "validation", "test")}
+    parts = {
+        part: data.load(f"voc:{voc}", split=part, side=8).photos
+        for part in ("train", "validation", "test")
+    }
     assert parts["test"] == ("p5",)
     assert len(parts["validation"]) == 1
     assert sorted(parts["train"] + parts["validation"]) == [f"p{n}" for n in range(5)]

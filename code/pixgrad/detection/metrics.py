@@ -109,9 +109,7 @@ def average_precision(judged: Judged, weights: np.ndarray | None = None) -> np.n
     -------
     (T,), or (T, R) with weights; NaN where there are no objects.
     """
-    counts = (
-        np.ones((len(judged.objects), 1)) if weights is None else np.asarray(weights, float)
-    )
+    counts = np.ones((len(judged.objects), 1)) if weights is None else np.asarray(weights, float)
     objects = judged.objects @ counts  # (R,)
     of_each = counts[judged.photo]  # (D, R)
     seen = np.cumsum(of_each, axis=0)
