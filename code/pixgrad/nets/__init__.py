@@ -12,6 +12,7 @@ from pixgrad.errors import PixgradError
 from pixgrad.nets import cifar, fpn, imagenet, spinenet, vit
 from pixgrad.nets.initialisation import SCHEMES, initialise
 from pixgrad.nets.layers import residual_blocks, weighted_layers
+from pixgrad.nets.mobile import FireNet, MobileNet
 from pixgrad.nets.simple import SimpleCNN
 from pixgrad.nets.small import SmallCNN
 from pixgrad.nets.ssd import SSD300
@@ -22,6 +23,8 @@ ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 NETS = {
     "simple-cnn": SimpleCNN,
     "small-cnn": SmallCNN,
+    "fire-net": FireNet,
+    "mobile-net": MobileNet,
     **{
         f"{kind}-{depth}": partial(cifar.CifarNet, depth=depth, skip=kind == "resnet")
         for kind in ("plain", "resnet")
@@ -61,7 +64,8 @@ def build(
         convolutions and two linear layers, ``small-cnn`` the same with parts to change;
         ``vit-b-16`` is that of torchvision, for 224 pixels, ``vit-32px`` is small;
         ``spinenet-49s``, ``-49``, ``-96``, ``-143``, ``-190`` and ``resnet-50-fpn`` are for
-        detection; ``ssd300-vgg16`` is a detector, see :mod:`pixgrad.nets.ssd`.
+        detection; ``ssd300-vgg16`` is a detector, see :mod:`pixgrad.nets.ssd`;
+        ``fire-net`` and ``mobile-net`` are as large as resnet-8, of other blocks.
     num_classes : number of logits; None — for detection: maps of levels 3 … 7.
     in_channels : 3 for RGB, 1 for grey images.
     batch_norm : batch normalisation after every convolution; without it convolutions have biases.
