@@ -215,10 +215,15 @@ class Training(Experiment):
             "epochs": epochs_table(outcomes, self.row),
             "sweep": self._sweep_table(outcomes),
             "summary": self._summary_table(main, metrics),
+            **self.tables(tested, data),
         }
         if any(one.probed for one in main):
             written["gradients"] = tables.gradients_table(main, self.row)
         return Findings(written, arrays | self.arrays(tested, data), metrics)
+
+    def tables(self, tested: Sequence[Tested], data: Images) -> dict[str, pd.DataFrame]:
+        """More tables."""
+        return {}
 
     def arrays(self, tested: Sequence[Tested], data: Images) -> dict[str, np.ndarray]:
         """More arrays."""
