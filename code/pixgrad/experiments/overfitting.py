@@ -53,7 +53,13 @@ class Config(training.Config):
 
 SOURCES = {"smoke": "mnist5k+mnist5k", "report": "cifar10+cifar100"}
 """The images of the task and, after the plus, those that a transferred network learned before."""
-RATES = (0.003, 0.01, 0.03, 0.1)
+RATES, SMALL_RATES, LARGE_RATES = (
+    (0.003, 0.01, 0.03, 0.1),
+    (0.001, 0.003, 0.01, 0.03),
+    (0.01, 0.03, 0.1, 0.3),
+)
+"""To choose from: small ones for a network that has learned before, large ones for large batches
+and with normalisation."""
 BASE = {
     "network": "small-cnn",
     "batch_size": 32,
@@ -90,7 +96,14 @@ MAIN = {"early stopping": {"patience": 5}}
 PRETRAINING = {"seed": 11, "lr": 0.03, "batch_size": 64}
 
 
-def _arms(budget: Budget, rates=RATES, **settings) -> list[Arm]:
+def _rates(settings: Mapping[str, object]) -> tuple[float, ...]:
+    if "start" in settings:
+        return SMALL_RATES
+    large = "batch_norm" in settings or settings.get("batch_size", 0) > BASE["batch_size"]
+    return LARGE_RATES if large else RATES
+
+
+def _arms(budget: Budget, rates: tuple[float, ...] = (), **settings) -> list[Arm]:
     longer = BASE["batch_size"] / TECHNIQUES[LONG]["batch_size"]
     budgets = {
         LONG: replace(
@@ -102,7 +115,7 @@ def _arms(budget: Budget, rates=RATES, **settings) -> list[Arm]:
     return [
         Arm(
             BASE | {"technique": name} | own | settings,
-            rates,
+            rates or _rates(own),
             budgets.get(name, budget),
             MAIN.get(name, {}),
         )
