@@ -101,6 +101,15 @@ class TestPublished(Published):
         assert (kinds["found"] + kinds["missed"] == test).all()
         assert found.tables["faults"].to_numpy().tolist() == [["train", "train0", "no area", "x"]]
 
+    def test_photos_as_they_are_give_the_precision_of_the_other_table(self, found):
+        resolution, precision = found.tables["resolution"], found.tables["precision"]
+        keys = ["seed", "class", "threshold"]
+        whole = precision[precision["arm"] == "main"].drop(columns="arm").round({"threshold": 2})
+        same = resolution[resolution["coarser"] == 1].merge(whole, on=keys)
+        assert len(same) == 2 * 2 * 2  # seeds, classes, thresholds that both have
+        assert np.allclose(same["precision_x"], same["precision_y"], atol=1e-6)
+        assert set(resolution["coarser"]) == set(ssd.COARSER)
+
     def test_coverage_is_of_both_kinds_of_scales(self, found):
         coverage = found.tables["coverage"]
         assert Counter(coverage["scales"]) == {"data": 2, "paper": 2}

@@ -16,11 +16,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
 
 from pixgrad.detection import errors, metrics
 from pixgrad.detection.boxes import Grid, default_boxes, iou, to_corners
-from pixgrad.detection.decoding import Detections
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running import training
 from pixgrad.experiments.running.experiment import Findings
@@ -42,6 +42,9 @@ WHOLE = "main"
 SURE = 0.5
 """Score from which a detection is shown and its kind of mistake counted."""
 RESAMPLES = 1000
+COARSER, LOOSE = (1, 2, 4), (0.1, 0.3, 0.5, 0.75)
+"""How many times fewer pixels a side, and overlaps from which an object counts as found there: does
+a coarse photo hide that an object is there, or where its edges are?"""
 EXAMPLES, WORST = 4, 2
 """Test photos kept for pictures: spread evenly, and those with the most mistakes."""
 
@@ -141,8 +144,9 @@ class Ssd(Training):
         Tables: ``epochs``, ``sweep``, ``summary`` — as of every training; ``precision`` — AP of a
         run, class and threshold; ``intervals`` — of the mean over an arm's runs, and of what the
         whole has more than an arm, over test photos; ``curves`` — precision at 101 recalls of the
-        whole, mean over its runs; ``kinds`` of mistakes of a run; ``objects``, ``faults`` and
-        ``coverage`` of the data.
+        whole, mean over its runs; ``kinds`` of mistakes of a run; ``resolution`` — AP of the
+        whole's runs on photos of fewer pixels; ``objects``, ``faults`` and ``coverage`` of the
+        data.
         Arrays: photos ``example_images`` uint8 (E, S, S, 3), the first ``EXAMPLES`` spread evenly,
         and their true and found boxes, ``true_…`` and ``found_…``, of the first run of the whole.
         """
@@ -150,8 +154,8 @@ class Ssd(Training):
         done = [one for one in main if one.status == "done"]
         if not any(one.config.arm == WHOLE for one in done):
             raise PixgradError(f"опыт {self.name}: разошлись все прогоны сети со всеми частями")
-        found = {one.config.name: _found(one, data) for one in done}
-        truth = [(boxes.numpy(), labels.numpy()) for boxes, labels in data.labels["test"]]
+        found = {one.config.name: _found(one, data, data.images["test"]) for one in done}
+        truth = _truth(data)
         judged = {
             name: [metrics.judge(of, truth, label) for label in range(len(data.names))]
             for name, of in found.items()
@@ -170,6 +174,7 @@ class Ssd(Training):
             "kinds": pd.DataFrame(
                 [self.row(one) | errors.count(mistakes[one.config.name]) for one in done]
             ).drop(columns=["stage", "rate"]),
+            "resolution": _resolution_table([one for one in done if one.config.arm == WHOLE], data),
             "objects": _objects_table(data),
             "coverage": _coverage_table(data),
             "faults": _faults_table(data),
@@ -211,13 +216,34 @@ def data_scales(data: BoxImages) -> tuple[float, ...]:
     return *chosen, round(min(chosen[-1] ** 2 / chosen[-2], 1.0), 2)
 
 
-def _found(one: Outcome, data: BoxImages) -> list[Found]:
-    of_all = detector.find(one.net, grids(one.config, data), data, data.images["test"])
-    return [_arrays(found) for found in of_all]
+def _found(one: Outcome, data: BoxImages, photos: Tensor) -> list[Found]:
+    of_all = detector.find(one.net, grids(one.config, data), data, photos)
+    return [(of.boxes.numpy(), of.scores.numpy(), of.labels.numpy()) for of in of_all]
 
 
-def _arrays(found: Detections) -> Found:
-    return found.boxes.numpy(), found.scores.numpy(), found.labels.numpy()
+def _resolution_table(runs: Sequence[Outcome], data: BoxImages) -> pd.DataFrame:
+    """AP on test photos that were made ``COARSER``, and as large as before again."""
+    truth = _truth(data)
+    rows = []
+    for one in runs:
+        for coarser in COARSER:
+            photos = data.images["test"].float()
+            if coarser > 1:
+                small = avg_pool2d(photos, coarser)
+                photos = interpolate(small, photos.shape[-2:], mode="bilinear")
+            found = _found(one, data, photos.round().to(torch.uint8))
+            for label, name in enumerate(data.names):
+                precision = metrics.average_precision(metrics.judge(found, truth, label, LOOSE))
+                rows += [
+                    {"seed": one.config.seed, "coarser": coarser, "class": name}
+                    | {"threshold": threshold, "precision": value}
+                    for threshold, value in zip(LOOSE, precision, strict=True)
+                ]
+    return pd.DataFrame(rows)
+
+
+def _truth(data: BoxImages) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(boxes.numpy(), labels.numpy()) for boxes, labels in data.labels["test"]]
 
 
 def _kinds(found: Sequence[Found], truth) -> list[tuple[np.ndarray, np.ndarray]]:
