@@ -297,7 +297,7 @@ def test_gradcheck_finds_a_wrong_gradient_and_refuses_float32():
             "Conv2d(3, 8, 3×3): ожидается вход (N, 3, H ≥ 3, W ≥ 3)",
         ),
         (bp.Conv2d(1, 8, 5), (2, 1, 4, 9), "H ≥ 5"),
-        (bp.Linear(4, 2), (3, 5), "Linear(4, 2): ожидается вход (N, 4)"),
+        (bp.Linear(4, 2), (3, 5), "Linear(4, 2): ожидается вход (N, …, 4)"),
         (bp.BatchNorm2d(4), (3, 5, 2, 2), "BatchNorm2d(4): ожидается вход (N, 4, H, W)"),
         (bp.BatchNorm2d(4), (1, 4, 1, 1), "N·H·W > 1"),
         (bp.MaxPool2d(3), (1, 4, 2, 5), "MaxPool2d(3×3): ожидается вход (N, C, H ≥ 3, W ≥ 3)"),

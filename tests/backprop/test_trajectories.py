@@ -103,8 +103,9 @@ def test_difference_from_torch_sees_another_beta():
 
 
 def test_difference_from_torch_does_not_hide_nan():
-    ours = SGD({"a": np.ones(3)}, lr=np.nan)
-    with np.errstate(invalid="ignore"):
+    ours = SGD({"a": np.ones(3)}, lr=1e200)
+    with np.errstate(all="ignore"):
+        ours.lr = np.nan
         assert np.isnan(difference_from_torch(ours, torch.optim.SGD, 3))
 
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from pixgrad.backprop.layers import Layer, uniform_init
+from pixgrad.backprop.layers import Chance, Layer, generator, uniform_init
 
 
 class Attention(Layer):
@@ -32,12 +32,12 @@ class Attention(Layer):
         in_features: int,
         head_features: int,
         dtype: np.typing.DTypeLike = np.float32,
-        rng: np.random.Generator | int = 0,
+        rng: Chance = None,
     ) -> None:
         super().__init__()
         self.name = f"Attention({in_features}, {head_features})"
         shape = (3 * head_features, in_features)
-        self.weight, _ = uniform_init(shape, in_features, dtype, np.random.default_rng(rng))
+        self.weight, _ = uniform_init(shape, in_features, dtype, generator(rng))
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, T, D) -> (N, T, d)."""

@@ -1,6 +1,9 @@
 """Networks made of layers, and their storage."""
 
 import io
+import zipfile
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +73,16 @@ def load(model: Layer, path: Path) -> None:
     ------
     PixgradError : the file holds other names or shapes than the model.
     """
-    with np.load(path, allow_pickle=False) as stored:
-        restore(model.state(), dict(stored), str(path))
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise PixgradError(f"{path}: веса не читаются ({error or type(error).__name__})") from None
+    restore(model.state(), arrays, str(path))
 
 
 def restore(targets: dict[str, np.ndarray], stored: dict[str, np.ndarray], source: str) -> None:
-    """Copy ``stored`` arrays into the ``targets`` of the same names, in place."""
+    """Copy ``stored`` arrays into the ``targets`` of the same names, in place; all or none."""
     if stored.keys() != targets.keys():
         odd = sorted(stored.keys() ^ targets.keys())
         raise PixgradError(f"{source}: набор массивов не тот, что у сети; различаются: {odd}")
@@ -84,6 +91,9 @@ def restore(targets: dict[str, np.ndarray], stored: dict[str, np.ndarray], sourc
             raise PixgradError(
                 f"{source}: {name} — ожидается форма {target.shape}, в файле {stored[name].shape}"
             )
+        if not np.can_cast(stored[name].dtype, target.dtype, "same_kind"):
+            raise PixgradError(f"{source}: {name} — тип {stored[name].dtype}, нужен {target.dtype}")
+    for name, target in targets.items():
         target[...] = stored[name]
 
 
@@ -95,7 +105,21 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _add_place_to_names(container: Layer) -> None:
-    """Errors then say where the layer is: ``3.body.0: Conv2d(6, 16, 3×3)``."""
+    """Errors then say where the layer is: ``3.body.0: Conv2d(6, 16, 3×3)``.
+
+    Raises
+    ------
+    PixgradError : a layer stands in two places: it remembers one input, so the gradient of the
+        other place would be wrong.
+    """
+    twice = [
+        leaf for leaf, times in Counter(of for _, of in container.leaves()).items() if times > 1
+    ]
+    if twice:
+        raise PixgradError(
+            f"слой {twice[0].name} стоит в сети дважды; он помнит только один вход, "
+            "создайте по слою на место"
+        )
     for place, child in container.children().items():
         for _, leaf in child.leaves():
             separator = ": " if leaf is child else "."

@@ -18,11 +18,12 @@ the same layout.
 import functools
 import itertools
 import math
+from numbers import Integral
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from pixgrad.backprop.layers import Layer, uniform_init
+from pixgrad.backprop.layers import Chance, Layer, floating, generator, uniform_init
 from pixgrad.errors import PixgradError
 
 Pair = tuple[int, int]
@@ -39,8 +40,9 @@ class _Windowed(Layer):
         dilation: int | Pair = 1,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.stride = _pair(kernel_size), _pair(stride)
-        self.padding, self.dilation = _pair(padding), _pair(dilation)
+        self.kernel_size, self.stride = _pair(kernel_size, "ядро"), _pair(stride, "шаг")
+        self.padding = _pair(padding, "дополнение", smallest=0)
+        self.dilation = _pair(dilation, "растяжение")
 
     def _padded(self, x: np.ndarray, value: float, channels: int | None = None) -> np.ndarray:
         """(N, C, H, W) -> (H + 2ph, C, W + 2pw, N); ``channels`` is C where only one will do."""
@@ -49,6 +51,7 @@ class _Windowed(Layer):
         fits = x.ndim == 4 and x.shape[1] == (channels or x.shape[1])
         fits = fits and x.shape[2] >= h and x.shape[3] >= w
         self._expect(fits, f"(N, {channels or 'C'}, H ≥ {h}, W ≥ {w})", x.shape)
+        self._expect(len(x) > 0, "хотя бы с одним примером", x.shape)
         self._x_shape = x.shape
         if not any(self.padding):
             return _layout(x)
@@ -79,11 +82,12 @@ class Conv2d(_Windowed):
     groups : output group g sees input group g only; ``in_channels`` makes it depthwise.
     dtype : of the parameters.
     rng : generator (or its seed) of the initial values, uniform in ±1/√fan_in as in PyTorch.
+    bias : whether there is a b.
 
     Attributes
     ----------
     weight : (O, C / groups, KH, KW).
-    bias : (O,).
+    bias : (O,), or None.
     """
 
     def __init__(
@@ -96,7 +100,8 @@ class Conv2d(_Windowed):
         dilation: int | Pair = 1,
         groups: int = 1,
         dtype: np.typing.DTypeLike = np.float32,
-        rng: np.random.Generator | int = 0,
+        rng: Chance = None,
+        bias: bool = True,
     ) -> None:
         super().__init__(kernel_size, stride, padding, dilation)
         self.in_channels, self.groups = in_channels, groups
@@ -109,7 +114,7 @@ class Conv2d(_Windowed):
             )
         shape = (out_channels, in_channels // groups, kh, kw)
         fan_in = in_channels // groups * kh * kw
-        self.weight, self.bias = uniform_init(shape, fan_in, dtype, np.random.default_rng(rng))
+        self.weight, self.bias = uniform_init(shape, fan_in, dtype, generator(rng), bias)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N, O, OH, OW)."""
@@ -118,7 +123,8 @@ class Conv2d(_Windowed):
         g, oh, _, _ = rows.shape
         y = np.empty((oh, g, len(self.weight) // g, rows.shape[-1]), self.weight.dtype)
         np.matmul(self._kernels(), rows, out=y.swapaxes(0, 1))
-        y += self.bias.reshape(g, -1, 1)
+        if self.bias is not None:
+            y += self.bias.reshape(g, -1, 1)
         self._rows_of_x = rows
         return y.reshape(oh, len(self.weight), -1, len(x)).transpose(3, 1, 0, 2)
 
@@ -131,7 +137,8 @@ class Conv2d(_Windowed):
         dw = np.matmul(self._rows_of_x, dy.swapaxes(-1, -2)).sum(axis=1)
         dw = dw.reshape(g, kh, cg, kw, o // g).transpose(0, 4, 2, 1, 3)
         self.grads["weight"] = dw.reshape(self.weight.shape)
-        self.grads["bias"] = dy.sum(axis=(1, 3)).reshape(-1)
+        if self.bias is not None:
+            self.grads["bias"] = dy.sum(axis=(1, 3)).reshape(-1)
         return self._input_grad(dy, ow) if self.needs_input_grad else None
 
     def _input_grad(self, dy: np.ndarray, ow: int) -> np.ndarray:
@@ -185,6 +192,11 @@ class _Pool2d(_Windowed):
         self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
     ) -> None:
         super().__init__(kernel_size, kernel_size if stride is None else stride, padding)
+        if any(p > k // 2 for p, k in zip(self.padding, self.kernel_size, strict=True)):
+            raise PixgradError(
+                f"пулинг: дополнение {self.padding} больше половины окна {self.kernel_size}: "
+                "некоторые окна целиком лежали бы в нём"
+            )
         self.name = f"{type(self).__name__}({self.kernel_size[0]}×{self.kernel_size[1]})"
 
     def _slices(self, padded: np.ndarray) -> list[np.ndarray]:
@@ -205,15 +217,30 @@ class MaxPool2d(_Pool2d):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N, C, OH, OW)."""
-        first, *others = self._slices(self._padded(x, -np.inf))
+        padded = self._padded(floating(x), -np.inf)
+        first, *others = self._slices(padded)
         y = first.copy()
         self._winner = np.zeros(y.shape, np.min_scalar_type(len(others)))
-        for place, values in enumerate(others, start=1):
+        inside, *insides = self._inner_slices() if any(self.padding) else [True] * (len(others) + 1)
+        for place, (values, real) in enumerate(zip(others, insides, strict=True), start=1):
             # Places grow, so the maximum of place numbers is the latest strictly larger value.
-            larger = (values > y).view(np.uint8) * self._winner.dtype.type(place)
+            # A window of minus infinities is won by its first pixel, not by the padding.
+            better = values > y
+            if any(self.padding):
+                better |= real & ~inside
+                inside = inside | real
+            larger = better.view(np.uint8) * self._winner.dtype.type(place)
             np.maximum(self._winner, larger, out=self._winner)
             np.maximum(y, values, out=y)
         return y.transpose(3, 1, 0, 2)
+
+    def _inner_slices(self) -> list[np.ndarray]:
+        """For each place in the window, whether windows have a pixel there: (OH, 1, OW, 1)."""
+        height, _, width, _ = self._padded_shape
+        real = np.zeros((height, 1, width, 1), bool)
+        (ph, pw), (_, _, h, w) = self.padding, self._x_shape
+        real[ph : ph + h, :, pw : pw + w] = True
+        return self._slices(real)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         dy = _layout(dy)
@@ -233,7 +260,7 @@ class AvgPool2d(_Pool2d):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N, C, OH, OW)."""
-        sums = functools.reduce(np.add, self._slices(self._padded(x, 0)))
+        sums = functools.reduce(np.add, self._slices(self._padded(floating(x), 0)))
         return (sums / math.prod(self.kernel_size)).transpose(3, 1, 0, 2)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -256,10 +283,12 @@ def naive_forward(layer: Conv2d, x: np.ndarray) -> np.ndarray:
     -------
     (N, O, OH, OW).
     """
-    x = _pad_nchw(x, layer.padding)
+    x = _pad_nchw(floating(x, layer.weight.dtype), layer.padding)
     y = np.empty((len(x), len(layer.weight), *_output_size(layer, x)), x.dtype)
     for (n, o, i, j), inside in _windows(layer, y.shape):
-        y[n, o, i, j] = layer.bias[o] + np.sum(layer.weight[o] * x[(n, *inside)])
+        y[n, o, i, j] = np.sum(layer.weight[o] * x[(n, *inside)])
+        if layer.bias is not None:
+            y[n, o, i, j] += layer.bias[o]
     return y
 
 
@@ -273,7 +302,8 @@ def naive_backward(
     dx, dweight, dbias, shaped as x, weight and bias.
     """
     padded = _pad_nchw(x, layer.padding)
-    dx, dw, db = np.zeros_like(padded), np.zeros_like(layer.weight), np.zeros_like(layer.bias)
+    dx, dw = np.zeros_like(padded), np.zeros_like(layer.weight)
+    db = np.zeros(len(dw), dw.dtype)
     for (n, o, i, j), inside in _windows(layer, dy.shape):
         dx[(n, *inside)] += dy[n, o, i, j] * layer.weight[o]
         dw[o] += dy[n, o, i, j] * padded[(n, *inside)]
@@ -314,5 +344,17 @@ def _pad_nchw(x: np.ndarray, padding: Pair) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
 
 
-def _pair(value: int | Pair) -> Pair:
-    return (value, value) if isinstance(value, int) else value
+def _pair(value: int | Pair, what: str, smallest: int = 1) -> Pair:
+    """Both numbers of a window's size, stride…
+
+    Raises
+    ------
+    PixgradError : not one or two whole numbers from ``smallest`` on.
+    """
+    pair = (value, value) if isinstance(value, Integral) else value
+    whole = isinstance(pair, tuple | list) and all(isinstance(one, Integral) for one in pair)
+    if not whole or len(pair) != 2 or min(pair) < smallest:
+        raise PixgradError(
+            f"{what}: нужно одно целое число от {smallest} или пара таких, получено {value!r}"
+        )
+    return int(pair[0]), int(pair[1])

@@ -1,6 +1,7 @@
 """Which layer was the first to produce NaN or infinity."""
 
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 import numpy as np
 
@@ -20,13 +21,13 @@ def all_finite(arrays: Iterable[np.ndarray]) -> bool:
 
 def raise_first_nonfinite(
     model: Layer, loss: CrossEntropy | MSE, x: np.ndarray, target: np.ndarray
-) -> None:
+) -> NoReturn:
     """Repeat a step that went wrong, looking at every output and gradient on the way.
 
     Raises
     ------
-    NonFiniteError : names the layer and the pass (forward or backward); if the data themselves are
-        not finite, says that.
+    NonFiniteError : always; it names the layer and the pass (forward or backward), or the data if
+        they are not finite, or the loss if nothing before it went wrong this time.
     """
     if not all_finite([x]):
         raise NonFiniteError("NaN или бесконечность уже во входных данных сети")
@@ -36,11 +37,15 @@ def raise_first_nonfinite(
         leaf.backward = _watch(leaf, leaf.backward, "обратный проход")
     try:
         with np.errstate(all="ignore"):
-            loss.forward(model.forward(x), target)
+            value = loss.forward(model.forward(x), target)
             model.backward(loss.backward())
     finally:
         for leaf in watched:
             del leaf.forward, leaf.backward
+    raise NonFiniteError(
+        f"потери или градиент стали NaN или бесконечностью (повторный проход: потери {value:g}, "
+        "слои в порядке — у dropout новая маска); уменьшите скорость обучения или проверьте данные"
+    )
 
 
 def _watch(leaf: Layer, function: Callable, phase: str) -> Callable:

@@ -35,11 +35,18 @@ def train_step(
 
 
 def predict(model: Layer, x: np.ndarray, batch_size: int = 100) -> np.ndarray:
-    """Outputs of the network in prediction mode, (N, K); ``x`` is (N, C, H, W)."""
+    """Outputs in prediction mode, (N, K); ``x`` is (N, C, H, W), N > 0.
+
+    Each layer gets its mode back.
+    """
+    modes = {layer: layer.training for layer in model.modes()}
     model.train(False)
-    batches = [model.forward(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
-    model.train(True)
-    return np.concatenate(batches)
+    try:
+        starts = range(0, max(len(x), 1), batch_size)
+        return np.concatenate([model.forward(x[i : i + batch_size]) for i in starts])
+    finally:
+        for layer, mode in modes.items():
+            layer.training = mode
 
 
 def keep_freed_memory() -> None:

@@ -20,6 +20,32 @@ class ShapeError(PixgradError):
     """An array of the wrong shape was given to a layer."""
 
 
+Chance = np.random.Generator | int | None
+"""A generator, its seed, or None: the package's own generator."""
+_OWN = np.random.default_rng(0)
+
+
+def generator(rng: Chance) -> np.random.Generator:
+    """The generator meant; the package's own starts from 0, so a program repeats and yet no two of
+    its layers get the same weights."""
+    return _OWN if rng is None else np.random.default_rng(rng)
+
+
+def floating(x: np.ndarray, dtype: np.typing.DTypeLike = np.float32) -> np.ndarray:
+    """An array that a layer can calculate with: integers become ``dtype``, floats stay.
+
+    Raises
+    ------
+    PixgradError : neither numbers nor truth values, or complex ones.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind in "biu":
+        return x.astype(dtype)
+    if x.dtype.kind != "f":
+        raise PixgradError(f"слою нужны вещественные числа, получен массив типа {x.dtype}")
+    return x
+
+
 class Layer:
     """A differentiable function with parameters.
 
@@ -94,6 +120,12 @@ class Layer:
         for child in self.children().values():
             child.train(mode)
 
+    def modes(self) -> Iterator[Layer]:
+        """This layer and all inside it, containers too."""
+        yield self
+        for child in self.children().values():
+            yield from child.modes()
+
     def _expect(self, ok: bool, expected: str, given: tuple[int, ...]) -> None:
         if not ok:
             raise ShapeError(f"слой {self.name}: ожидается вход {expected}, получен {given}")
@@ -107,6 +139,7 @@ class Linear(Layer):
     in_features, out_features : lengths of the input and output rows.
     dtype : of the parameters.
     rng : generator (or its seed) of the initial values, uniform in ±1/√fan_in as in PyTorch.
+    bias : whether there is a b.
     """
 
     def __init__(
@@ -114,28 +147,33 @@ class Linear(Layer):
         in_features: int,
         out_features: int,
         dtype: np.typing.DTypeLike = np.float32,
-        rng: np.random.Generator | int = 0,
+        rng: Chance = None,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.name = f"Linear({in_features}, {out_features})"
         self.weight, self.bias = uniform_init(
-            (out_features, in_features), in_features, dtype, np.random.default_rng(rng)
+            (out_features, in_features), in_features, dtype, generator(rng), bias
         )
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """(N, in_features) -> (N, out_features)."""
-        n_in = self.weight.shape[1]
-        self._expect(x.ndim == 2 and x.shape[1] == n_in, f"(N, {n_in})", x.shape)
-        self._x = x
+        """(N, …, in_features) -> (N, …, out_features)."""
+        x = floating(x, self.weight.dtype)
+        n_out, n_in = self.weight.shape
+        self._expect(x.ndim >= 2 and x.shape[-1] == n_in, f"(N, …, {n_in})", x.shape)
+        self._shape, self._x = x.shape, x.reshape(-1, n_in)
         # The batch is the last axis in memory, as the convolutions leave it (see Conv2d).
-        y = self.weight @ x.T
-        y += self.bias[:, None]
-        return y.T
+        y = self.weight @ self._x.T
+        if self.bias is not None:
+            y += self.bias[:, None]
+        return y.T.reshape(*x.shape[:-1], n_out)
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        dy = dy.reshape(-1, len(self.weight))
         self.grads["weight"] = dy.T @ self._x
-        self.grads["bias"] = dy.sum(axis=0)
-        return (self.weight.T @ dy.T).T if self.needs_input_grad else None
+        if self.bias is not None:
+            self.grads["bias"] = dy.sum(axis=0)
+        return (self.weight.T @ dy.T).T.reshape(self._shape) if self.needs_input_grad else None
 
 
 class ReLU(Layer):
@@ -153,6 +191,7 @@ class Sigmoid(Layer):
     """y = 1 / (1 + e⁻ˣ), computed so that e never overflows."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
+        x = floating(x)
         e = np.exp(-np.abs(x))
         self._y = np.where(x >= 0, 1, e) / (1 + e)
         return self._y
@@ -165,7 +204,7 @@ class Tanh(Layer):
     """y = tanh x."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        self._y = np.tanh(x)
+        self._y = np.tanh(floating(x))
         return self._y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -177,6 +216,7 @@ class Softmax(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x.ndim >= 2, "(N, K, …)", x.shape)
+        x = floating(x)
         e = np.exp(x - x.max(axis=1, keepdims=True))
         self._y = e / e.sum(axis=1, keepdims=True)
         return self._y
@@ -192,15 +232,15 @@ class Dropout(Layer):
     Srivastava et al. 2014, section 10 ("inverted" form: prediction is the identity).
     """
 
-    def __init__(self, p: float = 0.5, rng: np.random.Generator | int = 0) -> None:
+    def __init__(self, p: float = 0.5, rng: Chance = None) -> None:
         super().__init__()
         if not 0 <= p < 1:
             raise PixgradError(f"слой Dropout: p = {p}, а нужно 0 ≤ p < 1")
         self.p = p
-        self.rng = np.random.default_rng(rng)
+        self.rng = generator(rng)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        self._mask = None
+        self._mask, x = None, floating(x)
         if not self.training:
             return x
         self._mask = (self.rng.random(x.shape) >= self.p) / x.dtype.type(1 - self.p)
@@ -249,12 +289,16 @@ class Sum(Layer):
 
 
 def uniform_init(
-    shape: tuple[int, ...], fan_in: int, dtype: np.typing.DTypeLike, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    shape: tuple[int, ...],
+    fan_in: int,
+    dtype: np.typing.DTypeLike,
+    rng: np.random.Generator,
+    bias: bool = True,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Weight of ``shape`` and bias of ``shape[0]``, uniform in ±1/√fan_in (PyTorch's default)."""
     bound = 1 / math.sqrt(fan_in)
     weight = rng.uniform(-bound, bound, shape).astype(dtype)
-    return weight, rng.uniform(-bound, bound, shape[0]).astype(dtype)
+    return weight, rng.uniform(-bound, bound, shape[0]).astype(dtype) if bias else None
 
 
 def batch_last(x: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pixgrad.backprop.layers import ShapeError
+from pixgrad.backprop.layers import ShapeError, floating
+from pixgrad.errors import PixgradError
 
 
 class CrossEntropy:
@@ -19,10 +20,21 @@ class CrossEntropy:
         logits : (N, K).
         labels : (N,) integers in 0…K-1.
         """
+        logits, labels = floating(logits), np.asarray(labels)
         if logits.ndim != 2 or labels.shape != logits.shape[:1]:
             raise ShapeError(
                 f"CrossEntropy: ожидаются логиты (N, K) и метки (N,), "
                 f"получены {logits.shape} и {labels.shape}"
+            )
+        if not len(labels):
+            raise ShapeError("CrossEntropy: пакет пуст")
+        wrong = (
+            labels[(labels < 0) | (labels >= logits.shape[1])] if labels.dtype.kind in "iu" else ()
+        )
+        if labels.dtype.kind not in "iu" or len(wrong):
+            raise PixgradError(
+                f"CrossEntropy: метка — целое число от 0 до {logits.shape[1] - 1}, "
+                + (f"получена {wrong[0]}" if len(wrong) else f"получены метки типа {labels.dtype}")
             )
         shifted = logits - logits.max(axis=1, keepdims=True)
         e = np.exp(shifted)
@@ -44,7 +56,8 @@ class MSE:
 
     def forward(self, prediction: np.ndarray, target: np.ndarray) -> float:
         """Both of one shape."""
-        if prediction.shape != target.shape:
+        prediction, target = floating(prediction), floating(target)
+        if prediction.shape != target.shape or not prediction.size:
             raise ShapeError(
                 f"MSE: ожидается цель {prediction.shape}, как у предсказания, "
                 f"получена {target.shape}"

@@ -2,12 +2,8 @@
 
 import numpy as np
 
-from pixgrad.backprop.layers import Layer
+from pixgrad.backprop.layers import Layer, floating
 
-EPSILON = 1e-5
-"""Added to the variance (ε of the paper; PyTorch's default)."""
-MOMENTUM = 0.1
-"""Share of the new batch in the running statistics (PyTorch's default)."""
 _AXES = (0, 2, 3)
 
 
@@ -21,6 +17,8 @@ class BatchNorm2d(Layer):
     ----------
     num_features : channels C.
     dtype : of the parameters.
+    eps : added to the variance (ε of the paper).
+    momentum : share of the new batch in the running statistics.
 
     Attributes
     ----------
@@ -30,8 +28,15 @@ class BatchNorm2d(Layer):
 
     buffers = ("running_mean", "running_var")
 
-    def __init__(self, num_features: int, dtype: np.typing.DTypeLike = np.float32) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        dtype: np.typing.DTypeLike = np.float32,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
         super().__init__()
+        self.eps, self.momentum = eps, momentum
         self.name = f"BatchNorm2d({num_features})"
         self.weight = np.ones(num_features, dtype)
         self.bias = np.zeros(num_features, dtype)
@@ -40,26 +45,27 @@ class BatchNorm2d(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> the same shape."""
-        c = len(self.weight)
+        c, x = len(self.weight), floating(x, self.weight.dtype)
+        self._of_batch = self.training
         self._expect(x.ndim == 4 and x.shape[1] == c, f"(N, {c}, H, W)", x.shape)
         if self.training:
             count = x.size // c
             self._expect(count > 1, f"(N, {c}, H, W) с N·H·W > 1 (нужна дисперсия)", x.shape)
             mean, var = x.mean(axis=_AXES), x.var(axis=_AXES)
-            self.running_mean += MOMENTUM * (mean - self.running_mean)
-            self.running_var += MOMENTUM * (var * (count / (count - 1)) - self.running_var)
+            self.running_mean += self.momentum * (mean - self.running_mean)
+            self.running_var += self.momentum * (var * (count / (count - 1)) - self.running_var)
         else:
             mean, var = self.running_mean, self.running_var
-        self._inv_std = 1 / np.sqrt(var + x.dtype.type(EPSILON))
+        self._inv_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
         self._normalised = (x - _spread(mean)) * _spread(self._inv_std)
         return _spread(self.weight) * self._normalised + _spread(self.bias)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        """Through μ and σ² too while training: both depend on every x of the channel."""
+        """Through μ and σ² too if they were the batch's: both depend on every x of the channel."""
         self.grads["bias"] = dy.sum(axis=_AXES)
         self.grads["weight"] = (dy * self._normalised).sum(axis=_AXES)
         scale = _spread(self.weight * self._inv_std)
-        if not self.training:
+        if not self._of_batch:
             return scale * dy
         count = dy.size // len(self.weight)
         mean_dy = _spread(self.grads["bias"] / count)

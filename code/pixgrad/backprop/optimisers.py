@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from pixgrad.errors import PixgradError
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -29,6 +31,8 @@ class Optimiser:
     """Whether weight decay goes round the gradient, straight into the weights."""
 
     def __init__(self, parameters: Arrays, lr: float, weight_decay: float = 0.0) -> None:
+        _require("lr", lr, np.all(np.asarray(lr) >= 0))
+        _require("weight_decay", weight_decay, weight_decay >= 0)
         self.parameters, self.lr, self.weight_decay = parameters, lr, weight_decay
         self.t = np.zeros((), np.int64)
         self._moments = {
@@ -80,6 +84,8 @@ class SGD(Optimiser):
         nesterov: bool = False,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
+        _require("momentum", momentum, momentum >= 0)
+        _require("nesterov", nesterov, not nesterov or momentum > 0)
         self.momentum, self.nesterov = momentum, nesterov
 
     def _change(self, g: np.ndarray, m: np.ndarray) -> np.ndarray:
@@ -102,6 +108,7 @@ class AdaGrad(Optimiser):
         self, parameters: Arrays, lr: float = 1e-2, eps: float = 1e-10, weight_decay: float = 0.0
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
+        _require("eps", eps, eps >= 0)
         self.eps = eps
 
     def _change(self, g: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -129,6 +136,8 @@ class RMSProp(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
+        _require("beta", beta, 0 <= beta < 1)
+        _require("eps", eps, eps >= 0)
         self.beta, self.eps = beta, eps
 
     def _change(self, g: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -159,6 +168,8 @@ class Adam(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
+        _require("betas", betas, all(0 <= beta < 1 for beta in betas))
+        _require("eps", eps, eps >= 0)
         self.betas, self.eps = betas, eps
 
     def _change(self, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -226,6 +237,7 @@ class AdaMax(Adam):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
+        _require("form", form, form in ("paper", "torch"))
         super().__init__(parameters, lr, betas, eps if form == "torch" else 0.0, weight_decay)
 
     def _change(self, g: np.ndarray, m: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -233,8 +245,13 @@ class AdaMax(Adam):
         _average(m, b1, g)
         u *= b2
         np.maximum(u, np.abs(g) + self.eps, out=u)
-        ratio = np.divide(m, u, out=np.zeros_like(m), where=u > 0)
+        ratio = np.divide(m, u, out=np.zeros_like(m), where=u != 0)
         return ratio * (self.lr / (1 - b1 ** int(self.t)))
+
+
+def _require(name: str, value: object, ok: bool) -> None:
+    if not ok:
+        raise PixgradError(f"метод оптимизации: {name} = {value!r} не подходит")
 
 
 def _average(moment: np.ndarray, beta: float, value: np.ndarray) -> None:
