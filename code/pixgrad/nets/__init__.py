@@ -17,7 +17,7 @@ from pixgrad.nets.simple import SimpleCNN
 from pixgrad.nets.small import SmallCNN
 from pixgrad.nets.ssd import SSD300
 
-__all__ = ["build", "names", "residual_blocks", "weighted_layers"]
+__all__ = ["build", "initialise", "names", "residual_blocks", "weighted_layers"]
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 NETS = {
