@@ -1,6 +1,6 @@
 """Colours of plots on the dark page."""
 
-from pixgrad.book.rendering.dark_figures import DARK, themed
+from pixgrad.book.rendering.dark_figures import DARK, lightened, themed
 
 STYLE = '<style type="text/css">*{}</style>'
 
@@ -35,3 +35,18 @@ def test_known_colours_become_variables_with_the_light_one_as_default():
 def test_a_picture_with_pixels_stays_as_it_is():
     svg = f'<svg>{STYLE}<image href="data:,"/><path style="fill: #ffffff"/></svg>'
     assert themed(svg) == svg
+
+
+def test_coordinates_lose_what_nobody_sees_and_scales_keep_all():
+    svg = (
+        f"<!DOCTYPE svg><svg><metadata>\n  <a/></metadata>\n <defs>{STYLE}</defs>"
+        '<path d="M 1.23456 -0.00499 \nL 2 3 "'
+        ' transform="translate(1.23456 2.34567) scale(0.015625)"/>'
+        '<use x="9.87654" y="-1.5"/></svg>'
+    )
+    made = lightened(svg)
+    assert '<path d="M 1.23 -0.00 \nL 2 3 "' in made
+    assert 'transform="translate(1.23456 2.34567) scale(0.015625)"' in made
+    assert '<use x="9.87" y="-1.5"/>' in made
+    assert "metadata" not in made and "DOCTYPE" not in made
+    assert lightened("<svg><metadata/></svg>") == "<svg><metadata/></svg>"  # not Matplotlib's

@@ -328,6 +328,22 @@ def test_every_kind_of_callout(render, kind):
     assert second.select_one(".callout-title-container math")
 
 
+def test_notes_beside_the_text_keep_quartos_classes_and_their_numbers(render):
+    found = render(
+        "Слово[сбоку]{.aside}.\n\n::: {.column-margin}\nНа поле.\n:::\n\n"
+        "![Рисунок](p.png){#fig-a .column-margin fig-alt='Точка'}\n\n"
+        "::: {#fig-b .column-margin}\n![](p.png){fig-alt='Точка'}\n\nПодпись\n:::\n\n"
+        "::: {#fig-c .cell .column-margin}\n![В ячейке](p.png){fig-alt='Точка'}\n:::\n"
+    )
+    assert found.select_one("p > span.aside").get_text() == "сбоку"
+    assert found.select_one("div.column-margin").get_text().strip() == "На поле."
+    assert found.select_one("figure#fig-a img.column-margin")
+    assert found.select_one("div.column-margin > figure#fig-b")
+    assert found.select_one("div#cell-fig-c.column-margin > figure#fig-c")
+    captions = [one.get_text() for one in found.select("figcaption > strong")]
+    assert [text[-3:] for text in captions] == ["1.1", "1.2", "1.3"]
+
+
 @pytest.mark.parametrize(
     ("fold", "per_cell", "wanted"),
     [

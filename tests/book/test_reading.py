@@ -132,6 +132,22 @@ def test_a_wide_table_uses_the_margin_and_hides_the_contents_there(visit):
     assert page.locator(box).first.evaluate(right) > page.locator(text).first.evaluate(right)
 
 
+@pytest.mark.parametrize(("width", "is_beside"), [(1440, True), (1100, False), (390, False)])
+def test_a_note_stands_in_the_margin_where_there_is_one(visit, width, is_beside):
+    page = visit("chapters/19-conclusions.html", width)
+    note, text = page.evaluate("""() => {
+      const before = document.querySelector("main section > p");
+      const note = document.createElement("div");
+      note.className = "column-margin";
+      note.textContent = "Заметка о том, что сказано рядом.";
+      before.before(note);
+      return [note, before].map((one) => one.getBoundingClientRect().toJSON());
+    }""")
+    assert (note["left"] > text["right"]) == is_beside
+    assert note["right"] <= width
+    assert (note["bottom"] <= text["top"]) != is_beside
+
+
 def test_the_number_of_a_formula_stands_at_the_right_edge(visit):
     page = visit("chapters/01-sift-opencv.html")
     for place in page.locator(".equation").all():

@@ -20,9 +20,8 @@ UNSUPPORTED = {
     "{{< meta title >}}": "meta",
     "::: {.callout-danger}\n:::": "callout-danger",
     "::: callout-hint\n:::": "callout-hint",
-    "::: {.column-margin}\n:::": "column-margin",
+    "::: {.column-page}\n:::": "column-page",
     "::: {.columns}\n:::": "columns",
-    "[сбоку]{.aside}": "aside",
     "::: {.panel-sidebar}\n:::": "panel-sidebar",
     "::: {#tip-a .callout-tip}\n:::": "#tip-a",
     "::: {#alg-a}\n:::": "#alg-a",
@@ -37,13 +36,13 @@ UNSUPPORTED = {
     "См. [@fig-x; @lowe2004, с. 3].": "цитата",
     "См. [-@lowe2004; @Tbl-x].": "цитата",
     "# Второй заголовок": "второй заголовок",
-    "```{python}\n#| column: margin\n1\n```": "column",
+    "```{python}\n#| column: screen\n1\n```": "column",
     "```{python}\n#| fig-cap-location: margin\n1\n```": "fig-cap-location",
 }
 LINE_OF = dict.fromkeys(UNSUPPORTED, 3) | {
     "```python\nx = 1  # <1>\n```": 4,
     "```\n{{< var a >}}\n```": 4,
-    "```{python}\n#| column: margin\n1\n```": 4,
+    "```{python}\n#| column: screen\n1\n```": 4,
     "```{python}\n#| fig-cap-location: margin\n1\n```": 4,
 }
 SUPPORTED = [
@@ -58,6 +57,8 @@ SUPPORTED = [
     "$\\frac{.5}{2}$ и $x_{\\mathrm{column}}$",
     "<!--\n{{< include x.qmd >}}\n-->",
     "[слово]{.smallcaps}",
+    "::: {.column-margin}\n[сбоку]{.aside}\n:::",
+    "```{python}\n#| column: margin\n1\n```",
     "[@fig-x; @tbl-y], [@lowe2004; -@he2016, с. 1], `[@a; @fig-b]` и [a@b.c; @fig-x]",
     "## Раздел {.unnumbered .unlisted}",
     "```{python}\n#| label: fig-x\n#| fig-cap-location: top\n1\n```",

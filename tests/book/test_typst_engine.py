@@ -380,6 +380,12 @@ def test_code_is_shown_in_full_and_apart_from_output(tmp_path: Path) -> None:
 
 
 @needs_poppler
+def test_notes_beside_the_text_stay_in_it(tmp_path: Path) -> None:
+    notes = "Слово[сноской]{.aside}.", "::: {.column-margin}\nНа поле.\n:::", "Дальше."
+    shown = " ".join(pages(build(one_chapter(tmp_path, *notes)))[-1].split())
+    assert re.search(r"Слово *1?\.? *1?\.? На поле\. Дальше\. 1? *сноской", shown), shown
+
+
 def test_running_heads_and_page_numbers(tmp_path: Path) -> None:
     long = "\n\n".join(["Слово за словом. " * 60] * 12)
     found = pages(build(one_chapter(tmp_path, "## Раздел {#sec-one}", long)))

@@ -1,4 +1,4 @@
-"""Plots of the chapters for both themes of the site.
+"""Plots of the chapters for the site: lighter, and for both themes.
 
 An SVG in a page follows the page's ``color-scheme``, so a media query inside it is enough. Pictures
 with pixels inside (confusion matrices, kernels) stay as they are: what is written over a pixel
@@ -32,10 +32,17 @@ DARK = {
 
 _COLOUR = re.compile(r"(?<=: )#([0-9a-f]{6})(?=[;\"])", re.I)
 _STYLE = '<style type="text/css">'
+_LONG = re.compile(r'(?<=[ "])(-?\d+\.\d\d)\d+(?=[ "\n])')  # a coordinate, not a scale in brackets
+_TOP = re.compile(r"<!DOCTYPE[^>]*>|<metadata>.*?</metadata>|\n *(?=<)", re.S)
 
 
 def has_pixels(svg: str) -> bool:
     return "<image" in svg
+
+
+def lightened(svg: str) -> str:
+    """A Matplotlib SVG with coordinates to a hundredth of a point and without its metadata."""
+    return _LONG.sub(r"\1", _TOP.sub("", svg)) if _STYLE in svg else svg
 
 
 def themed(svg: str) -> str:

@@ -34,7 +34,9 @@ LIBRARY = "site_libs"
 
 _MARKDOWN_TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
-_LINE_NUMBER = re.compile(r'<span id="cb[\d-]+"><a href="#cb[\d-]+"[^>]*></a>')
+_LINE_OF_CODE = re.compile(
+    r'<span id="cb[\d-]+"><a href="#cb[\d-]+"[^>]*></a>(.*?)</span>(?=\n|</code>)'
+)
 _EMPTY_HEADER = re.compile(r"<th(\b[^>]*)></th>")
 _SEPARATOR = "<!--pixgrad-->"
 
@@ -113,7 +115,7 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
         seen=[_stamp(project.file(chapter, address)) for address in pictures],
     )
     title, toc, body = (part.strip() for part in answer.split(_SEPARATOR))
-    body = mathml.repaired(_LINE_NUMBER.sub("<span>", body))
+    body = mathml.repaired(_LINE_OF_CODE.sub(r"\1", body))
     body = _EMPTY_HEADER.sub(r"<td\1></td>", body)
     addresses = list(dict.fromkeys(_Addresses(body).found))
     return Body(title, toc, body, list(_local_files(project, chapter, addresses)))
@@ -194,7 +196,8 @@ def _stamp(path: Path) -> list[int]:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.suffix == ".svg":
-        target.write_text(dark_figures.themed(source.read_text("utf-8")), "utf-8")
+        svg = dark_figures.lightened(source.read_text("utf-8"))
+        target.write_text(dark_figures.themed(svg), "utf-8")
     else:
         shutil.copyfile(source, target)
 

@@ -20,6 +20,8 @@ def repaired(page: str) -> str:
 
     ``0{,}04`` comes from the Lua filter as ``0\\mathord{,}04``: here it becomes one number.
     """
+    page = page.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    page = page.replace('<math display="inline">', "<math>")
     page = _DECIMAL.sub(r"<mn>\1,\2</mn>", page).replace(r"\mathord{,}", "{,}")
     parts, done = [], 0
     spaces = sorted(space for match in _FUNCTION.finditer(page) for space in _spaces(page, match))

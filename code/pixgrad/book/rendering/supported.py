@@ -19,7 +19,7 @@ CALLOUTS = frozenset({"note", "tip", "warning", "important", "caution"})
 _FIGURES = frozenset({"fig-width", "fig-height", "fig-dpi", "fig-format"})
 _FRONT_MATTER = _FIGURES | {"title", "jupyter", "engine", "execute", "number-sections", "lang"}
 _CLASSES = re.compile(
-    r"column|columns|column-.+|aside|grid|g-col-.+|g-start-.+|panel-(?!tabset$).+|hidden"
+    r"column|columns|column-(?!margin$).+|grid|g-col-.+|g-start-.+|panel-(?!tabset$).+|hidden"
     r"|landscape|list-table|lightbox"
 )
 _LABELS = re.compile(r"(nte|tip|wrn|imp|cau|alg|prf|dia|vid)-")
@@ -155,7 +155,7 @@ def _in_options(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
     for cell in document.cells:
         options, lines = cell_options(cell, path)
         for key, value in options.items():
-            if key == "column":
+            if key == "column" and value != "margin":
                 yield Finding(lines[key], f"вынос на поля ({key}: {value}) не поддерживается")
             elif key.endswith("cap-location") and value not in ("top", "bottom"):
                 yield Finding(lines[key], f"{key} бывает только top и bottom, а не {value}")

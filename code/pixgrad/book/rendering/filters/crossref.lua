@@ -124,8 +124,9 @@ local function float_div(element, kind)
     if name:match '^layout' or name:match 'location$' then attributes[name] = value end
   end
   local result = float(kind, id, caption, body, attributes)
-  if not element.classes:includes 'cell' then return code .. { result } end
-  return pandoc.Div(code .. { result }, pandoc.Attr('cell-' .. id, element.classes))
+  local is_cell = element.classes:includes 'cell'
+  if not is_cell and not shared.is_aside(element) then return code .. { result } end
+  return pandoc.Div(code .. { result }, pandoc.Attr(is_cell and 'cell-' .. id or '', element.classes))
 end
 
 local function titled(element, class) -- the first heading (or `name`) of a div as a div of its own

@@ -78,11 +78,11 @@ local function image(element)
     if has_pixels then element.classes:insert 'pixels' end
     if size then
       element.attributes.width, element.attributes.height = tostring(size.width), tostring(size.height)
-      if size.width > COLUMN then element.classes:insert 'wide' end
+      if size.width > COLUMN and not shared.is_aside(element) then element.classes:insert 'wide' end
     end
   end
   pictures = pictures + 1
-  if pictures > 1 then element.attributes.loading = 'lazy' end
+  if pictures > 1 or config.chapter ~= '' then element.attributes.loading = 'lazy' end
   return element
 end
 

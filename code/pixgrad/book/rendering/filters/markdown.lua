@@ -129,6 +129,9 @@ return function(own)
 
   local inlines = {
     Span = function(element)
+      if shared.is_aside(element) then
+        return pandoc.Inlines { pandoc.Str '(' } .. element.content .. { pandoc.Str ')' }
+      end
       if not element.classes:includes 'equation' then return element.content end
       local math = element.content[1]
       math.text = math.text:gsub('%s+$', '') .. '\n\\tag{' .. element.attributes.number .. '}\n'

@@ -56,6 +56,11 @@ function shared.take(blocks, class)
   end
 end
 
+-- A note beside the text: Quarto has two names for it.
+function shared.is_aside(element)
+  return element.classes:includes 'column-margin' or element.classes:includes 'aside'
+end
+
 -- The pictures of a paragraph that holds nothing else, or nil.
 function shared.only_images(block)
   if block.t ~= 'Para' and block.t ~= 'Plain' then return end

@@ -272,6 +272,7 @@ local function division(element)
     if class == 'proof' or class == 'remark' or class == 'solution' then return proof(element, class) end
     if class == 'theorem' then return theorem(element) end
     if class == 'panels' then return panels(element) end
+    if shared.is_aside(element) then return block('#aside', bracketed(content), labelled(id)) end
     if class == 'csl-entry' then return block('#source', bracketed(content), labelled(id)) end
     if class == 'tab' then
       local title = bracketed(shared.take(content, 'tab-title'))
@@ -321,6 +322,7 @@ local inlines = {
       local number = quoted('(' .. element.attributes.number .. ')')
       return inline('#equation(', number, ')[', typst(element.content), labelled(id), ']')
     end
+    if shared.is_aside(element) then return inline('#footnote', bracketed(element.content)) end
     if id == '' then return end
     element.identifier = ''
     return { inline(anchor(config.path .. '#' .. id)), element }

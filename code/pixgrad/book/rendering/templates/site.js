@@ -178,7 +178,7 @@ function reveal(link, box) { // in the contents' own box only
 
 function isCovered(box) { // by a wide table, figure, formula or piece of code
   const place = box.getBoundingClientRect();
-  return $$(".table-wrapper, .equation, div.sourceCode, figure:has(img.wide), .findings, .cell-output > pre, .wide-figure").some((other) => {
+  return $$(".table-wrapper, .equation, div.sourceCode, figure:has(img.wide), .column-margin, .aside, .findings, .cell-output > pre, .wide-figure").some((other) => {
     if (!other.checkVisibility()) return false; // folded
     const { right, top, bottom } = other.getBoundingClientRect();
     return right > place.left && top < place.bottom && bottom > place.top && bottom > top;
