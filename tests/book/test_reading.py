@@ -28,7 +28,8 @@ CUT = """() => {
   if (document.documentElement.scrollWidth > width) cut.push("the page");
   for (const shown of document.querySelectorAll("main :is(table, math, pre, img)")) {
     const { right, width: own } = shown.getBoundingClientRect();
-    const box = shown.closest(".table-wrapper, .equation, pre, p:has(> math[display=block])");
+    const boxes = ".table-wrapper, .equation, .plot, pre, p:has(> math[display=block])";
+    const box = shown.closest(boxes);
     const cued = box?.matches(".scrolls[tabindex='0']") && box.matches(".more-left, .more-right");
     if (!own || cued) continue;
     const limit = box ? Math.min(width, box.getBoundingClientRect().right) : width;
@@ -296,6 +297,19 @@ def test_contents_of_the_page_fold_on_a_phone(visit):
         page.locator("main h2 .anchorjs-link").count()
         == page.locator("main section.level2").count()
     )
+
+
+def test_labels_of_a_plot_are_readable_on_a_phone(visit):
+    page = visit("chapters/13-vanishing-gradients.html", 390)
+    shares = page.evaluate("""() => [...document.querySelectorAll("main figure .plot > img")]
+      .map((plot) => plot.getBoundingClientRect().width / plot.getAttribute("width"))""")
+    assert shares and min(shares) >= 0.72  # the smallest label of the style has 9.5 points
+    box = page.locator("main figure .plot.scrolls").first
+    box.scroll_into_view_if_needed()
+    assert box.get_attribute("tabindex") == "0"
+    assert "more-right" in box.get_attribute("class")
+    box.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
+    page.wait_for_function("document.querySelector('main figure .plot.scrolls.more-left')")
 
 
 @pytest.mark.parametrize(("theme", "is_dark"), [("light", False), ("dark", True)])

@@ -1,6 +1,7 @@
-"""Repairs of pandoc's MathML: decimal commas as parts of numbers, spaces around function names."""
+"""Repairs of pandoc's MathML: decimal commas, spaces around function names, tall brackets."""
 
 import re
+from itertools import accumulate
 
 _DECIMAL = re.compile(r"<mn>(\d+)</mn><mi>,</mi><mn>(\d+)</mn>")
 _FUNCTION = re.compile(
@@ -12,6 +13,10 @@ _SCRIPTS = re.compile(r"<(?P<tag>msup|msub|msubsup|munder|mover|munderover)><mro
 _OPERAND = re.compile(
     r'(</(mi|mn|mrow|msup|msub|msubsup|mfrac|msqrt|mover|munder|mstyle)>|"postfix">[^<]*</mo>)$'
 )
+_CLOSING = re.compile(
+    r"<(?P<tag>msup|msub|msubsup)>"
+    r'(?P<closing>(?P<mark><mo minsize="\d+%"[^>]* form=)"postfix">[^<]*</mo>)'
+)
 _THIN = "0.167em"
 
 
@@ -22,6 +27,12 @@ def repaired(page: str) -> str:
     """
     page = page.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
     page = page.replace('<math display="inline">', "<math>")
+    for form in ("prefix", "postfix"):  # a relation has spaces around, a bracket has none
+        page = page.replace(f'form="{form}">∥', f'form="{form}">‖')
+    position = 0
+    while match := _CLOSING.search(page, position):
+        position = match.end()
+        page = _with_its_opening(page, match)
     page = _DECIMAL.sub(r"<mn>\1,\2</mn>", page).replace(r"\mathord{,}", "{,}")
     parts, done = [], 0
     spaces = sorted(space for match in _FUNCTION.finditer(page) for space in _spaces(page, match))
@@ -29,6 +40,19 @@ def repaired(page: str) -> str:
         parts += [page[done:start], markup]
         done = end
     return "".join([*parts, page[done:]])
+
+
+def _with_its_opening(page: str, match: re.Match) -> str:
+    """``\\Bigr)^2``: a bracket grows beside its opening one, but not alone under a power."""
+    start, limit = match.start(), page.rfind("<math", 0, match.start())
+    while (start := page.rfind(f'{match["mark"]}"prefix">', limit, start)) >= 0:
+        inner = page[start : match.start()]
+        steps = [-1 if tag[1] else 1 for tag in re.finditer(r"<(/?)\w", inner)]
+        depths = list(accumulate(steps))
+        if depths[-1] == 0 == min(depths) and inner.count('"prefix">') > inner.count('"postfix">'):
+            whole = f"<{match['tag']}><mrow>{inner}{match['closing']}</mrow>"
+            return page[:start] + whole + page[match.end() :]
+    return page
 
 
 def _spaces(page: str, match: re.Match) -> list[tuple[int, int, str]]:

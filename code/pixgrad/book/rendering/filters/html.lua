@@ -83,7 +83,9 @@ local function image(element)
   end
   pictures = pictures + 1
   if pictures > 1 or config.chapter ~= '' then element.attributes.loading = 'lazy' end
-  return element
+  if not element.src:match '%.svg$' or not element.attributes.width then return element end
+  element.attributes.style = ('--own: %spx'):format(element.attributes.width)
+  return pandoc.Span({ element }, { class = 'plot' })
 end
 
 -- Figures, tables, listings -------------------------------------------------------------------

@@ -119,7 +119,7 @@ function startAnchors() {
 }
 
 // What scrolls sideways is reached from the keyboard and shows where there is more.
-const SCROLLABLE = "main pre, .table-wrapper, .equation, p:has(> math[display=block])";
+const SCROLLABLE = "main pre, .plot, .table-wrapper, .equation, p:has(> math[display=block])";
 
 function startScrollables() {
   for (const box of $$(SCROLLABLE)) box.addEventListener("scroll", () => markScrollable(box), { passive: true });
