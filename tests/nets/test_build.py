@@ -10,9 +10,11 @@ from pixgrad.errors import PixgradError  # noqa: E402
 
 CIFAR_DEPTHS = (8, 14, 20, 32, 56, 110)
 CONVOLUTIONAL = [
-    name for name in nets.names() if name.partition("-")[0] in ("simple", "plain", "resnet")
+    name
+    for name in nets.names()
+    if name.partition("-")[0] not in ("vit", "spinenet", "ssd300") and not name.endswith("-fpn")
 ]
-"""Networks whose names tell their depth; the others have test modules of their own."""
+"""Networks that give logits of images of any side; the others have test modules of their own."""
 
 
 def seeded(seed=0):
@@ -75,9 +77,18 @@ def test_twins_differ_in_the_skip_alone():
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_logits_of_small_images(name):
-    net = nets.build(name, 7, in_channels=1).eval()
-    with torch.no_grad():
-        assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 7)
+    net = nets.skeleton(name, 7, in_channels=1).eval()
+    kind = name.removesuffix("-auxiliary")
+    side = {"alexnet": 63, "alexnet-2012": 63, "googlenet-2014": 64}.get(kind, 32)
+    assert net(torch.zeros(2, 1, side, side, device="meta")).shape == (2, 7)
+
+
+def test_a_skeleton_is_the_network_without_values():
+    for name in ("simple-cnn", "resnet-20", "googlenet-small-auxiliary"):
+        built, bare = nets.build(name, 5), nets.skeleton(name, 5)
+        shapes = [{key: of.shape for key, of in net.state_dict().items()} for net in (built, bare)]
+        assert shapes[0] == shapes[1]
+        assert all(of.is_meta for of in bare.parameters())
 
 
 @pytest.mark.parametrize("side", [28, 32, 48, 64, 96])
@@ -123,17 +134,18 @@ def test_activation_is_everywhere_the_one_asked_for(name, module):
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_weighted_layers_in_the_order_of_execution(name):
-    net = nets.build(name, 5).eval()
+    net = nets.skeleton(name, 5)  # in training mode auxiliary heads work too
     listed = nets.weighted_layers(net)
     ran = []
     for _, module in listed:
         module.register_forward_hook(lambda module, inputs, output: ran.append(module))
-    with torch.no_grad():
-        net(torch.zeros(1, 3, 32, 32))
+    net(torch.zeros(2, 3, 64, 64, device="meta"))
     assert ran == [module for _, module in listed]
     assert all(net.get_submodule(name) is module for name, module in listed)
-    depth = 5 if name in ("simple-cnn", "small-cnn") else int(name.partition("-")[2])
-    assert len(listed) == depth
+    kind, _, depth = name.removesuffix("-c").partition("-")
+    known = {"simple-cnn": 5, "small-cnn": 5, "alexnet": 8, "alexnet-2012": 8}
+    if kind in ("plain", "resnet", "vgg") or name in known:
+        assert len(listed) == (known.get(name) or int(depth))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,17 @@ import torch
 from torch import nn
 
 from pixgrad.errors import PixgradError
-from pixgrad.nets import cifar, fpn, imagenet, spinenet, vit
+from pixgrad.nets import (
+    alexnet,
+    cifar,
+    fpn,
+    googlenet,
+    imagenet,
+    inception_bn,
+    spinenet,
+    vgg,
+    vit,
+)
 from pixgrad.nets.initialisation import SCHEMES, initialise
 from pixgrad.nets.layers import residual_blocks, weighted_layers
 from pixgrad.nets.mobile import FireNet, MobileNet
@@ -17,7 +27,11 @@ from pixgrad.nets.simple import SimpleCNN
 from pixgrad.nets.small import SmallCNN
 from pixgrad.nets.ssd import SSD300
 
+<<<<<<< HEAD
 __all__ = ["build", "initialise", "names", "residual_blocks", "weighted_layers"]
+=======
+__all__ = ["build", "names", "residual_blocks", "skeleton", "weighted_layers"]
+>>>>>>> 451223b (AlexNet, VGG, GoogLeNet, Inception-BN against torchvision and the papers; experiments on normalisation, smoothness, auxiliary heads, heads and three checks of trained networks)
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 NETS = {
@@ -30,6 +44,19 @@ NETS = {
         for kind in ("plain", "resnet")
         for depth in cifar.DEPTHS
     },
+    "alexnet": alexnet.AlexNet,
+    "alexnet-2012": partial(alexnet.AlexNet, branches=2),
+    **{f"vgg-{kind}": partial(vgg.VGG, configuration=kind) for kind in vgg.STAGES},
+    **{
+        f"{name}{heads}": partial(kind, auxiliary=bool(heads), **options)
+        for name, kind, options in (
+            ("googlenet", googlenet.GoogLeNet, {}),
+            ("googlenet-2014", googlenet.GoogLeNet, {"published": True}),
+            ("googlenet-small", googlenet.SmallGoogLeNet, {}),
+        )
+        for heads in ("", "-auxiliary")
+    },
+    "inception-bn": inception_bn.InceptionBN,
     **{f"resnet-{depth}": partial(imagenet.ResNet, depth=depth) for depth in imagenet.STAGES},
     **{name: partial(vit.VisionTransformer, size=size) for name, size in vit.SIZES.items()},
     **{
@@ -60,17 +87,19 @@ def build(
     ----------
     name : one of :func:`names`. ``plain-D`` and ``resnet-D`` with D of 8, 14, 20, 32, 56, 110 are
         twins: the same layers with and without skip connections, and for one seed the same initial
-        weights. ``resnet-18`` … ``resnet-152`` are those of torchvision; ``simple-cnn`` is three
-        convolutions and two linear layers, ``small-cnn`` the same with parts to change;
-        ``vit-b-16`` is that of torchvision, for 224 pixels, ``vit-32px`` is small;
-        ``spinenet-49s``, ``-49``, ``-96``, ``-143``, ``-190`` and ``resnet-50-fpn`` are for
+        weights. ``alexnet``, ``vgg-11`` … ``vgg-19``, ``googlenet``, ``resnet-18`` …
+        ``resnet-152`` are those of torchvision; ``alexnet-2012``, ``googlenet-2014``, ``vgg-16-c``
+        and ``inception-bn`` those of the papers; ``-auxiliary`` adds the auxiliary heads.
+        ``simple-cnn`` is three convolutions and two linear layers, ``small-cnn`` the same with
+        parts to change; ``vit-b-16`` is that of torchvision, for 224 pixels, ``vit-32px`` is
+        small; ``spinenet-49s``, ``-49``, ``-96``, ``-143``, ``-190`` and ``resnet-50-fpn`` are for
         detection; ``ssd300-vgg16`` is a detector, see :mod:`pixgrad.nets.ssd`;
         ``fire-net`` and ``mobile-net`` are as large as resnet-8, of other blocks.
     num_classes : number of logits; None — for detection: maps of levels 3 … 7.
     in_channels : 3 for RGB, 1 for grey images.
     batch_norm : batch normalisation after every convolution; without it convolutions have biases.
-        None — as the network is known: without it in ``simple-cnn`` and ``small-cnn``, with it in
-        all others.
+        None — as the network is known: without it in ``simple-cnn``, ``small-cnn``, ``alexnet…``,
+        ``vgg-…`` and ``googlenet-2014…``, with it in all others.
     init : "default" or "he", see :func:`pixgrad.nets.initialisation.initialise`.
     activation : "relu", "sigmoid" or "tanh"; None — as the network is known.
     generator : where initial weights are drawn from; None — a new one with seed 0. The global
@@ -88,8 +117,34 @@ def build(
     >>> net(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
-    _check("сети", name, NETS)
     _check("инициализации", init, SCHEMES)
+    net = skeleton(
+        name,
+        num_classes,
+        in_channels=in_channels,
+        batch_norm=batch_norm,
+        activation=activation,
+        **parts,
+    )
+    net.to_empty(device="cpu")
+    initialise(net, init, generator or torch.Generator().manual_seed(0))
+    return net
+
+
+def skeleton(
+    name: str,
+    num_classes: int | None = None,
+    *,
+    in_channels: int = 3,
+    batch_norm: bool | None = None,
+    activation: str | None = None,
+    **parts,
+) -> nn.Module:
+    """The same network on the meta device: its layers have shapes and no values, nothing is drawn.
+
+    Enough to count and to draw, at once for any size; for the arguments see :func:`build`.
+    """
+    _check("сети", name, NETS)
     options = {} if batch_norm is None else {"batch_norm": batch_norm}
     if activation is not None:
         _check("функции активации", activation, ACTIVATIONS)
@@ -102,12 +157,8 @@ def build(
         asked = "классы не выбирают" if name in BACKBONES else "нужно число классов"
         raise PixgradError(f"сеть «{name}»: {asked}")
     options["in_channels"] = in_channels
-    # On the meta device modules have shapes and no values: nothing random is drawn.
     with torch.device("meta"):
-        net = NETS[name](num_classes, **options)
-    net.to_empty(device="cpu")
-    initialise(net, init, generator or torch.Generator().manual_seed(0))
-    return net
+        return NETS[name](num_classes, **options)
 
 
 def names() -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,7 @@ from pixgrad.training.scores import measure
 
 EVALUATION_BATCH = 250
 RECALIBRATION_SEED = 20240607
+AUXILIARY_SHARE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +167,20 @@ def recalibrated(net: nn.Module, data: Images, count: int) -> nn.Module:
     return net.eval()
 
 
+def training_loss(outputs: Tensor | Sequence[Tensor], labels: Tensor, config: Settings) -> Tensor:
+    """The loss of a batch by the network's outputs, logits (N, K) as a rule.
+
+    Those of auxiliary heads, if any, follow them; their losses are added with the share of Szegedy
+    et al., "Going deeper with convolutions" (2015), section 5.
+    """
+    logits, *heads = (outputs,) if isinstance(outputs, Tensor) else outputs
+    criterion = LOSSES[config.last]
+    if config.label_smoothing:
+        criterion = partial(cross_entropy, label_smoothing=config.label_smoothing)
+    main = criterion(logits, labels)
+    return main + AUXILIARY_SHARE * sum(criterion(of, labels) for of in heads) if heads else main
+
+
 def learning_rate(config: Settings, progress: float) -> float:
     """The rate after ``progress`` epochs (not whole ones only)."""
     if progress < config.warmup_epochs:
@@ -250,10 +266,7 @@ class TorchRun(Run):
 
     def loss(self, answers: Any, truth: Any) -> Tensor:
         """Of the network's answers to a batch."""
-        config = self.outcome.config
-        if config.label_smoothing:
-            return cross_entropy(answers, truth, label_smoothing=config.label_smoothing)
-        return LOSSES[config.last](answers, truth)
+        return training_loss(answers, truth, self.outcome.config)
 
     def _step(self, x: Tensor, y: Any) -> float:
         """One optimiser step; the loss of the batch before it."""
