@@ -180,7 +180,7 @@ def test_seed_decides():
         ({"name": "resnet20"}, "нет сети «resnet20»; может быть, «resnet-20»? Есть: simple-cnn,"),
         (
             {"name": "transformer"},
-            "нет сети «transformer». Есть: simple-cnn, small-cnn, plain-8, .*resnet-152",
+            "нет сети «transformer». Есть: simple-cnn, small-cnn, .*resnet-152",
         ),
         ({"init": "hee"}, "нет инициализации «hee»; может быть, «he»? Есть: default, he"),
         ({"activation": "gelu"}, "нет функции активации «gelu».*Есть: relu, sigmoid, tanh"),
