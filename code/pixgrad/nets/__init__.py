@@ -27,11 +27,7 @@ from pixgrad.nets.simple import SimpleCNN
 from pixgrad.nets.small import SmallCNN
 from pixgrad.nets.ssd import SSD300
 
-<<<<<<< HEAD
-__all__ = ["build", "initialise", "names", "residual_blocks", "weighted_layers"]
-=======
-__all__ = ["build", "names", "residual_blocks", "skeleton", "weighted_layers"]
->>>>>>> 451223b (AlexNet, VGG, GoogLeNet, Inception-BN against torchvision and the papers; experiments on normalisation, smoothness, auxiliary heads, heads and three checks of trained networks)
+__all__ = ["build", "initialise", "names", "residual_blocks", "skeleton", "weighted_layers"]
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 NETS = {
