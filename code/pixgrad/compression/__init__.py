@@ -7,4 +7,6 @@
 ``distil``     a small network learns the answers of a large one
 ``runtime``    the same network out of PyTorch: ONNX files and ONNX Runtime
 ``size``       bytes on disk
+``parallel``   several workers at a network; ``workers``: what they share
+``variants``   compressed networks by name
 """
