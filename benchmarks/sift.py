@@ -122,7 +122,7 @@ def memory() -> None:
 def print_peak(backend: str) -> None:
     """Peak growth on a large picture of fine texture, in copies of the doubled image."""
     from pixgrad.sift import Sift
-    from pixgrad.sift.image import PEAK_COPIES
+    from pixgrad.sift.image import peak_copies
 
     sift = Sift(compiled=backend == "numba")
     rng = np.random.default_rng(0)
@@ -132,7 +132,7 @@ def print_peak(backend: str) -> None:
     before = peak()
     count = len(sift.detect_and_compute(image))
     copies = (peak() - before) / (4 * (2 * side) ** 2)
-    echo(f"{copies:.1f} copies of the doubled image ({count} keypoints; stated {PEAK_COPIES})")
+    echo(f"{copies:.1f} copies of the doubled image ({count} keypoints; stated {peak_copies(3)})")
 
 
 def peak() -> int:

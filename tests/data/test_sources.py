@@ -263,6 +263,14 @@ def test_fallback_pairs_show_the_same_scene(root):
     assert matched < 0.5 * unmatched
 
 
+@pytest.mark.parametrize("shift", [1e3, 1e5, 1e7])
+def test_a_homography_that_moves_far_is_none_the_worse(shift):
+    """The determinant against the largest element called it degenerate."""
+    image = np.zeros((480, 640), np.uint8)
+    matrix = np.array([[1.1, 0.1, shift], [-0.05, 0.9, -shift], [1e-5, 2e-5, 1.0]])
+    assert np.isfinite(Pair("s", 2, "", image, image, "", "", matrix).homography).all()
+
+
 @pytest.mark.parametrize(
     ("homography", "message"),
     [
@@ -293,3 +301,13 @@ def test_importing_the_package_does_not_import_torch():
 
     code = "import sys, pixgrad.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_sixteen_bits_a_pixel_become_eight_as_in_opencv(tmp_path):
+    """Pillow's own conversion is white: everything over 255 is clipped."""
+    levels = np.random.default_rng(0).integers(0, 2**16, (40, 50), dtype=np.uint16)
+    assert cv2.imwrite(str(tmp_path / "grey.png"), levels)
+    expected = cv2.imread(str(tmp_path / "grey.png"), cv2.IMREAD_GRAYSCALE)
+    found = files.read_photo(tmp_path / "grey.png")
+    assert (found.dtype, found.shape) == (np.uint8, (40, 50))
+    assert np.abs(found.astype(int) - expected).max() <= 1

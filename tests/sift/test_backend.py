@@ -232,3 +232,18 @@ def test_without_numba(monkeypatch):
     monkeypatch.delattr("pixgrad.sift.compiled", raising=False)
     with pytest.raises(PixgradError, match=r"numba.*compiled=False"):
         backend.choose(True)
+
+
+@pytest.mark.parametrize(
+    ("word", "compiled"), [("0", False), ("off", False), ("No", False), ("1", True), ("", True)]
+)
+def test_the_switch_is_read_as_people_write_it(monkeypatch, word, compiled):
+    pytest.importorskip("numba")
+    monkeypatch.setenv(backend.SWITCH, word)
+    assert (backend.choose() is not backend.NUMPY) == compiled
+
+
+def test_a_switch_that_is_neither_yes_nor_no(monkeypatch):
+    monkeypatch.setenv(backend.SWITCH, "perhaps")
+    with pytest.raises(PixgradError, match="PIXGRAD_NUMBA=perhaps"):
+        backend.choose()

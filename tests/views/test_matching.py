@@ -11,7 +11,7 @@ from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.sift import Sift
 from pixgrad.views import matching, opencv
-from pixgrad.views.matching import Matches, match, mutual, rootsift, two_nearest
+from pixgrad.views.matching import Matches, match, mutual, nearest_rows, rootsift
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def views():
 def test_neighbours_are_those_of_brute_force(views, transform):
     a, b = (transform(v).descriptors for v in views)
     found = cv2.BFMatcher(cv2.NORM_L2).knnMatch(a, b, k=2)
-    nearest, distance, next_distance = two_nearest(a, b)
+    (nearest, _), (distance, next_distance) = (one.T for one in nearest_rows(a, b))
     assert len(a) > 100
     np.testing.assert_array_equal(nearest, [m.trainIdx for m, _ in found])
     np.testing.assert_allclose(distance, [m.distance for m, _ in found], rtol=1e-4)
@@ -72,7 +72,8 @@ def test_chunks_change_nothing(n, m, seed, chunk):
     before = matching.CHUNK
     matching.CHUNK = chunk * m
     try:
-        nearest, distance, next_distance = two_nearest(a.astype(float), b.astype(float))
+        found = nearest_rows(a.astype(float), b.astype(float))
+        (nearest, _), (distance, next_distance) = (one.T for one in found)
     finally:
         matching.CHUNK = before
     np.testing.assert_array_equal(nearest, gaps.argmin(axis=1))
@@ -133,3 +134,52 @@ def test_mutual_against_a_loop():
     naive = [back[j] == i for i, j in zip(forward.first, forward.second, strict=True)]
     np.testing.assert_array_equal(mutual(forward, backward), naive)
     assert 0 < sum(naive) < len(naive)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_k_nearest_are_those_of_opencv(views, k):
+    a, b = (view.descriptors for view in views)
+    found = cv2.BFMatcher(cv2.NORM_L2).knnMatch(a, b, k=k)
+    nearest, distance = nearest_rows(a.astype(float), b.astype(float), k)
+    np.testing.assert_array_equal(nearest, [[m.trainIdx for m in row] for row in found])
+    expected = [[m.distance for m in row] for row in found]
+    np.testing.assert_allclose(distance, expected, rtol=1e-6)
+
+
+def test_fewer_rows_than_wanted_are_infinitely_far():
+    _, distance = nearest_rows(np.zeros((2, 3)), np.ones((1, 3)), 3)
+    np.testing.assert_array_equal(distance, [[3**0.5, np.inf, np.inf]] * 2)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_descriptor_with_nan_has_no_match_and_is_none(views, side):
+    """One such row killed every match."""
+    a, b = (described(view.descriptors[:60].copy()) for view in views)
+    (a, b)[side].descriptors[7, 3] = np.nan
+    found = match(a, b)
+    others = [
+        described(np.delete(one.descriptors, 7, axis=0)) if number == side else one
+        for number, one in enumerate((a, b))
+    ]
+    expected = match(*others)
+    shifted = np.where(np.arange(59) < 7, np.arange(59), np.arange(1, 60))
+    if side == 0:
+        np.testing.assert_array_equal(found.first, shifted[expected.first])
+        np.testing.assert_array_equal(found.second, expected.second)
+    else:
+        np.testing.assert_array_equal(found.second, shifted[expected.second])
+    np.testing.assert_array_equal(found.distance, expected.distance)
+
+
+def test_rootsift_of_what_has_no_root_is_refused():
+    for value in (-1, np.nan, np.inf):
+        with pytest.raises(PixgradError, match="RootSIFT"):
+            rootsift(described(np.full((1, 128), value, np.float32)))
+
+
+def test_matches_as_opencv_has_them(views):
+    a, b = views
+    theirs = cv2.BFMatcher(cv2.NORM_L2).match(a.descriptors, b.descriptors)
+    for ours, their in zip(match(a, b).to_opencv(), theirs, strict=True):
+        assert (ours.queryIdx, ours.trainIdx) == (their.queryIdx, their.trainIdx)
+        assert ours.distance == pytest.approx(their.distance, rel=1e-6)

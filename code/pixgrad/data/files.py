@@ -56,11 +56,18 @@ def decode_image(raw: bytes, path: Path, mode: str | None = None, row: int | Non
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
             image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I;16") or image.mode == "I":
+                image = _eight_bits(image)
             return image.convert(mode or ("L" if image.mode in ("1", "L") else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         where = "" if row is None else f"строка {row}: "
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(f"{where}изображение повреждено ({reason})", path) from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The upper byte of 16-bit grey levels, as OpenCV reads them; Pillow's own would be white."""
+    return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
 
 
 def read_photo(path: Path) -> np.ndarray:

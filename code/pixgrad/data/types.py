@@ -109,9 +109,23 @@ class Pair:
         matrix = np.asarray(self.homography, np.float64)
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise PixgradError(f"гомография должна быть конечной матрицей 3×3, а не {matrix}")
-        if abs(np.linalg.det(matrix)) <= 1e-12 * np.abs(matrix).max() ** 3:
+        if not np.linalg.cond(_of_unit_image(matrix, self.first, self.second)) <= 1e12:
             raise PixgradError("гомография вырождена: её определитель равен нулю")
         object.__setattr__(self, "homography", matrix / (matrix[2, 2] or 1))
+
+
+def _of_unit_image(matrix: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The homography between both images shrunk to a unit: free of the pixels' scale and origin."""
+    scales = (np.diag([max(image.shape[:2])] * 2 + [1.0]) for image in (first, second))
+    here, there = scales
+    moved = np.linalg.inv(there) @ matrix @ here
+    # A translation of many image sizes is no degeneration: take it out.
+    centre = moved @ [0.5, 0.5, 1]
+    if centre[2] and np.isfinite(centre).all():
+        shift = np.eye(3)
+        shift[:2, 2] = -centre[:2] / centre[2]
+        moved = shift @ moved
+    return moved
 
 
 class Pairs(_Collection):

@@ -35,6 +35,17 @@ NUMPY = Stages(
 )
 
 
+_WORDS = {"": True, "1": True, "true": True, "yes": True, "on": True} | dict.fromkeys(
+    ("0", "false", "no", "off"), False
+)
+
+
+def _is_on(word: str) -> bool:
+    if word.lower() not in _WORDS:
+        raise PixgradError(f"{SWITCH}={word}: нужно 0 или 1")
+    return _WORDS[word.lower()]
+
+
 def choose(compiled: bool | None = None) -> Stages:
     """Pick the implementation: the bits of OpenCV with fused multiply-add or without it.
 
@@ -44,10 +55,14 @@ def choose(compiled: bool | None = None) -> Stages:
     Parameters
     ----------
     compiled : True — numba or an error; False — NumPy; None — numba if it is installed and the
-        environment variable ``PIXGRAD_NUMBA`` is not 0.
+        environment variable ``PIXGRAD_NUMBA`` is not 0 (or "false", "no", "off").
+
+    Raises
+    ------
+    PixgradError : numba is wanted and not there; the variable is neither yes nor no.
     """
     if compiled is None:
-        compiled = os.environ.get(SWITCH) != "0" and find_spec("numba") is not None
+        compiled = _is_on(os.environ.get(SWITCH, "")) and find_spec("numba") is not None
     if not compiled:
         return NUMPY
     try:

@@ -1,6 +1,8 @@
 """The whole of SIFT: image -> keypoints with descriptors."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
@@ -9,8 +11,8 @@ from ..errors import PixgradError
 from . import backend
 from .descriptor import LENGTH, quantise
 from .extrema import prior_threshold
-from .features import Features, concatenate, pack_octave, sort_unique
-from .image import check_mask, to_grey
+from .features import Features, concatenate, pack_octave, sort_unique, unpack_octave
+from .image import check_mask, check_memory, to_grey
 from .orientation import peaks
 from .refinement import KEPT
 from .scale_space import base_image, difference_of_gaussians, gaussian_pyramid
@@ -36,12 +38,25 @@ class Sift:
     sigma : scale of the first layer, in pixels of the doubled image.
     conventions : ``"opencv"`` — OpenCV's default grid, biased by 0.25 px; ``"precise"`` —
         unbiased, as ``cv2.SIFT_create(enable_precise_upscale=True)``.
+    nfeatures : keep so many keypoints with the largest response (and those that tie with the last
+        of them, as OpenCV does); 0 — all.
+    descriptor_type : "float32" or "uint8", as OpenCV's ``descriptorType``: the same whole numbers.
     compiled : True — numba, False — NumPy, None — see `backend.choose`, which also says how the
         results differ: as OpenCV's do between processors with fused multiply-add and without it.
 
     References
     ----------
     D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pixgrad.sift import Sift
+    >>> y, x = np.mgrid[:80, :80]
+    >>> blob = (255 * np.exp(-((x - 40) ** 2 + (y - 40) ** 2) / 72)).astype(np.uint8)
+    >>> keypoint = Sift(nfeatures=1).detect_and_compute(blob)[:1]
+    >>> np.round(keypoint.xy, 0).tolist(), keypoint.descriptors.shape
+    ([[40.0, 40.0]], (1, 128))
     """
 
     n_octave_layers: int = 3
@@ -49,15 +64,26 @@ class Sift:
     edge_threshold: float = 10.0
     sigma: float = 1.6
     conventions: Literal["opencv", "precise"] = "opencv"
+    nfeatures: int = 0
+    descriptor_type: Literal["float32", "uint8"] = "float32"
     compiled: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.conventions not in ("opencv", "precise"):
-            raise PixgradError(f"conventions={self.conventions!r}: есть 'opencv' и 'precise'")
-        if self.n_octave_layers < 1 or self.sigma <= 0:
-            raise PixgradError(
-                f"n_octave_layers={self.n_octave_layers}, sigma={self.sigma}: нужны положительные"
-            )
+        for name, choices in (
+            ("conventions", ("opencv", "precise")),
+            ("descriptor_type", ("float32", "uint8")),
+        ):
+            if getattr(self, name) not in choices:
+                raise PixgradError(f"{name}={getattr(self, name)!r}: есть {', '.join(choices)}")
+        for name, least in (("n_octave_layers", 1), ("nfeatures", 0)):
+            if not isinstance(number := getattr(self, name), Integral) or number < least:
+                raise PixgradError(f"{name}={number!r}: нужно целое число от {least}")
+        for name in ("contrast_threshold", "edge_threshold", "sigma"):
+            number = getattr(self, name)
+            if not isinstance(number, Real) or not math.isfinite(number) or number < 0:
+                raise PixgradError(f"{name}={number!r}: нужно неотрицательное число")
+        if self.sigma == 0:
+            raise PixgradError("sigma=0: нужно положительное число")
 
     def detect_and_compute(self, image: np.ndarray, mask: np.ndarray | None = None) -> Features:
         """Find keypoints and describe them.
@@ -66,17 +92,80 @@ class Sift:
         ----------
         image : (H, W) or (H, W, 3) RGB; the range rule is that of `to_grey`.
         mask : (H, W), non-zero where keypoints are wanted.
+
+        Raises
+        ------
+        PixgradError : not an image, see `to_grey`; a mask of another size; not enough memory.
         """
-        grey = to_grey(image)
-        mask = check_mask(mask, grey.shape)
-        stages = backend.choose(self.compiled)
-        base = base_image(grey, self.sigma, self.conventions == "precise", stages.blur)
-        pyramid = gaussian_pyramid(base, self.sigma, self.n_octave_layers, stages.blur)
-        parts = [self._process_octave(stages, o, octave, mask) for o, octave in enumerate(pyramid)]
-        return sort_unique(concatenate([NOTHING, *parts]))
+        return self._find(image, mask, described=True)
+
+    def detect(self, image: np.ndarray, mask: np.ndarray | None = None) -> Features:
+        """Find keypoints without describing them: descriptors are (N, 0)."""
+        return self._find(image, mask, described=False)
+
+    def compute(self, image: np.ndarray, keypoints: Features) -> Features:
+        """Describe given keypoints, of this image or of another, in their order.
+
+        Their octave and layer say which blurred image each is described on (a keypoint made by hand
+        has both 0), their size and angle the grid on it: as ``cv2.SIFT.compute``.
+
+        Raises
+        ------
+        PixgradError : a keypoint's octave or layer is not in the pyramid of this image.
+        """
+        octaves, layers = unpack_octave(keypoints.octave)
+        first = -1 if (octaves < 0).any() else 0
+        stages, pyramid = self._pyramid(image, doubled=first < 0)
+        last, top = first + len(pyramid) - 1, self.n_octave_layers + 2
+        strange = np.flatnonzero((octaves < first) | (octaves > last) | (layers > top))
+        if len(strange):
+            k = int(strange[0])
+            raise PixgradError(
+                f"точка {k}: октава {octaves[k]}, слой {layers[k]}, а у этого изображения октавы "
+                f"{first}…{last} и слои 0…{top}"
+            )
+        votes = np.zeros((len(keypoints), LENGTH), np.float32)
+        for o, octave in enumerate(pyramid, start=first):
+            k = np.flatnonzero(octaves == o)
+            to_octave = np.float32(2.0**-o)
+            xy, scale = keypoints.xy[k] * to_octave, keypoints.size[k] * to_octave / np.float32(2)
+            votes[k] = stages.raw_histograms(
+                *stages.gradients(octave), layers[k], xy, scale, keypoints.angle[k]
+            )
+        return replace(keypoints, descriptors=self._quantised(votes))
+
+    def _find(self, image: np.ndarray, mask: np.ndarray | None, described: bool) -> Features:
+        mask = check_mask(mask, np.shape(image)[:2])
+        stages, pyramid = self._pyramid(image)
+        parts = [
+            self._process_octave(stages, o, octave, mask, described)
+            for o, octave in enumerate(pyramid)
+        ]
+        nothing = replace(NOTHING, descriptors=self._quantised(NOTHING.descriptors))
+        found = sort_unique(concatenate([nothing if described else _bare(nothing), *parts]))
+        if 0 < self.nfeatures < len(found):
+            least = np.partition(found.response, -self.nfeatures)[-self.nfeatures]
+            found = found[found.response >= least]
+        return found
+
+    def _pyramid(
+        self, image: np.ndarray, doubled: bool = True
+    ) -> tuple[backend.Stages, list[np.ndarray]]:
+        check_memory(image, self.n_octave_layers)
+        stages, precise = backend.choose(self.compiled), self.conventions == "precise"
+        base = base_image(to_grey(image), self.sigma, precise, stages.blur, doubled)
+        return stages, gaussian_pyramid(base, self.sigma, self.n_octave_layers, stages.blur)
+
+    def _quantised(self, votes: np.ndarray) -> np.ndarray:
+        return quantise(votes).astype(self.descriptor_type, copy=False)
 
     def _process_octave(
-        self, stages: backend.Stages, o: int, octave: np.ndarray, mask: np.ndarray | None
+        self,
+        stages: backend.Stages,
+        o: int,
+        octave: np.ndarray,
+        mask: np.ndarray | None,
+        described: bool,
     ) -> Features:
         """Features of octave ``o`` (0 is the doubled image), in pixels of the input."""
         s = self.n_octave_layers
@@ -87,7 +176,8 @@ class Sift:
         kept = refined.status == KEPT
         point, offset, contrast = refined.point[kept], refined.offset[kept], refined.contrast[kept]
         if not len(point):
-            return NOTHING
+            nothing = replace(NOTHING, descriptors=self._quantised(NOTHING.descriptors))
+            return nothing if described else _bare(nothing)
         octaves = (point[:, 0] + offset[:, 2]).astype(np.float32) / np.float32(s)
         scale = np.float32(self.sigma) * np.exp2(octaves.astype(np.float64)).astype(np.float32)
 
@@ -102,12 +192,19 @@ class Sift:
             wanted = mask[row, column]
             k, direction = k[wanted], direction[wanted]
         layer, xy, scale = point[k, 0] - FIRST_LAYER[0], xy[k], scale[k]
-        votes = stages.raw_histograms(*gradients, layer, xy, scale, direction)
-        return Features(
+        found = Features(
             xy * to_input,
             scale * (2 * to_input),
             direction,
             np.abs(contrast[k]),
             pack_octave(o - 1, point[k, 0], offset[k, 2]),
-            quantise(votes),
+            np.empty((len(k), 0), np.float32),
         )
+        if not described:
+            return found
+        votes = stages.raw_histograms(*gradients, layer, xy, scale, direction)
+        return replace(found, descriptors=self._quantised(votes))
+
+
+def _bare(features: Features) -> Features:
+    return replace(features, descriptors=features.descriptors[:, :0])

@@ -18,7 +18,18 @@ class Features:
     angle : (N,) float32, degrees [0, 360), clockwise on the screen.
     response : (N,) float32, |contrast| for grey values 0..1.
     octave : (N,) int32, packed: octave (signed byte), layer << 8, sub-layer offset << 16.
-    descriptors : (N, 128) float32, whole numbers 0..255.
+    descriptors : (N, 128) float32 or uint8, whole numbers 0..255; (N, 0) if not computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pixgrad.sift import Features, Sift
+    >>> square = np.zeros((64, 64), np.uint8)
+    >>> square[20:44, 20:44] = 255
+    >>> found = Sift().detect_and_compute(square)
+    >>> again = Features.from_opencv(*found.to_opencv())
+    >>> bool((again.xy == found.xy).all())
+    True
     """
 
     xy: np.ndarray
@@ -35,8 +46,21 @@ class Features:
         """Features chosen by a slice, a boolean mask or an array of numbers."""
         return Features(*(getattr(self, f.name)[index] for f in fields(self)))
 
+    @classmethod
+    def from_opencv(cls, keypoints, descriptors: np.ndarray | None = None) -> Features:
+        """From what ``cv2.SIFT`` returns: a sequence of ``cv2.KeyPoint`` and their descriptors."""
+        return cls(
+            np.array([k.pt for k in keypoints], np.float32).reshape(-1, 2),
+            *(
+                np.array([getattr(k, name) for k in keypoints], np.float32)
+                for name in ("size", "angle", "response")
+            ),
+            np.array([k.octave for k in keypoints], np.int32),
+            np.empty((len(keypoints), 0), np.float32) if descriptors is None else descriptors,
+        )
+
     def to_opencv(self) -> tuple[tuple, np.ndarray]:
-        """What ``cv2.SIFT.detectAndCompute`` returns: ``cv2.KeyPoint`` and (N, 128) float32."""
+        """What ``cv2.SIFT.detectAndCompute`` returns: ``cv2.KeyPoint`` and the descriptors."""
         import cv2  # only this conversion needs OpenCV
 
         columns = (*self.xy.T, self.size, self.angle, self.response, self.octave)

@@ -9,17 +9,20 @@ from ..errors import PixgradError
 # 0.299, 0.587, 0.114 in fixed point with 15 fractional bits (ITU-R BT.601; OpenCV's integers).
 GREY_WEIGHTS = (9798, 19235, 3735)
 GREY_SHIFT = 15
-# Peak of `Sift.detect_and_compute`, in float32 copies of the doubled image (benchmarks/sift.py).
-PEAK_COPIES = 16
+# Peak of `Sift.detect_and_compute` with s layers an octave, in float32 copies of the doubled image:
+# s + 3 Gaussians, s + 2 differences, 2 s gradients, the image itself (benchmarks/sift.py).
+SPILL = 1 / 255
+"""How far rounding may carry a 0..1 image out of its range: one grey level."""
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
     """Convert a picture to the grey ``uint8`` image on which SIFT is defined.
 
     Range rule. ``uint8`` is taken as it is; other integers must lie in 0..255; ``bool`` becomes
-    0 and 255. A floating-point image must be finite and not negative: if its maximum is at most
-    1 the range is 0..1, otherwise 0..255; it is rounded to ``uint8`` (half to even), so that it
-    gives exactly the features of the rounded image.
+    0 and 255. A floating-point image must be finite: if its maximum is at most 1 (or one grey level
+    more, which filters leave) the range is 0..1, from 2 on 0..255, and in between nobody knows. It
+    is rounded to ``uint8`` (half to even), so that it gives exactly the features of the rounded
+    image.
 
     Parameters
     ----------
@@ -32,11 +35,10 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     Raises
     ------
     PixgradError
-        Not an image, empty, NaN or infinite, out of range, too big for the memory.
+        Not an image, empty, NaN or infinite, out of range.
     """
     image = np.asarray(image)
     _check_shape(image)
-    _check_memory(image.shape[0], image.shape[1])
     pixels = _to_uint8(image)
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]))
@@ -64,9 +66,30 @@ def check_mask(mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | 
     return mask != 0
 
 
-def memory_estimate(height: int, width: int) -> int:
-    """Bytes that detection needs at its peak: `PEAK_COPIES` float32 copies of (2H, 2W)."""
-    return PEAK_COPIES * 4 * (2 * height) * (2 * width)
+def peak_copies(n_octave_layers: int) -> int:
+    """Float32 copies of the doubled image that detection holds at its peak."""
+    return 4 * n_octave_layers + 4
+
+
+def check_memory(image: np.ndarray, n_octave_layers: int) -> None:
+    """Refuse an image whose detection needs more memory than the system can give.
+
+    Raises
+    ------
+    PixgradError : what it needs and what there is.
+    """
+    height, width = np.shape(image)[:2] if np.ndim(image) > 1 else (0, 0)
+    need, free = memory_estimate(height, width, n_octave_layers), _available_memory()
+    if free is not None and need > free:
+        raise PixgradError(
+            f"изображению {width}×{height} нужно около {need / 2**30:.1f} ГиБ памяти, "
+            f"доступно {free / 2**30:.1f} ГиБ; уменьшите изображение или разрежьте его на части"
+        )
+
+
+def memory_estimate(height: int, width: int, n_octave_layers: int = 3) -> int:
+    """Bytes that detection needs at its peak: `peak_copies` of float32 (2H, 2W)."""
+    return peak_copies(n_octave_layers) * 4 * (2 * height) * (2 * width)
 
 
 def _check_shape(image: np.ndarray) -> None:
@@ -80,15 +103,6 @@ def _check_shape(image: np.ndarray) -> None:
         raise PixgradError(
             f"в изображении каналов: {image.shape[2]}; нужен 1 (серое) или 3 (RGB). "
             "Прозрачность отбросьте: image[..., :3]"
-        )
-
-
-def _check_memory(height: int, width: int) -> None:
-    need, free = memory_estimate(height, width), _available_memory()
-    if free is not None and need > free:
-        raise PixgradError(
-            f"изображению {width}×{height} нужно около {need / 2**30:.1f} ГиБ памяти, "
-            f"доступно {free / 2**30:.1f} ГиБ; уменьшите изображение или разрежьте его на части"
         )
 
 
@@ -114,10 +128,16 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
     low, high = image.min(), image.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise PixgradError("в изображении есть NaN или бесконечность; замените их числами")
-    if low < 0 or high > 255:
+    is_float, unit = image.dtype.kind == "f", high <= 1 + SPILL
+    if low < (-SPILL if is_float and unit else 0) or high > 255:
         raise PixgradError(
             f"значения пикселей лежат в [{low:g}, {high:g}]; нужно 0…1 (float) или 0…255"
         )
-    if image.dtype.kind == "f":
-        image = np.rint(image * 255.0 if high <= 1 else image)
-    return image.astype(np.uint8)
+    if not is_float:
+        return image.astype(np.uint8)
+    if 1 + SPILL < high < 2:
+        raise PixgradError(
+            f"наибольшее значение пикселей {high:g}: непонятно, 0…1 это или 0…255; обрежьте "
+            "лишнее, например np.clip(image, 0, 1), или умножьте на 255"
+        )
+    return np.rint(np.clip(image, 0, 1) * 255.0 if unit else image).astype(np.uint8)

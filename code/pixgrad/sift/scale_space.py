@@ -72,15 +72,21 @@ def base_image(
     sigma: float = 1.6,
     precise: bool = False,
     blur: Callable[..., np.ndarray] = blur,
+    doubled: bool = True,
 ) -> np.ndarray:
     """Doubled image blurred to the scale ``sigma`` of the first layer, (2H, 2W) float32.
+
+    With ``doubled`` False the image as it is, (H, W): enough to describe keypoints none of which
+    lies in the doubled octave.
 
     The width of the blur is a float32 number as in OpenCV: rounded otherwise, it changes the last
     bits of most layers.
     """
-    variance = np.float32(sigma) * np.float32(sigma) - np.float32(2 * ASSUMED_BLUR) ** 2
-    doubled = double(grey.astype(np.float32), precise)
-    return blur(doubled, float(np.sqrt(np.maximum(variance, np.float32(MIN_BASE_VARIANCE)))))
+    camera = np.float32((1 + doubled) * ASSUMED_BLUR)
+    variance = np.float32(sigma) * np.float32(sigma) - camera**2
+    image = grey.astype(np.float32)
+    image = double(image, precise) if doubled else image
+    return blur(image, float(np.sqrt(np.maximum(variance, np.float32(MIN_BASE_VARIANCE)))))
 
 
 def octave_count(base_shape: tuple[int, int]) -> int:

@@ -22,7 +22,7 @@ CHUNK = 1 << 22  # distances held at once
 class Matches:
     """The nearest neighbour of each keypoint of the first image in the second.
 
-    ``matches[matches.ratio < 0.8]`` is Lowe's ratio test.
+    ``matches[matches.ratio < 0.8]`` is Lowe's ratio test; ``to_opencv()`` is what OpenCV draws.
 
     Parameters
     ----------
@@ -50,6 +50,13 @@ class Matches:
         ones = np.ones(len(self))
         return np.divide(self.distance, self.next_distance, out=ones, where=self.next_distance > 0)
 
+    def to_opencv(self) -> tuple:
+        """``cv2.DMatch`` of each, as ``cv2.BFMatcher.match`` returns them."""
+        import cv2  # only this conversion needs OpenCV
+
+        columns = (self.first.tolist(), self.second.tolist(), self.distance.tolist())
+        return tuple(cv2.DMatch(*row) for row in zip(*columns, strict=True))
+
 
 def rootsift(features: Features) -> Features:
     """Square roots of descriptors with sum 1: their Euclidean distance is Hellinger's.
@@ -57,8 +64,16 @@ def rootsift(features: Features) -> Features:
     Returns
     -------
     The same keypoints; descriptors are float32 unit vectors, a zero descriptor stays zero.
+
+    Raises
+    ------
+    PixgradError : a number is negative or not finite.
     """
     values = features.descriptors.astype(np.float64)
+    if not (values >= 0).all() or not np.isfinite(values).all():
+        raise PixgradError(
+            "RootSIFT — корень из дескриптора, а в нём есть отрицательные числа или NaN"
+        )
     total = values.sum(axis=1, keepdims=True)
     roots = np.sqrt(values / np.where(total > 0, total, 1)).astype(np.float32)
     return replace(features, descriptors=roots)
@@ -72,7 +87,7 @@ def match(a: Features, b: Features) -> Matches:
 
     Returns
     -------
-    Matches, ordered by the number in ``a``.
+    Matches, ordered by the number in ``a``. A descriptor with NaN has no match and is none.
 
     Raises
     ------
@@ -85,8 +100,9 @@ def match(a: Features, b: Features) -> Matches:
             f"дескрипторы разной длины: {first.shape[1]} и {second.shape[1]}; "
             "сопоставлять можно только одинаково вычисленные"
         )
-    nearest, distance, next_distance = two_nearest(first, second)
-    return Matches(np.arange(len(nearest)), nearest, distance, next_distance)
+    nearest, distance = nearest_rows(first, second)
+    found = np.flatnonzero(np.isfinite(distance[:, 0]))
+    return Matches(found, nearest[found, 0], *distance[found].T)
 
 
 def mutual(forward: Matches, backward: Matches) -> np.ndarray:
@@ -104,26 +120,30 @@ def one_per_keypoint(matches: Matches) -> Matches:
     return matches[np.sort(order[first])]
 
 
-def two_nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nearest row of ``b`` for each row of ``a`` and the two least Euclidean distances.
+def nearest_rows(a: np.ndarray, b: np.ndarray, k: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest rows of ``b`` for each row of ``a`` and their Euclidean distances.
 
     Returns
     -------
-    nearest (N,) int64, distance (N,), next_distance (N,) float64; nothing if ``b`` is empty.
+    nearest (N, k) int64 and distance (N, k) float64, growing; infinite where ``b`` has fewer rows
+    (those with NaN are none) and where the row of ``a`` has NaN. No rows if ``b`` is empty.
     """
     n = len(a) if len(b) else 0
-    nearest, distance = np.empty((n, 2), np.int64), np.empty((n, 2))
+    nearest, distance = np.empty((n, k), np.int64), np.empty((n, k))
     squares = np.square(b).sum(axis=1)
     rows = max(1, CHUNK // max(1, len(b)))
     for start in range(0, n, rows):
         part = a[start : start + rows]
         # |a - b|^2 without |a|^2, which does not change the order.
         gap = squares - 2 * (part @ b.T)
+        gap[np.isnan(gap)] = np.inf
         here = np.arange(len(part))
-        for k in range(2):
+        for order in range(k):
             best = gap.argmin(axis=1)
-            nearest[start : start + rows, k] = best
+            nearest[start : start + rows, order] = best
             exact = np.sqrt(np.square(part - b[best]).sum(axis=1))
-            distance[start : start + rows, k] = np.where(np.isinf(gap[here, best]), np.inf, exact)
+            distance[start : start + rows, order] = np.where(
+                np.isinf(gap[here, best]), np.inf, exact
+            )
             gap[here, best] = np.inf
-    return nearest[:, 0], distance[:, 0], distance[:, 1]
+    return nearest, distance

@@ -28,14 +28,8 @@ def detect(image: np.ndarray, most: int = 0, conventions: str = "opencv") -> Fea
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     sift = cv2.SIFT_create(nfeatures=most, enable_precise_upscale=conventions == "precise")
     keypoints, descriptors = sift.detectAndCompute(grey, None)
-    return Features(
-        np.array([k.pt for k in keypoints], np.float32).reshape(-1, 2),
-        np.array([k.size for k in keypoints], np.float32),
-        np.array([k.angle for k in keypoints], np.float32),
-        np.array([k.response for k in keypoints], np.float32),
-        np.array([k.octave for k in keypoints], np.int32),
-        np.empty((0, 128), np.float32) if descriptors is None else descriptors,
-    )
+    nothing = np.empty((0, 128), np.float32)
+    return Features.from_opencv(keypoints, nothing if descriptors is None else descriptors)
 
 
 def has_fma() -> bool:
