@@ -124,11 +124,11 @@ def occlusion_field(features: nn.Module, images: Tensor, cell: int, side: int) -
     before = features(images)[:, :, cell, cell]
     moved = torch.zeros(height, width)
     for row in range(height):
+        covered = images.repeat(width, 1, 1, 1, 1)  # a copy a column: one call a row
         for column in range(width):
-            covered = images.clone()
-            covered[:, :, row : row + side, column : column + side] = 0
-            after = features(covered)[:, :, cell, cell]
-            moved[row, column] = (after - before).norm(dim=1).mean()
+            covered[column, :, :, row : row + side, column : column + side] = 0
+        after = features(covered.flatten(0, 1))[:, :, cell, cell]
+        moved[row] = (after.unflatten(0, (width, -1)) - before).norm(dim=2).mean(1)
     return moved
 
 
