@@ -26,10 +26,14 @@ def layer_scheme(ax: Axes) -> None:
         _stack(ax, (5.0, height), 3, 0.75, (color,) * 3)
         ax.text(6.35, height + 0.42, f"ядро {number + 1}", va="center", fontsize=8.5)
     _stack(ax, (8.6, 0.15), 3, 2.2, ("#e3b8d1", "#b9ddf3", "#f3d59a"))
-    for height, color, back in ((2.35, ORANGE, 2), (1.1, "#56B4E9", 1), (-0.15, "#CC79A7", 0)):
+    for height, color, tip in (
+        (2.35, ORANGE, (9.25, 2.77)),
+        (1.1, "#56B4E9", (8.95, 2.49)),
+        (-0.15, "#CC79A7", (8.6, 1.0)),
+    ):
         ax.annotate(
             "",
-            (8.65 + 0.28 * back, 1.35 + 0.28 * back),
+            tip,
             (7.35, height + 0.42),
             arrowprops={"arrowstyle": "-|>", "color": color, "lw": 1.4},
         )
@@ -121,6 +125,8 @@ def colour_sum(window: np.ndarray, kernel: np.ndarray, bias: float) -> Figure:
 def responses(images: Sequence[np.ndarray], titles: Sequence[str], columns: int) -> Figure:
     """Photos as they are, and maps with zero white, negative red, positive blue, scaled each.
 
+    A map with next to no negative numbers is grey.
+
     Parameters
     ----------
     images : uint8 (H, W, 3) — photos, or floats (H, W) — maps.
@@ -140,7 +146,9 @@ def responses(images: Sequence[np.ndarray], titles: Sequence[str], columns: int)
             ax.imshow(image)
         else:
             bound = np.quantile(np.abs(image), 0.995) or 1
-            ax.imshow(image, cmap="RdBu", vmin=-bound, vmax=bound)
+            grey = np.mean(image < 0) < 0.05
+            cmap, low = ("gray", 0) if grey else ("RdBu", -bound)
+            ax.imshow(image, cmap=cmap, vmin=low, vmax=bound)
         ax.set_title(title, fontsize=9)
     return fig
 
