@@ -112,7 +112,9 @@ def test_the_block_that_nobody_takes_joins_the_output_of_its_shape():
 
 
 @pytest.mark.parametrize("sides", [(128, 128), (128, 256), (224, 160), (100, 75)])
-@pytest.mark.parametrize("build", [lambda: SpineNet(None, TINY), lambda: ResNetFPN(None, 18, 8)])
+@pytest.mark.parametrize(
+    "build", [lambda: SpineNet(None, TINY), lambda: ResNetFPN(None, 18, 8, width=16)]
+)
 def test_maps_halve_from_level_to_level(build, sides):
     net = build().eval()
     with torch.no_grad():

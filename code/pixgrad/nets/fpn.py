@@ -17,6 +17,10 @@ LEVELS = (3, 4, 5, 6, 7)
 class ResNetFPN(nn.Module):
     """Images (N, in_channels, H, W) -> maps of P3 … P7 by level, ``outputs`` channels each.
 
+    Parameters
+    ----------
+    depth, width : of the ResNet.
+
     Attributes
     ----------
     lateral : 1x1 convolutions of the last three stages; coarser maps are added to finer ones.
@@ -26,13 +30,19 @@ class ResNetFPN(nn.Module):
     """
 
     def __init__(
-        self, num_classes: None = None, depth: int = 50, outputs: int = 256, *, in_channels: int = 3
+        self,
+        num_classes: None = None,
+        depth: int = 50,
+        outputs: int = 256,
+        *,
+        width: int = 64,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        self.body = imagenet.ResNet(1, depth, in_channels=in_channels)
+        self.body = imagenet.ResNet(1, depth, width=width, in_channels=in_channels)
         del self.body.fc
         block, _ = imagenet.STAGES[depth]
-        sizes = [width * block.expansion for width in (128, 256, 512)]
+        sizes = [times * width * block.expansion for times in (2, 4, 8)]
         self.lateral = nn.ModuleList(nn.Conv2d(size, outputs, 1) for size in sizes)
         self.smooth = nn.ModuleList(nn.Conv2d(outputs, outputs, 3, padding=1) for _ in sizes)
         self.coarse = nn.ModuleList(

@@ -22,6 +22,7 @@ class ResNet(nn.Module):
     Parameters
     ----------
     depth : a key of ``STAGES``.
+    width : inner channels of the first stage's blocks; the next stages double them.
     batch_norm : False — no normalisation, and convolutions with biases.
     """
 
@@ -30,6 +31,7 @@ class ResNet(nn.Module):
         num_classes: int,
         depth: int = 18,
         *,
+        width: int = 64,
         in_channels: int = 3,
         batch_norm: bool = True,
         activation: Activation = nn.ReLU,
@@ -37,16 +39,16 @@ class ResNet(nn.Module):
         super().__init__()
         block, (n1, n2, n3, n4) = STAGES[depth]
         shared = {"skip": "b", "batch_norm": batch_norm, "activation": activation}
-        self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=not batch_norm)
-        self.bn1 = normalisation(64, batch_norm)
+        self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=not batch_norm)
+        self.bn1 = normalisation(width, batch_norm)
         self.activation = activation()
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = stage(block, 64, 64, n1, **shared)
-        self.layer2 = stage(block, 64 * block.expansion, 128, n2, 2, **shared)
-        self.layer3 = stage(block, 128 * block.expansion, 256, n3, 2, **shared)
-        self.layer4 = stage(block, 256 * block.expansion, 512, n4, 2, **shared)
+        self.layer1 = stage(block, width, width, n1, **shared)
+        self.layer2 = stage(block, width * block.expansion, 2 * width, n2, 2, **shared)
+        self.layer3 = stage(block, 2 * width * block.expansion, 4 * width, n3, 2, **shared)
+        self.layer4 = stage(block, 4 * width * block.expansion, 8 * width, n4, 2, **shared)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512 * block.expansion, num_classes)
+        self.fc = nn.Linear(8 * width * block.expansion, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.activation(self.bn1(self.conv1(x))))
