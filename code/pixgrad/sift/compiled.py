@@ -16,7 +16,7 @@ from . import descriptor, orientation, refinement
 from .arithmetic import atan2_degrees, exp
 from .extrema import BORDER, positions
 from .refinement import EDGE, KEPT, LOW_CONTRAST, MAX_STEPS, OUTSIDE, UNSTABLE, F, differences
-from .scale_space import gaussian_kernel, mirror
+from .scale_space import SMALL_KERNEL, gaussian_kernel, mirror
 
 BINS = orientation.BINS
 WIDTH, DIRECTIONS = descriptor.WIDTH, descriptor.DIRECTIONS
@@ -102,11 +102,12 @@ def fma(context, a, b, c):
 def _blur(image, kernel, rows, columns, out):
     """Filtered rows wait in a ring, just as many as the filter of columns looks at.
 
-    OpenCV fuses whole vectors only: the few sums that remain at the right are rounded twice.
+    OpenCV fuses whole vectors only: the few sums that remain at the right are rounded twice (with 3
+    taps it has code of its own, which fuses all).
     """
     height, width = image.shape
-    fused = width - width % COLUMN_VECTOR
     reach = len(kernel) // 2
+    fused = width - width % COLUMN_VECTOR if reach > 1 else width
     ring = np.empty((len(kernel), width), np.float32)
     padded = np.empty(len(columns), np.float32)
     ready = 0
@@ -127,11 +128,38 @@ def _blur(image, kernel, rows, columns, out):
                 total[x] += (above[x] + below[x]) * weight
 
 
+@inlined
+def _filter_small(padded, kernel, total):
+    """3 or 5 taps: OpenCV has code of their own for them, whose compiler fuses two sums at once.
+
+    An odd last one is fused in another order (3 taps) or not at all (5 taps).
+    """
+    middle, last = len(kernel) // 2, len(total) - 1
+    paired = len(total) - len(total) % 2
+    a, b = kernel[middle], kernel[middle + 1]
+    for x in range(paired):
+        near = padded[x + middle - 1] + padded[x + middle + 1]
+        total[x] = fma(padded[x + middle], a, near * b)
+    if paired < len(total):
+        centre, near = padded[last + middle], padded[last + middle - 1] + padded[last + middle + 1]
+        total[last] = fma(near, b, centre * a) if middle == 1 else centre * a + near * b
+    if middle == 2:
+        c = kernel[4]
+        for x in range(paired):
+            total[x] = fma(padded[x] + padded[x + 4], c, total[x])
+        if paired < len(total):
+            total[last] += (padded[last] + padded[last + 4]) * c
+
+
 @compiled
 def _filter_row(row, kernel, columns, padded, total):
     fused = len(total) - len(total) % ROW_VECTOR
     for x in range(len(columns)):
         padded[x] = row[columns[x]]
+    if len(kernel) <= SMALL_KERNEL:
+        _filter_small(padded, kernel, total)
+        return
+    unrolled = (len(kernel) - 1) // 4 * 4  # taps that its compiler takes by fours, unfused
     for x in range(len(total)):
         total[x] = padded[x] * kernel[0]
     for i in range(1, len(kernel), 2):
@@ -139,8 +167,12 @@ def _filter_row(row, kernel, columns, padded, total):
         left, right = padded[i : i + len(total)], padded[i + 1 : i + 1 + len(total)]
         for x in range(fused):
             total[x] = fma(right[x], b, fma(left[x], a, total[x]))
-        for x in range(fused, len(total)):
-            total[x] = (total[x] + left[x] * a) + right[x] * b
+        if i <= unrolled:
+            for x in range(fused, len(total)):
+                total[x] = (total[x] + left[x] * a) + right[x] * b
+        else:
+            for x in range(fused, len(total)):
+                total[x] = fma(right[x], b, fma(left[x], a, total[x]))
 
 
 @compiled

@@ -14,6 +14,7 @@ import numpy as np
 ASSUMED_BLUR = 0.5  # sigma that the camera is taken to have left in the input, pixels
 MIN_BASE_VARIANCE = 0.01  # the initial blur is never narrower than 0.1 px
 KERNEL_SIGMAS = 4  # a kernel reaches 4 sigma to each side
+SMALL_KERNEL = 5  # taps; along rows OpenCV sums so few of them from the middle outwards
 STRIP_BYTES = 1 << 18  # rows are filtered in strips that stay in the L2 cache
 
 
@@ -156,7 +157,7 @@ def _interleave(image: np.ndarray, precise: bool) -> np.ndarray:
 
 
 def _filter_rows(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Convolve each row, summing the taps from left to right.
+    """Convolve each row, summing the taps from left to right, a small kernel's from the middle.
 
     A strip of padded rows is treated as one long row, so that every tap is a single pass over
     contiguous memory; what mixes neighbouring rows falls on the padding and is dropped.
@@ -176,10 +177,14 @@ def _filter_rows(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         grid[:, radius : radius + width] = strip
         grid[:, :radius] = strip[:, columns[:radius]]
         grid[:, radius + width :] = strip[:, columns[radius + width :]]
-        np.multiply(padded[:n], kernel[0], out=total[:n])
-        for i in range(1, len(kernel)):
-            np.multiply(padded[i : i + n], kernel[i], out=term[:n])
-            np.add(total[:n], term[:n], out=total[:n])
+        if len(kernel) <= SMALL_KERNEL:
+            taps = [padded[i : i + n] for i in range(len(kernel))]
+            _sum_outwards(taps, kernel, total[:n], term[:n])
+        else:
+            np.multiply(padded[:n], kernel[0], out=total[:n])
+            for i in range(1, len(kernel)):
+                np.multiply(padded[i : i + n], kernel[i], out=term[:n])
+                np.add(total[:n], term[:n], out=total[:n])
         result[top : top + rows] = total[:n].reshape(-1, pitch)[:, :width]
     return result
 
@@ -193,13 +198,27 @@ def _filter_columns(image: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> N
     term = np.empty((rows, width), image.dtype)
     for top in range(0, height, rows):
         total = out[top : top + rows]
-        pair, middle, n = term[: len(total)], top + radius, len(total)
-        np.multiply(padded[middle : middle + n], kernel[radius], out=total)
-        for i in range(1, radius + 1):
-            above, below = middle - i, middle + i
-            np.add(padded[above : above + n], padded[below : below + n], out=pair)
-            np.multiply(pair, kernel[radius + i], out=pair)
-            np.add(total, pair, out=total)
+        n = len(total)
+        taps = [padded[top + i : top + i + n] for i in range(len(kernel))]
+        _sum_outwards(taps, kernel, total, term[:n])
+
+
+def _sum_outwards(
+    taps: list[np.ndarray], kernel: np.ndarray, total: np.ndarray, pair: np.ndarray
+) -> None:
+    """Weighted sum of the taps from the middle one outwards, mirrored ones added first.
+
+    Parameters
+    ----------
+    taps : what each of the kernel's numbers is multiplied by.
+    total, pair : where the sum goes, and space of the same shape.
+    """
+    middle = len(kernel) // 2
+    np.multiply(taps[middle], kernel[middle], out=total)
+    for i in range(1, middle + 1):
+        np.add(taps[middle - i], taps[middle + i], out=pair)
+        np.multiply(pair, kernel[middle + i], out=pair)
+        np.add(total, pair, out=total)
 
 
 def mirror(index: np.ndarray, length: int) -> np.ndarray:
