@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pixgrad.book.source import project as books
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "code" / "pixgrad"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -217,3 +219,15 @@ def test_rooms_of_the_generator_know_only_those_before_them() -> None:
         used = set(re.findall(r"^\s*(?:from|import) pixgrad\.book\.(\w+)", text, re.M))
         assert used <= set(known), path
         assert not re.search(r"^\s*from pixgrad\.book import", text, re.M), path
+
+
+def test_the_front_page_has_a_card_of_every_part_with_its_chapters() -> None:
+    project = books.load(ROOT)
+    cards = (ROOT / "index.qmd").read_text("utf-8").split("::: {.part}")[1:]
+    of_part = {card.strip()[2:].partition(".**")[0]: card for card in cards}
+    missing = [
+        f"{chapter.part}: {chapter.path}"
+        for chapter in project.chapters
+        if chapter.part and f"@{chapter.id}\n" not in of_part.get(chapter.part, "")
+    ]
+    assert not missing, missing

@@ -18,7 +18,7 @@ def photo(figure: Figure, quality: int = 64) -> Shown:
     quality : of the JPEG, 1 … 95.
     """
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
+    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0)
     plt.close(figure)
     packed = io.BytesIO()
     with Image.open(drawn) as image:
