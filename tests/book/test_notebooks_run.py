@@ -41,10 +41,10 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = place / "share" / "kernels" / "python3"
     folder.mkdir(parents=True)
     (folder / "kernel.json").write_text(json.dumps(spec), "utf-8")
-    hidden = ("PYTHONPATH", "VIRTUAL_ENV")
+    hidden = ("PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     data = {"PIXGRAD_DATA": str(place / "no-data"), "MPLBACKEND": ""}
-    return {**kept, **data, "JUPYTER_PATH": str(place / "share"), "OMP_NUM_THREADS": "2"}
+    return {**kept, **data, "JUPYTER_PATH": str(place / "share")}
 
 
 @pytest.fixture(scope="module")

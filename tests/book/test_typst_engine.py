@@ -154,6 +154,17 @@ def test_same_book_same_bytes(reference: Path, tmp_path: Path) -> None:
 
 
 @needs_poppler
+def test_opens_with_the_outline_and_its_table_of_objects_is_whole(reference: Path) -> None:
+    pdf = reference.read_bytes()
+    (root,) = re.findall(rb"/Root (\d+) 0 R", pdf)
+    (table,) = re.findall(rb"startxref\n(\d+)\n%%EOF$", pdf)
+    places = re.findall(rb"(\d{10}) 00000 n", pdf[int(table) :])
+    assert pdf[int(table) :].startswith(b"xref\n")
+    for number, place in enumerate(places, start=1):
+        assert pdf[int(place) :].startswith(b"%d 0 obj" % number)
+    assert b"/PageMode/UseOutlines" in pdf[int(places[int(root) - 1]) : int(table)]
+
+
 def test_title_author_language_and_fonts(reference: Path) -> None:
     about = subprocess.run(["pdfinfo", reference], capture_output=True, text=True).stdout
     assert re.search(r"^Title:\s+Эталонная книга$", about, re.M)

@@ -29,6 +29,7 @@ from pathlib import Path
 from IPython import get_ipython
 from IPython.display import Markdown, display
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # как в книге: суммы те же на любом числе ядер
 here = Path.cwd()
 book = next((f for f in [$places] if (f / "_quarto.yml").is_file()), None)
 $colab

@@ -35,7 +35,7 @@ def build_pdf(project: Project, out_path: Path) -> None:
     """
     supported.require(project)
     pieces = list(_pieces(project))
-    out_path.write_bytes(_compile(project, pieces))
+    out_path.write_bytes(_with_outline_open(_compile(project, pieces)))
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,18 @@ def _compile(project: Project, pieces: list[_Piece]) -> bytes:
         return compiler.compile(source.encode("utf-8"), format="pdf")
     except typst.TypstError as error:
         raise _located(error, source, pieces) from None
+
+
+def _with_outline_open(pdf: bytes) -> bytes:
+    """The PDF opens with its outline beside the page, for which Typst has no setting.
+
+    The catalogue is the last object of Typst's file: only the table of objects behind it moves.
+    """
+    key = b"/PageMode/UseOutlines"
+    before, mark, after = pdf.rpartition(b"<</Type/Catalog")
+    rest, word, place = after.rpartition(b"startxref\n")
+    moved = str(int(place.split()[0]) + len(key)).encode()
+    return b"".join([before, mark, key, rest, word, moved, b"\n%%EOF"])
 
 
 def _refuse_missing_glyphs(complaints: str, pieces: list[_Piece]) -> None:
