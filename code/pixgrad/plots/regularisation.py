@@ -156,6 +156,6 @@ def reliability(ax: Axes, curves: np.ndarray, color: str, label: str, **line) ->
     )
     some = share > 0.005
     ax.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
-    ax.plot(sure[some], right[some], "o-", color=color, label=label, **line)
+    ax.plot(sure[some], right[some], marker="o", color=color, label=label, **line)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="уверенность", aspect="equal")
     decimal_commas(ax)
