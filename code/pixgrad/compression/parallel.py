@@ -62,12 +62,12 @@ def in_a_row(stages: Sequence[Work], batches: Iterable[Any]) -> list[Any]:
 
 def ahead(prepare: Work, items: Iterable[Any]) -> Iterator[Any]:
     """Asynchronous preparation: while the caller uses a batch, a thread prepares the next one."""
+    waiting = None
     with ThreadPoolExecutor(1) as pool:
-        items = iter(items)
-        waiting = [pool.submit(prepare, item) for _, item in zip(range(1), items, strict=False)]
         for item in items:
-            ready = waiting.pop()
-            waiting.append(pool.submit(prepare, item))
-            yield ready.result()
-        for last in waiting:
-            yield last.result()
+            coming = pool.submit(prepare, item)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting.result()
