@@ -97,6 +97,8 @@ def doctor(project: ProjectDir = Path()) -> None:
     """Сказать, что установлено и что с этим можно сделать."""
     from pixgrad.book import doctor as command
 
+    if not project.is_dir():
+        raise PixgradError(f"папки {project} нет; --project — папка книги")
     command.report(project)
 
 

@@ -111,3 +111,9 @@ def test_missing_set_says_where_it_looked_and_what_to_do(tmp_path, monkeypatch):
     assert str(tmp_path / "mnist_idx") in message
     assert "pixgrad fetch mnist" in message
     assert "\n" not in message
+
+
+def test_axes_that_numpy_cannot_have():
+    raw = bytes([0, 0, 8, 65]) + bytes([0, 0, 0, 1]) * 65 + b"x"
+    with pytest.raises(SourceError, match="осей 65"):
+        parse_idx(raw, "digits")

@@ -311,3 +311,20 @@ def test_sixteen_bits_a_pixel_become_eight_as_in_opencv(tmp_path):
     found = files.read_photo(tmp_path / "grey.png")
     assert (found.dtype, found.shape) == (np.uint8, (40, 50))
     assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([0, -1], "метка -1"), ([0, 2], "метка 2 вне диапазона 0…1"), ([0.0, 1.0], "типа float64")],
+)
+def test_labels_that_name_no_class_are_refused(labels, message):
+    """cars196 made −1 of a class 0 and passed class 3 of 2."""
+    images = np.zeros((2, 4, 4), np.uint8)
+    with pytest.raises(PixgradError, match=message):
+        data.types.ImageSet("cars196", "train", images, np.array(labels), ("a", "b"), "torchvision")
+
+
+def test_a_web_page_in_place_of_annotations_is_one_line(tmp_path):
+    (tmp_path / "cars_meta.mat").write_text("<!DOCTYPE html><title>404</title>")
+    with pytest.raises(SourceError, match="не файл MATLAB"):
+        data.sets._mat(tmp_path / "cars_meta.mat")

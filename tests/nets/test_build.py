@@ -190,3 +190,18 @@ def test_what_is_refused(options, message):
     with pytest.raises(PixgradError, match=message.replace("?", r"\?")) as caught:
         nets.build(**{"name": "resnet-8", "num_classes": 5, **options})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "options", "message"),
+    [
+        (None, 10, {}, "нет сети «None»"),
+        ("resnet-20", 0, {}, "классов 0"),
+        ("resnet-20", "a", {}, "классов 'a'"),
+        ("resnet-20", 2.0, {}, "классов 2.0"),
+        ("resnet-20", 10, {"in_channels": 0}, "каналов 0"),
+    ],
+)
+def test_numbers_that_make_no_network(name, classes, options, message):
+    with pytest.raises(PixgradError, match=message):
+        nets.build(name, classes, **options)

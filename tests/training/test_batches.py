@@ -245,3 +245,19 @@ def test_changes_that_are_off_draw_nothing():
     on = [x for x, _ in random_batches(data, 40, 1, True, generator(5), cutout=3, colour=0.2)]
     assert all(torch.equal(*pair) for pair in zip(plain, off, strict=True))
     assert not torch.equal(plain[0], on[0])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda data: next(random_batches(data, 0, 0, False, torch.Generator())), "пакет по 0"),
+        (lambda data: next(random_batches(data, 4, -1, False, torch.Generator())), "до -1"),
+        (lambda data: data.resized(0), "сторона изображения 0"),
+        (lambda data: data.limited(train=1), "1 изображений"),
+    ],
+)
+def test_sizes_that_cannot_be(make, message):
+    from tiny_training import images
+
+    with pytest.raises(PixgradError, match=message):
+        make(images())

@@ -15,6 +15,7 @@ from pixgrad.errors import SourceError
 
 # Type codes of the format: http://yann.lecun.com/exdb/mnist/
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_AXES = 32  # NumPy before 2 has no more
 DIGITS = tuple(str(digit) for digit in range(10))
 CLOTHES = (
     "футболка",
@@ -51,6 +52,8 @@ def parse_idx(raw: bytes, file: Path | str) -> np.ndarray:
     code, ndim = raw[2], raw[3]
     if code not in DTYPES:
         raise SourceError(f"не IDX: неизвестный тип данных 0x{code:02x}", file)
+    if ndim > MOST_AXES:
+        raise SourceError(f"не IDX: осей {ndim}, а бывает не больше {MOST_AXES}", file)
     start = 4 + 4 * ndim
     if len(raw) < start:
         raise SourceError(f"файл обрывается в заголовке ({len(raw)} байт)", file)

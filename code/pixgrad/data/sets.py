@@ -13,7 +13,7 @@ from pixgrad.data.parquet import read_set
 from pixgrad.data.resize import crop_square, squash_square
 from pixgrad.data.splits import select
 from pixgrad.data.types import ImageSet
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, SourceError
 
 IMAGENETTE5 = ("n02102040", "n03028079", "n03394916", "n03417042", "n03888257")
 PUT_THERE = "положите файл в папку данных (её задаёт PIXGRAD_DATA)"
@@ -123,7 +123,11 @@ def _read_cars(devkit: Path, annotations: Path, photos: Path, split: str, side: 
 def _mat(path: Path) -> dict:
     from scipy.io import loadmat
 
-    return loadmat(io.BytesIO(files.read_bytes(path)), squeeze_me=True)
+    raw = files.read_bytes(path)
+    try:
+        return loadmat(io.BytesIO(raw), squeeze_me=True)
+    except Exception as error:  # SciPy does not say what it may raise
+        raise SourceError(f"не файл MATLAB ({type(error).__name__}: {error})", path) from None
 
 
 def _car(path: Path, row, side: int) -> np.ndarray:

@@ -31,6 +31,15 @@ class ImageSet:
     names: tuple[str, ...]
     origin: str
 
+    def __post_init__(self) -> None:
+        """Refuse labels that name no class."""
+        where, whole = f"{self.name}, часть {self.split}", self.labels.dtype.kind in "iu"
+        if len(self.labels) and not whole:
+            raise PixgradError(f"{where}: метки типа {self.labels.dtype}, нужны целые числа")
+        wrong = self.labels[(self.labels < 0) | (self.labels >= len(self.names))]
+        if len(wrong):
+            raise PixgradError(f"{where}: метка {wrong[0]} вне диапазона 0…{len(self.names) - 1}")
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -4,6 +4,7 @@ import difflib
 import inspect
 from collections.abc import Iterable
 from functools import partial
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -141,6 +142,9 @@ def skeleton(
     Enough to count and to draw, at once for any size; for the arguments see :func:`build`.
     """
     _check("сети", name, NETS)
+    for what, number in (("классов", num_classes), ("каналов", in_channels)):
+        if number is not None and (not isinstance(number, Integral) or number < 1):
+            raise PixgradError(f"сеть «{name}»: {what} {number!r}, нужно целое число от 1")
     options = {} if batch_norm is None else {"batch_norm": batch_norm}
     if activation is not None:
         _check("функции активации", activation, ACTIVATIONS)
@@ -162,8 +166,8 @@ def names() -> tuple[str, ...]:
     return tuple(NETS)
 
 
-def _check(what: str, name: str, known: Iterable[str]) -> None:
+def _check(what: str, name: object, known: Iterable[str]) -> None:
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
+        close = difflib.get_close_matches(str(name), known, n=1)
         hint = f"; может быть, «{close[0]}»?" if close else "."
         raise PixgradError(f"нет {what} «{name}»{hint} Есть: {', '.join(known)}")

@@ -48,6 +48,11 @@ class Images:
         """Fewer images of a part: the first ones of each class in equal shares; None — all."""
         images, labels = dict(self.images), dict(self.labels)
         for part, limit in limits.items():
+            if limit is not None and limit < len(self.names):
+                raise PixgradError(
+                    f"часть {part}: {limit} изображений на {len(self.names)} классов, "
+                    "нужно хотя бы по одному"
+                )
             if limit is not None:
                 kept = _first_of_each_class(labels[part], limit // len(self.names))
                 images[part], labels[part] = images[part][kept], labels[part][kept]
@@ -57,6 +62,8 @@ class Images:
         """Images of side x side pixels (bicubic with antialiasing); None — as they are."""
         if side is None or side == self.images["train"].shape[-1]:
             return self
+        if side < 1:
+            raise PixgradError(f"сторона изображения {side}: нужно число от 1")
         return replace(self, images={part: _resize(of, side) for part, of in self.images.items()})
 
     def on(self, device: torch.device) -> Images:
@@ -86,7 +93,7 @@ def load_images(source: str) -> Images:
     parts = {part: load(source, split=part) for part in PARTS}
     names = parts["train"].names
     for part, of in parts.items():
-        _check_labels(source, part, of.labels, names)
+        _check_classes(source, part, of.labels, names)
     images = {part: _channels_first(torch.from_numpy(of.images)) for part, of in parts.items()}
     labels = {part: torch.from_numpy(of.labels) for part, of in parts.items()}
     fingerprints = {part: of.fingerprint for part, of in parts.items()}
@@ -117,6 +124,8 @@ def random_batches(
     ------
     Normalised float32 (B, C, H, W), channels last, and labels int64 (B,).
     """
+    if batch_size < 1 or shift < 0:
+        raise PixgradError(f"пакет по {batch_size} со сдвигом до {shift}: нужно от 1 и от 0")
     windows = _shifted_windows(data.images["train"], shift, data.mean)
     labels = data.labels["train"]
     order = torch.randperm(len(labels), generator=generator)
@@ -212,12 +221,7 @@ def _first_of_each_class(labels: Tensor, count: int) -> Tensor:
     return torch.nonzero(rank < count).squeeze(1)
 
 
-def _check_labels(source: str, part: str, labels, names: tuple[str, ...]) -> None:
-    if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(names):
-        wrong = next(label for label in labels.tolist() if not 0 <= label < len(names))
-        raise PixgradError(
-            f"{source}, часть {part}: метка {wrong} вне диапазона 0…{len(names) - 1}"
-        )
+def _check_classes(source: str, part: str, labels, names: tuple[str, ...]) -> None:
     empty = sorted(set(range(len(names))) - set(labels.tolist()))
     if empty:
         listed = ", ".join(f"«{names[label]}»" for label in empty)
