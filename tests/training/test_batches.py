@@ -182,9 +182,9 @@ def test_load_images_keeps_pixels_and_measures_the_training_part(monkeypatch, sh
 )
 def test_wrong_labels_are_named(monkeypatch, part, labels, message):
     sets = {name: made_up(name, (4, 4), [0, 1, 2]) for name in PARTS}
-    sets[part] = made_up(part, (4, 4), labels)
     monkeypatch.setattr(batches, "load", lambda source, split: sets[split])
     with pytest.raises(PixgradError) as caught:
+        sets[part] = made_up(part, (4, 4), labels)
         load_images("made-up")
     assert str(caught.value) == message
 
