@@ -10,7 +10,7 @@ import pytest
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.sift import Features, Sift, detector, features
-from pixgrad.views import opencv
+from pixgrad.views import matching, opencv
 from pixgrad.views.agreement import compare
 
 FIELDS = ("xy", "size", "angle", "response", "octave", "descriptors")
@@ -108,7 +108,7 @@ def test_memory_that_detection_needs_grows_with_its_layers(grey, monkeypatch):
         Sift(compiled=False, n_octave_layers=8).detect(grey)
 
 
-@pytest.mark.parametrize("module", [detector, features])
+@pytest.mark.parametrize("module", [detector, features, matching])
 def test_examples_of_the_docstrings(module):
     failed, tried = doctest.testmod(module)
     assert (failed, tried > 0) == (0, True)

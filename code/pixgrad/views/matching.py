@@ -68,6 +68,14 @@ def rootsift(features: Features) -> Features:
     Raises
     ------
     PixgradError : a number is negative or not finite.
+
+    Examples
+    --------
+    >>> from pixgrad.data import load
+    >>> from pixgrad.sift import Sift
+    >>> found = Sift().detect_and_compute(load("synthetic")[0].first[:120, :160])
+    >>> bool(np.allclose(np.square(rootsift(found).descriptors).sum(axis=1), 1))
+    True
     """
     values = features.descriptors.astype(np.float64)
     if not (values >= 0).all() or not np.isfinite(values).all():
@@ -92,6 +100,19 @@ def match(a: Features, b: Features) -> Matches:
     Raises
     ------
     PixgradError : the descriptors differ in length.
+
+    Examples
+    --------
+    >>> from pixgrad.data import load
+    >>> from pixgrad.sift import Sift
+    >>> pair = load("synthetic")[0]
+    >>> a, b = (Sift().detect_and_compute(image[:200, :240]) for image in (pair.first, pair.second))
+    >>> matches = match(a, b)
+    >>> len(matches) == len(a)
+    True
+    >>> clear = matches[(matches.ratio < 0.8) & mutual(matches, match(b, a))]
+    >>> 0 < len(clear) < len(matches)
+    True
     """
     # Float64, in which products and sums of whole numbers are exact.
     first, second = (features.descriptors.astype(np.float64) for features in (a, b))
@@ -106,7 +127,15 @@ def match(a: Features, b: Features) -> Matches:
 
 
 def mutual(forward: Matches, backward: Matches) -> np.ndarray:
-    """Which of ``forward`` hold both ways: bool, (M,). ``backward`` matches image 2 to image 1."""
+    """Which of ``forward`` hold both ways: bool, (M,). ``backward`` matches image 2 to image 1.
+
+    Examples
+    --------
+    >>> there = Matches(np.arange(3), np.array([1, 0, 0]), np.ones(3), np.ones(3))
+    >>> back = Matches(np.arange(2), np.array([2, 0]), np.ones(2), np.ones(2))
+    >>> mutual(there, back).tolist()
+    [True, False, True]
+    """
     size = 1 + max(int(forward.second.max(initial=-1)), int(backward.first.max(initial=-1)))
     back = np.full(size, -1)
     back[backward.first] = backward.second
@@ -114,7 +143,14 @@ def mutual(forward: Matches, backward: Matches) -> np.ndarray:
 
 
 def one_per_keypoint(matches: Matches) -> Matches:
-    """Of the matches that share a keypoint of the second image keep the nearest."""
+    """Of the matches that share a keypoint of the second image keep the nearest.
+
+    Examples
+    --------
+    >>> of = Matches(np.arange(3), np.array([4, 7, 4]), np.array([2.0, 5, 1]), np.full(3, 9.0))
+    >>> one_per_keypoint(of).first.tolist()
+    [1, 2]
+    """
     order = np.lexsort((matches.distance, matches.second))
     _, first = np.unique(matches.second[order], return_index=True)
     return matches[np.sort(order[first])]
@@ -127,6 +163,12 @@ def nearest_rows(a: np.ndarray, b: np.ndarray, k: int = 2) -> tuple[np.ndarray, 
     -------
     nearest (N, k) int64 and distance (N, k) float64, growing; infinite where ``b`` has fewer rows
     (those with NaN are none) and where the row of ``a`` has NaN. No rows if ``b`` is empty.
+
+    Examples
+    --------
+    >>> index, distance = nearest_rows(np.array([[0.0, 0]]), np.array([[3.0, 4], [0, 1], [0, 2]]))
+    >>> index.tolist(), distance.tolist()
+    ([[1, 2]], [[1.0, 2.0]])
     """
     n = len(a) if len(b) else 0
     nearest, distance = np.empty((n, k), np.int64), np.empty((n, k))
