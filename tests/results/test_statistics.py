@@ -96,6 +96,20 @@ def test_a_column_without_its_seeds_is_refused(name, seeds, message):
         ours.paired_student(column, column, ["weights"])
 
 
+def test_contrast_of_four_groups_covers_its_value_as_often_as_it_says():
+    """(a - b) - (c - d) of groups with unlike spreads."""
+    rng = np.random.default_rng(5)
+    spreads, means = np.array([1.0, 3.0, 0.5, 2.0]), np.array([5.0, 2.0, 4.0, 3.0])
+    hits = 0
+    for _ in range(1000):
+        a, b, c, d = rng.standard_normal((4, 4)) * spreads[:, None] + means[:, None]
+        found = ours.contrast([a, d], [b, c])
+        assert found.estimate == pytest.approx(a.mean() - b.mean() - c.mean() + d.mean())
+        hits += found.low <= 2 <= found.high
+    assert 0.93 <= hits / 1000 <= 0.975
+    assert found.n == (8, 8)
+
+
 def test_welch_needs_two_runs_with_numbers():
     for a in ([1.0], [1.0, np.nan]):
         with pytest.raises(PixgradError, match="хотя бы два запуска"):

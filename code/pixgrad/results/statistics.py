@@ -122,14 +122,39 @@ def welch(
     ------
     PixgradError : fewer than two runs, or a run without a number.
     """
-    first, second = _runs(a), _runs(b)
-    n = len(first), len(second)
-    variances = first.var(ddof=1), second.var(ddof=1)
-    shares = [variance / count for variance, count in zip(variances, n, strict=True)]
-    below = sum(share**2 / (count - 1) for share, count in zip(shares, n, strict=True))
-    freedom = sum(shares) ** 2 / below if below else sum(n) - 2
-    spread = math.sqrt(sum(variances) / 2)
-    estimate = first.mean() - second.mean()
+    return contrast([a], [b], level, power)
+
+
+def contrast(
+    plus: Sequence[Collection[float]],
+    minus: Sequence[Collection[float]],
+    level: float = 0.95,
+    power: float = 0.8,
+) -> Difference:
+    """Means of independent groups of runs added and subtracted, such as (a - b) - (c - d).
+
+    The degrees of freedom are those of F. E. Satterthwaite (Biometrics Bulletin, 1946); with one
+    group on either side this is ``welch``.
+
+    Parameters
+    ----------
+    plus, minus : groups whose means are added, and subtracted: one number a run, two at least.
+    level, power : as in ``paired_student``.
+
+    Raises
+    ------
+    PixgradError : a group of fewer than two runs, or a run without a number.
+    """
+    signs = [1.0] * len(plus) + [-1.0] * len(minus)
+    groups = [_runs(group) for group in (*plus, *minus)]
+    counts = [len(group) for group in groups]
+    variances = [group.var(ddof=1) for group in groups]
+    shares = [variance / count for variance, count in zip(variances, counts, strict=True)]
+    below = sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
+    freedom = sum(shares) ** 2 / below if below else sum(counts) - len(counts)
+    spread = math.sqrt(sum(variances) / len(groups))
+    estimate = sum(sign * group.mean() for sign, group in zip(signs, groups, strict=True))
+    n = sum(counts[: len(plus)]), sum(counts[len(plus) :])
     return _difference(estimate, math.sqrt(sum(shares)), freedom, spread, n, level, power)
 
 
