@@ -17,8 +17,9 @@ from pixgrad import backprop as bp
 from pixgrad.backprop import trajectories
 from pixgrad.book.rendering import html_engine
 from pixgrad.book.source import project as books
+from pixgrad.nets.receptive import Field
 from pixgrad.plots import gradients, living
-from pixgrad.plots.living import layers, matches
+from pixgrad.plots.living import layers, matches, receptive
 from pixgrad.views import judging
 
 pytestmark = pytest.mark.browser
@@ -38,6 +39,11 @@ CONVOLUTION = {
     "image": IMAGE.tolist(), "kernel": KERNEL.tolist(),
     "stride": 2, "padding": 1, "dilation": 1, "place": [2, 0],
 }  # fmt: skip
+
+FIELDS = {
+    "одна": (16, {"a": Field().after(3, 1, 1), "b": Field().after(3, 1, 1).after(2, 2)}),
+    "другая": (8, {"c": Field().after(5, 1, 2).after(5, 2, 2)}),
+}
 
 
 def table_of_norms() -> pd.DataFrame:
@@ -72,6 +78,7 @@ def payloads() -> dict[str, dict]:
         "convolution": CONVOLUTION,
         "gradients": layers.payload(table_of_norms()),
         "keypoints": {"photo": photo, "points": points},
+        "receptive": receptive.payload(FIELDS),
         "matches": {
             "threshold": 0.8, "photos": [photo, photo], **ends,
             "ratio": rng.integers(400, 1000, 50).tolist(), "flags": rng.integers(0, 4, 50).tolist(),
@@ -79,7 +86,7 @@ def payloads() -> dict[str, dict]:
     }  # fmt: skip
 
 
-KINDS = ("ravine", "convolution", "gradients", "keypoints", "matches")
+KINDS = ("ravine", "convolution", "gradients", "keypoints", "matches", "receptive")
 QUARTO_FIGURE = """
 <div id="cell-fig-{kind}" class="cell" data-execution_count="1">
 <div class="cell-output cell-output-display">
@@ -352,6 +359,7 @@ def test_keyboard_moves_sliders_and_switches_and_turns_no_page(visit):
         ("ravine", "скорость α"),
         ("convolution", "точка выхода"),
         ("gradients", "эпоха"),
+        ("receptive", "слой"),
         ("keypoints", "ключевая точка"),
         ("matches", "порог отношения"),
     ):
@@ -449,3 +457,21 @@ def test_an_untrained_network_says_so_and_a_missing_one_too(visit):
     figure.get_by_role("group", name="нормализация").get_by_label("есть").check()
     figure.get_by_label("эпоха").fill("2")
     assert "эпоха 2" in said(page, "gradients")
+
+
+def test_receptive_field_is_that_of_the_package(visit):
+    page = visit()
+    figure = page.locator("#fig-receptive")
+    figure.get_by_label("слой").focus()
+    page.keyboard.press("ArrowRight")
+    assert said(page, "receptive").startswith(
+        "одна, слой 2 (b): клетка видит 4×4 пикселей, это 6,3\N{NBSP}% входа 16×16."
+    )
+    figure.get_by_role("radio", name="другая").check()
+    assert said(page, "receptive").startswith("другая, слой 1 (c): клетка видит 9×9 пикселей")
+    assert "поле больше входа 8×8" in said(page, "receptive")
+    low, high = page.evaluate(
+        "field => living.receptive.seen(field, 16)", {"low": -1, "high": 2, "jump": 2}
+    )
+    assert (low % 2, high - low) == (1, 3)
+    assert low + high in (13, 15, 17)  # around the middle of 0 … 15

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pixgrad.nets.arithmetic import output_size
+from pixgrad.nets.receptive import Field
 from pixgrad.plots import convolution as plots
 
 
@@ -59,3 +60,11 @@ def test_boxes_of_fields_stand_around_the_middle_of_the_theoretical_one():
     dashed, solid = figure.axes[0].patches
     assert (dashed.get_x(), dashed.get_width()) == (1.5, 5)
     assert (solid.get_x(), solid.get_width()) == (2.5, 3)
+
+
+def test_growth_draws_the_size_of_every_layer():
+    _, ax = plt.subplots()
+    first = Field().after(3)
+    plots.growth(ax, {"a": {"one": first, "two": first.after(2, 2)}})
+    (drawn,) = ax.lines
+    assert drawn.get_ydata().tolist() == [3, 4]

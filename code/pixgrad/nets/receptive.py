@@ -89,6 +89,16 @@ def fields(net: nn.Module) -> dict[str, Field]:
     return named
 
 
+def main_path(net: nn.Module) -> dict[str, Field]:
+    """:func:`fields` of the layers alone, without projections in skip connections."""
+    modules = dict(net.named_modules())
+    return {
+        name: field
+        for name, field in fields(net).items()
+        if name in modules and ".downsample" not in name
+    }
+
+
 def gradient_field(features: nn.Module, images: Tensor, cell: int) -> Tensor:
     """How strongly each input pixel moves one cell: the mean over images and colours of |∂y/∂x|.
 

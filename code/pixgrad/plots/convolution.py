@@ -235,6 +235,23 @@ def pyramid(ax: Axes, steps: Sequence[tuple[str, int, int]], cell: int = 0) -> l
     return found
 
 
+def growth(ax: Axes, networks: Mapping[str, Mapping[str, Field]]) -> None:
+    """The receptive field by layer, logarithmic.
+
+    Parameters
+    ----------
+    networks : name -> fields of the layers in their order.
+    """
+    for (name, found), line in zip(networks.items(), ("-", "--", "-.", ":"), strict=False):
+        sizes = [field.size for field in found.values()]
+        ax.plot(range(1, len(sizes) + 1), sizes, line, label=name)
+    ticks = [3, 10, 30, 100, 300]
+    ax.set(yscale="log", xlabel="номер слоя от входа", ylabel="поле, пиксели")
+    ax.set_yticks(ticks, [str(tick) for tick in ticks])
+    ax.set_yticks([], minor=True)
+    ax.legend()
+
+
 def field_maps(
     maps: Mapping[str, np.ndarray], boxes: Sequence[tuple[float, float, float]], width: float = 2.3
 ) -> Figure:
