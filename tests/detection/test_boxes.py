@@ -1,7 +1,5 @@
 """Boxes against torchvision: overlap, conversions, offsets, default boxes."""
 
-from itertools import pairwise
-
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -10,10 +8,12 @@ pytest.importorskip("torchvision")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from torchvision import ops  # noqa: E402
+from torchvision.models.detection import ssd300_vgg16  # noqa: E402
 from torchvision.models.detection._utils import BoxCoder  # noqa: E402
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator  # noqa: E402
 from torchvision.models.detection.image_list import ImageList  # noqa: E402
 
+from pixgrad.detection import published  # noqa: E402
 from pixgrad.detection.boxes import (  # noqa: E402
     Grid,
     area,
@@ -78,30 +78,29 @@ def test_offsets_are_those_of_torchvision_and_come_back(box, default):
     torch.testing.assert_close(to_corners(decode(far, to_centres(default))), expected)
 
 
-SCALES_300 = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
-SCALES_512 = (0.07, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.05)
-SSD300 = (300, (38, 19, 10, 5, 3, 1), (8, 16, 32, 64, 100, 300), SCALES_300)
-SSD512 = (512, (64, 32, 16, 8, 4, 2, 1), (8, 16, 32, 64, 128, 256, 512), SCALES_512)
-
-
-@pytest.mark.parametrize(("settings_", "count"), [(SSD300, 8732), (SSD512, 24_564)])
-def test_default_boxes_of_the_paper(settings_, count):
-    side, sizes, steps, scales = settings_
-    ratios = [(2.0,), *[(2.0, 3.0)] * (len(sizes) - 3), (2.0,), (2.0,)]
-    grids = [
-        Grid(size, size, scale, following, own, step / side)
-        for size, step, (scale, following), own in zip(
-            sizes, steps, pairwise(scales), ratios, strict=True
-        )
-    ]
-    ours = default_boxes(grids)
+@pytest.mark.parametrize(("side", "count"), [(300, 8732), (512, 24_564)])
+def test_default_boxes_of_the_paper(side, count):
+    ours = default_boxes(published.grids(side))
     assert ours.shape == (count, 4)
-    theirs = DefaultBoxGenerator([list(of) for of in ratios], scales=list(scales), steps=steps)
+    sizes = [cells for cells, _ in published.MAPS[side]]
+    theirs = DefaultBoxGenerator(
+        [[2], *[[2, 3]] * (len(sizes) - 3), [2], [2]],
+        scales=list(published.SCALES[side]),
+        steps=[pitch for _, pitch in published.MAPS[side]],
+    )
     photo = torch.zeros(1, 3, side, side)
     [expected] = theirs(
         ImageList(photo, [(side, side)]), [torch.zeros(1, 1, size, size) for size in sizes]
     )
     torch.testing.assert_close(to_corners(ours) * side, expected, rtol=0, atol=1e-3)
+
+
+def test_torchvision_has_the_scales_of_300():
+    with torch.device("meta"):
+        net = ssd300_vgg16(weights=None, weights_backbone=None)
+    theirs = net.anchor_generator
+    assert theirs.scales == list(published.SCALES[300])
+    assert theirs.steps == [pitch for _, pitch in published.MAPS[300]]
 
 
 def test_centres_fill_the_photo_where_no_pitch_is_given():

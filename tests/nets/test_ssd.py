@@ -8,14 +8,12 @@ detection = pytest.importorskip("torchvision").models.detection
 from torch.nn.functional import interpolate  # noqa: E402
 
 from pixgrad import nets  # noqa: E402
-from pixgrad.detection.boxes import Grid, default_boxes  # noqa: E402
+from pixgrad.detection import published  # noqa: E402
+from pixgrad.detection.boxes import default_boxes  # noqa: E402
 from pixgrad.detection.decoding import detections  # noqa: E402
 from pixgrad.nets import transfer  # noqa: E402
 from pixgrad.nets.ssd import Lite0Maps  # noqa: E402
 
-SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
-STEPS, SIZES = (8, 16, 32, 64, 100, 300), (38, 19, 10, 5, 3, 1)
-RATIOS = ((2.0,), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0,), (2.0,))
 CLASSES = 5
 
 
@@ -56,14 +54,7 @@ def test_outputs_and_objects_found(pair):
     assert offsets.shape == (1, 8732, 4)
     for mine, name in ((offsets, "bbox_regression"), (logits, "cls_logits")):
         assert (mine - expected[name]).abs().max() <= 1e-5 * expected[name].abs().max()
-    defaults = default_boxes(
-        [
-            Grid(size, size, scale, following, ratios, step / 300)
-            for size, step, scale, following, ratios in zip(
-                SIZES, STEPS, SCALES, SCALES[1:], RATIOS, strict=False
-            )
-        ]
-    )
+    defaults = default_boxes(published.grids(300))
     found = detections(offsets[0], logits[0], defaults)
     assert len(found) == len(objects["scores"]) == 200
     torch.testing.assert_close(found.scores, objects["scores"], rtol=1e-4, atol=1e-6)
