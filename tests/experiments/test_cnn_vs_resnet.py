@@ -15,7 +15,7 @@ from torch import nn
 from pixgrad import nets
 from pixgrad.experiments import cnn_vs_resnet as cvr
 from pixgrad.experiments.running.training import PROBED, Arm, Budget
-from pixgrad.training import loop
+from pixgrad.training import evaluation, loop
 from pixgrad.training.batches import Images
 
 EXPERIMENT = cvr.EXPERIMENT
@@ -68,7 +68,7 @@ class TestPublished(Trained):
         rows = {"train": np.linspace(0, 95, 32).round(), "validation": np.arange(32)}
         rows["test"] = rows["validation"]
         data = tiny_training.images().resized(16)
-        generator = torch.Generator().manual_seed(loop.RECALIBRATION_SEED)
+        generator = torch.Generator().manual_seed(evaluation.RECALIBRATION_SEED)
         chosen = torch.randperm(96, generator=generator)[:60]
         for (network, seed), row in summary.iterrows():
             path = Path(f"runs/cnn_vs_resnet/report-imagenette5/{network}-{seed}.checkpoint")

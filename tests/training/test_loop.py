@@ -27,7 +27,7 @@ from tiny_training import (
 from torch import nn
 
 from pixgrad.errors import PixgradError
-from pixgrad.training import loop
+from pixgrad.training import evaluation, loop
 from pixgrad.training.batches import random_batches
 from pixgrad.training.loop import Settings, evenly, fit, learning_rate, predict
 from pixgrad.training.scores import measure
@@ -202,7 +202,7 @@ def test_predict_is_the_network_in_evaluation_mode(monkeypatch):
     net = build(torch.Generator().manual_seed(0))
     net(DATA.normalised(DATA.images["train"]))  # running statistics of their own
     before = copy.deepcopy(net.state_dict())
-    monkeypatch.setattr(loop, "EVALUATION_BATCH", 30)
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 30)
     logits = predict(net, DATA, DATA.images["train"])
     assert net.training
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())

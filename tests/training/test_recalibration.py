@@ -10,8 +10,9 @@ import torch
 from tiny_training import MEASURES, build, differences, images, in_pieces, settings
 from torch import nn
 
-from pixgrad.training import loop
-from pixgrad.training.loop import fit, recalibrated
+from pixgrad.training import evaluation
+from pixgrad.training.evaluation import recalibrated
+from pixgrad.training.loop import fit
 
 DATA = images()
 LOSSES = MEASURES[2:]
@@ -78,8 +79,8 @@ def statistics_by_hand(net: nn.Module, images: np.ndarray, batch: int) -> list[n
 @pytest.mark.parametrize("count", [1, 40, 96, 1000], ids=lambda count: f"{count} images")
 @pytest.mark.parametrize("batch", [250, 16])
 def test_recalibrated_statistics_by_hand(mixed, monkeypatch, count, batch):
-    monkeypatch.setattr(loop, "EVALUATION_BATCH", batch)
-    generator = torch.Generator().manual_seed(loop.RECALIBRATION_SEED)
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", batch)
+    generator = torch.Generator().manual_seed(evaluation.RECALIBRATION_SEED)
     chosen = torch.randperm(96, generator=generator)[:count]
     expected = statistics_by_hand(mixed, DATA.images["train"][chosen].numpy(), batch)
     before = state(mixed)
@@ -144,7 +145,7 @@ def test_recalibrated_measures_are_those_of_the_recalibrated_network(fitted):
     """By hand, in float64: one batch of 40 images takes the place of the running statistics."""
     outcome = fitted[1]
     net = copy.deepcopy(outcome.net).double().train()
-    generator = torch.Generator().manual_seed(loop.RECALIBRATION_SEED)
+    generator = torch.Generator().manual_seed(evaluation.RECALIBRATION_SEED)
     chosen = torch.randperm(96, generator=generator)[:40]
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -25,7 +25,7 @@ from pixgrad.experiments.running.experiment import Findings
 from pixgrad.experiments.running.measurement import Measurement
 from pixgrad.nets import build, cifar_weights, cost
 from pixgrad.training.batches import Images
-from pixgrad.training.loop import EVALUATION_BATCH, predict
+from pixgrad.training.evaluation import EVALUATION_BATCH, predict
 from pixgrad.training.run import Outcome
 
 HALF_SEED = 14

@@ -23,18 +23,16 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixgrad import files
 from pixgrad.errors import PixgradError
 from pixgrad.training.batches import Images, random_batches
+from pixgrad.training.evaluation import evenly, predict, recalibrated
 from pixgrad.training.losses import LOSSES
 from pixgrad.training.probe import GradientProbe
 from pixgrad.training.run import DivergedError, OnEpoch, Outcome, Run, other_settings
 from pixgrad.training.scores import measure
 
-EVALUATION_BATCH = 250
-RECALIBRATION_SEED = 20240607
 AUXILIARY_SHARE = 0.3
 
 
@@ -61,7 +59,7 @@ class Settings:
         to the weights of the best epoch; None — never.
     probe_every : steps between two measurements of the gradients; None — no measurements.
     recalibrate : before it is measured the network gets batch-norm statistics of so many training
-        images, see :func:`recalibrated`; 0 — it keeps the running ones.
+        images, see :func:`pixgrad.training.evaluation.recalibrated`; 0 — it keeps the running ones.
     precision : as Fabric names it; for GPUs "bf16-mixed", or "16-mixed" without the probe: that one
         multiplies the loss, and so the gradients that the probe sees, by a changing number.
     compiled : ``torch.compile`` with CUDA graphs: pays on a GPU, whose launches cost more than the
@@ -124,47 +122,6 @@ def fit(
     outcome = run.to_the_end(checkpoint, on_epoch)
     run.close()
     return outcome
-
-
-@torch.inference_mode()
-def predict(net: nn.Module, data: Images, images: Tensor) -> Tensor:
-    """Logits float32 (N, K) of uint8 images, in evaluation mode; the mode is put back."""
-    was_training = net.training
-    net.eval()
-    device = next(net.parameters()).device
-    batches = images.split(EVALUATION_BATCH)
-    logits = torch.cat([net(data.normalised(batch.to(device))).float().cpu() for batch in batches])
-    net.train(was_training)
-    return logits
-
-
-def recalibrated(net: nn.Module, data: Images, count: int) -> nn.Module:
-    """A copy in evaluation mode, its batch normalisations with statistics of the present weights.
-
-    The running statistics remember weights of many steps ago, and where the weights move fast the
-    network that they give is not the one that was trained. So the mean and variance are taken anew,
-    as cumulative averages over batches of training images without augmentation (as "precise BN" of
-    Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3).
-
-    Parameters
-    ----------
-    count : training images, drawn once for all; 0 — the statistics stay.
-    """
-    net = copy.deepcopy(net).eval()
-    layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
-    if not (count and layers):
-        return net
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # torch's word for a cumulative average
-        layer.train()
-    images, device = data.images["train"], next(net.parameters()).device
-    generator = torch.Generator().manual_seed(RECALIBRATION_SEED)
-    chosen = torch.randperm(len(images), generator=generator)[:count].to(images.device)
-    with torch.no_grad():
-        for index in chosen.split(EVALUATION_BATCH):
-            net(data.normalised(images[index].to(device)))
-    return net.eval()
 
 
 def training_loss(outputs: Tensor | Sequence[Tensor], labels: Tensor, config: Settings) -> Tensor:
@@ -384,11 +341,6 @@ class TorchRun(Run):
         """Epochs after the one with the smallest validation loss."""
         losses = np.nan_to_num([row["validation_loss"] for row in history], nan=np.inf)
         return len(history) - 1 - int(np.argmin(losses))
-
-
-def evenly(total: int, count: int) -> Tensor:
-    """Indices of at most ``count`` of ``total`` images, spread evenly: nobody picked them."""
-    return torch.linspace(0, total - 1, min(count, total)).round().long()
 
 
 def _optimiser(config: Settings, net: nn.Module) -> torch.optim.Optimizer:
