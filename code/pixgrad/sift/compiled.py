@@ -18,8 +18,7 @@ from .extrema import BORDER, positions
 from .refinement import EDGE, KEPT, LOW_CONTRAST, MAX_STEPS, OUTSIDE, UNSTABLE, F, differences
 from .scale_space import SMALL_KERNEL, gaussian_kernel, mirror
 
-BINS = orientation.BINS
-WIDTH, DIRECTIONS = descriptor.WIDTH, descriptor.DIRECTIONS
+BINS, WIDTH, DIRECTIONS = orientation.BINS, descriptor.WIDTH, descriptor.DIRECTIONS
 SIDE = WIDTH + 2
 ROW_VECTOR, COLUMN_VECTOR = 4, 8  # sums that OpenCV's filters of rows and columns do at once
 
@@ -33,8 +32,7 @@ def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.n
     """`scale_space.blur`."""
     kernel = gaussian_kernel(sigma, np.float32)
     reach = len(kernel) // 2
-    rows = mirror(np.arange(-reach, image.shape[0] + reach), image.shape[0])
-    columns = mirror(np.arange(-reach, image.shape[1] + reach), image.shape[1])
+    rows, columns = (mirror(np.arange(-reach, n + reach), n) for n in image.shape)
     out = np.empty(image.shape, np.float32) if out is None else out
     _blur(np.ascontiguousarray(image), kernel, rows, columns, out)
     return out
@@ -92,10 +90,8 @@ def raw_histograms(
 def fma(context, a, b, c):
     """``a b + c`` rounded once; by the processor or, where it cannot, by the C library."""
 
-    def generate(context, builder, signature, arguments):
-        return builder.fma(*arguments)
-
-    return float32(float32, float32, float32), generate
+    signature = float32(float32, float32, float32)
+    return signature, lambda context, builder, signature, arguments: builder.fma(*arguments)
 
 
 @compiled
@@ -144,11 +140,10 @@ def _filter_small(padded, kernel, total):
         centre, near = padded[last + middle], padded[last + middle - 1] + padded[last + middle + 1]
         total[last] = fma(near, b, centre * a) if middle == 1 else centre * a + near * b
     if middle == 2:
-        c = kernel[4]
         for x in range(paired):
-            total[x] = fma(padded[x] + padded[x + 4], c, total[x])
+            total[x] = fma(padded[x] + padded[x + 4], kernel[4], total[x])
         if paired < len(total):
-            total[last] += (padded[last] + padded[last + 4]) * c
+            total[last] += (padded[last] + padded[last + 4]) * kernel[4]
 
 
 @compiled
@@ -165,14 +160,11 @@ def _filter_row(row, kernel, columns, padded, total):
     for i in range(1, len(kernel), 2):
         a, b = kernel[i], kernel[i + 1]
         left, right = padded[i : i + len(total)], padded[i + 1 : i + 1 + len(total)]
-        for x in range(fused):
+        here = fused if i <= unrolled else len(total)
+        for x in range(here):
             total[x] = fma(right[x], b, fma(left[x], a, total[x]))
-        if i <= unrolled:
-            for x in range(fused, len(total)):
-                total[x] = (total[x] + left[x] * a) + right[x] * b
-        else:
-            for x in range(fused, len(total)):
-                total[x] = fma(right[x], b, fma(left[x], a, total[x]))
+        for x in range(here, len(total)):
+            total[x] = (total[x] + left[x] * a) + right[x] * b
 
 
 @compiled
