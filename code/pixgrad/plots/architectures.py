@@ -214,6 +214,9 @@ def rate_curves(axes: Sequence[Axes], table, titles: Mapping[str, str], limit: f
             ax.plot(mine["rate"], mine["loss"], ".", color=color, alpha=0.4, markersize=4)
         ax.axhline(limit, color=GREY, linewidth=0.8, linestyle=":")
         ax.set(xscale="log", title=title, xlabel="скорость обучения")
+        rates = sorted(table["rate"].unique())
+        ax.set_xticks(rates, [f"{rate:g}".replace(".", ",") for rate in rates], fontsize=8)
+        ax.set_xticks([], minor=True)
     axes[0].legend(fontsize=8)
 
 
