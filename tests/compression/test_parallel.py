@@ -79,6 +79,7 @@ def test_photos():
     assert 0 <= found.min() < found.max() <= 1
 
 
+@pytest.mark.slow
 def test_processes_answer_as_this_one():
     net = nets.build("resnet-8", 4, init="he").eval()
     x = np.random.default_rng(1).standard_normal((2, 3, 8, 8)).astype(np.float32)

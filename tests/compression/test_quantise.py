@@ -108,6 +108,7 @@ def test_static_quantisation(network, model):
     assert len(file) < 0.5 * len(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [quantise.Static(signed=True), quantise.Static(per_channel=False, method="percentile")]
 )

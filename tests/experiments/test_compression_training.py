@@ -35,7 +35,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         "resnet-8",
         {"batch_size": 16, "recalibrate": 60, "shift": 1},
         {},
-        (Budget(2, 1, seeds=2, sweep_seeds=2), Budget(2, 1, seeds=2, sweep_seeds=2)),
+        (Budget(2, 1, seeds=2), Budget(2, 1, seeds=1)),
     )
     patch.setattr(experiment.CompressionTraining, "presets", {"report": arms})
 
@@ -72,13 +72,11 @@ class TestPublished(Trained):
             "magnitude",
             "onnx",
         ]
-        for seed in (1, 2):
-            # without batch normalisation there is nothing to recalibrate
-            accuracy = summary["test_accuracy"]["scratch", seed]
-            assert later["accuracy"]["float", seed] == pytest.approx(accuracy)
-            assert later["accuracy"]["onnx", seed] == pytest.approx(accuracy)
-            small, large = later["bytes"]["int8-dynamic", seed], later["bytes"]["onnx", seed]
-            assert small < 0.6 * large
+        # without batch normalisation there is nothing to recalibrate
+        accuracy = summary["test_accuracy"]["scratch", 1]
+        assert later["accuracy"]["float", 1] == pytest.approx(accuracy)
+        assert later["accuracy"]["onnx", 1] == pytest.approx(accuracy)
+        assert later["bytes"]["int8-dynamic", 1] < 0.6 * later["bytes"]["onnx", 1]
 
 
 def test_parts_are_the_training_images_and_the_halves_of_the_test_ones():

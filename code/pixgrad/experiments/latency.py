@@ -189,7 +189,7 @@ def network(config: Config, x: Tensor) -> nn.Module:
     generator = torch.Generator().manual_seed(config.seed)
     if config.network in OTHERS:
         with torch.device("meta"):  # nothing random is drawn
-            net = OTHERS[config.network](num_classes=10)
+            net = OTHERS[config.network]()
         net.to_empty(device="cpu")
         initialise(net, "he", generator)
     else:
@@ -261,9 +261,9 @@ def _files(net: nn.Module, x: Tensor, ways: Sequence[str]) -> dict[str, bytes]:
     plain = folded(net).to(memory_format=torch.contiguous_format)
     model = runtime.export(plain, x.shape[-1])
     batches = [x.contiguous(memory_format=torch.contiguous_format).numpy()]
-    files = {ONNX: model, "int8-dynamic": quantise.dynamic(model)}
-    files |= {way: quantise.static(model, batches, how) for way, how in INT8.items() if way in ways}
-    return {way: file for way, file in files.items() if way in ways}
+    made = {ONNX: lambda: model, "int8-dynamic": lambda: quantise.dynamic(model)}
+    made |= {way: partial(quantise.static, model, batches, how) for way, how in INT8.items()}
+    return {way: make() for way, make in made.items() if way in ways}
 
 
 def _step(net: nn.Module, x: Tensor, way: str, files: dict[str, bytes]) -> Route:

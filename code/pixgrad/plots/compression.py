@@ -200,7 +200,7 @@ def timelines(axes: Sequence[Axes], first: float, second: float, batches: int) -
 def pareto(
     ax: Axes, points: Mapping[str, tuple[float, float, float, float]], families: Mapping[str, str]
 ) -> list[str]:
-    """Accuracy against cost; a line through those that nobody beats in both.
+    """Accuracy against cost; a line through those that nobody beats in both, with their names.
 
     Parameters
     ----------
@@ -221,7 +221,11 @@ def pareto(
     best = best_of(points)
     line = np.array([points[name][:2] for name in best])
     ax.plot(line[:, 0], line[:, 1], "--", color=GREY, linewidth=1, zorder=0)
-    ax.set_xscale("log")
+    for name in best:
+        ax.annotate(
+            name, points[name][:2], (5, -4), textcoords="offset points", va="top", fontsize=7.5
+        )
+    _logarithmic(ax)
     return best
 
 
@@ -239,6 +243,16 @@ _LOOKS = (
     (INK, "*"), (BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"),
     (SKY, "P"),
 )  # fmt: skip
+
+
+def _logarithmic(ax: Axes) -> None:
+    """A logarithmic axis of costs whose numbers are read at a glance."""
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ticks = [n * 10.0**power for power in range(-3, 6) for n in (1, 2, 3, 5)]
+    shown = [tick for tick in ticks if low <= tick <= high]
+    ax.set_xticks(shown, [f"{tick:g}".replace(".", ",") for tick in shown])
+    ax.set_xticks([], minor=True)
 
 
 def _rgb(color: str) -> tuple[float, ...]:
