@@ -19,6 +19,7 @@ from pixgrad.plots.style import (
     PURPLE,
     SKY,
     VERMILION,
+    decimal_commas,
     draw_band,
 )
 from pixgrad.results.statistics import student_interval
@@ -218,6 +219,7 @@ def distances_by_block(ax: Axes, distances: Mapping[str, np.ndarray], even: floa
     ax.axhline(even, color=PURPLE, linestyle="--", label="внимание поровну")
     ax.set(xlabel="блок", ylabel="среднее расстояние, пикселей", xticks=range(1, len(values) + 1))
     ax.set_ylim(bottom=0)
+    ax.legend(loc="lower right")
 
 
 def similarity_grid(positions: np.ndarray, places: Sequence[tuple[int, int]]) -> Figure:
@@ -239,7 +241,7 @@ def similarity_grid(positions: np.ndarray, places: Sequence[tuple[int, int]]) ->
         )
         ax.set_title(f"строка {row + 1}, столбец {column + 1}", fontsize=8.5)
         ax.plot(column, row, "k+", markersize=8)
-    fig.colorbar(shown, ax=axes, fraction=0.03, label="косинус")
+    decimal_commas(fig.colorbar(shown, ax=axes, fraction=0.03, label="косинус").ax)
     return fig
 
 
