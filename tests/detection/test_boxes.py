@@ -40,7 +40,7 @@ def corners(draw, smallest=0, largest=8):
 
 
 @given(corners(), corners())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_iou_is_that_of_torchvision(a, b):
     expected = ops.box_iou(a, b)
     both_empty = expected.isnan()  # 0 / 0 there
@@ -49,14 +49,14 @@ def test_iou_is_that_of_torchvision(a, b):
 
 
 @given(corners(1), corners(1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_iou_does_not_see_how_the_photo_is_stretched(a, b):
     stretch = torch.tensor([640.0, 480.0] * 2)
     torch.testing.assert_close(iou(a * stretch, b * stretch), iou(a, b))
 
 
 @given(corners())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_corners_and_centres_are_two_ways_to_write_a_box(boxes):
     expected = ops.box_convert(boxes, "xyxy", "cxcywh")
     torch.testing.assert_close(to_centres(boxes), expected)
@@ -65,7 +65,7 @@ def test_corners_and_centres_are_two_ways_to_write_a_box(boxes):
 
 
 @given(corners(1, 1), corners(1, 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_offsets_are_those_of_torchvision_and_come_back(box, default):
     if min(area(box).item(), area(default).item()) == 0:
         return

@@ -32,14 +32,14 @@ def scored(draw):
 
 
 @given(scored(), st.sampled_from([0.05, 0.33, 0.52, 0.95]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_nms_is_that_of_torchvision(pair, threshold):
     boxes, scores = pair
     assert nms(boxes, scores, threshold).tolist() == ops.nms(boxes, scores, threshold).tolist()
 
 
 @given(scored())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_what_stays_does_not_overlap_and_what_goes_does(pair):
     boxes, scores = pair
     kept = nms(boxes, scores, 0.45)

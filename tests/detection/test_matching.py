@@ -40,14 +40,14 @@ def objects(draw, smallest=1, area=True):
 
 
 @given(objects())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_matching_is_that_of_torchvision(truth):
     expected = SSDMatcher(0.5)(ops.box_iou(truth, to_corners(DEFAULTS)))
     assert torch.equal(match(truth, DEFAULTS), expected)
 
 
 @given(objects(area=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_an_object_without_area_gets_one_box_at_most_by_force(truth):
     matched, overlap = match(truth, DEFAULTS), iou(truth, to_corners(DEFAULTS))
     flat = torch.nonzero((truth[:, 2:] - truth[:, :2]).prod(1) == 0).flatten()
@@ -63,7 +63,7 @@ def test_a_photo_without_objects_is_all_background():
 
 
 @given(objects())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_decoded_targets_are_the_objects(truth):
     labels = torch.arange(len(truth))
     offsets, classes = targets(truth, labels, DEFAULTS)
@@ -80,7 +80,7 @@ def reference(num_classes):
 
 
 @given(st.lists(objects(), min_size=1, max_size=3), st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_loss_is_that_of_torchvision(photos, seed):
     rng = torch.Generator().manual_seed(seed)
     labels = [torch.randint(0, 3, (len(truth),), generator=rng) for truth in photos]

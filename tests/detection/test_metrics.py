@@ -77,7 +77,7 @@ def reference(found, truth):
 
 
 @given(scenes())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_average_precision_is_that_of_pycocotools(pair):
     found, truth = pair
     if not any(len(scores) for _, scores, _ in found):
@@ -93,7 +93,7 @@ def test_average_precision_is_that_of_pycocotools(pair):
 
 
 @given(scenes(), st.integers(0, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_weights_are_photos_taken_several_times(pair, seed):
     """A photo with weight 2 counts as two photos with the same scores, one with 0 not at all."""
     found, truth = pair
