@@ -37,7 +37,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         | {"network": vit_data.SMALL_CNN, "recalibrate": 32, "shuffled": True}
         | {"train_images": 32, "equal": "epochs"},
     ]
-    arms = [Arm(SHARED | cell, (1e-3, 1e20), Budget(1, 1, seeds=2)) for cell in cells]
+    arms = [Arm(SHARED | cell, (1e-3, 1e20), Budget(1, 1, seeds=1)) for cell in cells]
     patch.setattr(vit_data.VitData, "presets", {"report": arms})
 
 
@@ -59,7 +59,7 @@ class TestPublished(Trained):
 
     def test_positions_stay_away(self, found):
         paths = sorted(Path("runs/vit_data/report-cifar10").glob("vit-32px-*-?.checkpoint"))
-        assert len(paths) == 6
+        assert len(paths) == 3
         for path in paths:
             state = torch.load(path, weights_only=True)["net"]
             assert bool(state["positions"].any()) == ("nopositions" not in path.name)

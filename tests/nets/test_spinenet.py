@@ -25,7 +25,7 @@ def image(side):
     ("name", "millions", "billions", "inaturalist"),
     [
         ("49", "22.1", "3.5", "23.1"),
-        ("96", "36.5", "5.7", "37.6"),
+        pytest.param("96", "36.5", "5.7", "37.6", marks=pytest.mark.slow),
         pytest.param("143", "60.5", "9.1", "61.6", marks=pytest.mark.slow),
         pytest.param("190", "127.1", "19.1", "129.2", marks=pytest.mark.slow),
     ],
@@ -44,7 +44,7 @@ def test_classifiers_cost_what_was_published(name, millions, billions, inaturali
     [
         ("49s", 256, 128, 4, 640, 11.9, 33.8),
         ("49", 256, 256, 4, 640, 28.5, 85.4),
-        ("96", 256, 256, 4, 1024, 43.0, 265.4),
+        pytest.param("96", 256, 256, 4, 1024, 43.0, 265.4, marks=pytest.mark.slow),
         pytest.param("143", 256, 256, 4, 1280, 67.0, 524.0, marks=pytest.mark.slow),
         pytest.param("190", 512, 512, 7, 1280, 163.6, 1885, marks=pytest.mark.slow),
     ],
