@@ -114,10 +114,10 @@ def test_a_replay_that_diverges_earlier_does_not_pass(place, pixgrad, monkeypatc
 
 def test_settings_that_the_experiment_has_no_more_are_one_line(place, pixgrad):
     run("tiny", seeds=1)
-    edit("tiny", lambda record: record["runs"][0]["config"].update(colour="red"))
+    edit("tiny", lambda record: record["runs"][0]["config"].update(flavour="sour"))
     code, _ = pixgrad("verify", "tiny")
     assert "resnet-8-lr1e-06-101: опыт tiny_experiment теперь не знает таких настроек" in code
-    assert "colour" in code
+    assert "flavour" in code
     assert "\n" not in code
 
 

@@ -127,7 +127,7 @@ def test_sixty_thousand_digits_give_five_thousand_for_validation(monkeypatch):
         images = np.zeros((count, 28, 28), np.uint8)
         images[:, 0, 0] = np.arange(count) % 251
         labels = np.arange(count)
-        return ImageSet(source, split, images, labels, ("0",), "test")
+        return ImageSet(source, split, images, labels, tuple(map(str, range(count))), "test")
 
     monkeypatch.setattr(mnist, "load", fake)
     data = EXPERIMENT.load("mnist")

@@ -1,18 +1,17 @@
 """Figures of the chapter on settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from torch import nn
+from torch import Tensor, nn
 
 from pixgrad.nets.dropout import Dropout
 from pixgrad.nets.small import SmallCNN
 from pixgrad.plots.style import BLUE, GREY, VERMILION, decimal_commas
 from pixgrad.results.statistics import Difference
-from pixgrad.training.losses import Loss
 
 WIDTH, GAP, LINE = 2.35, 0.45, 0.42
 """Of the boxes and of their lines of text, in data units."""
@@ -70,13 +69,15 @@ def _words(layer: nn.Module) -> list[str]:
     return [names[type(layer)]] if type(layer) in names else []
 
 
-def last_layers(axes: Sequence[Axes], losses: Mapping[str, Loss], classes: int) -> None:
+def last_layers(
+    axes: Sequence[Axes], losses: Mapping[str, Callable[[Tensor, Tensor], Tensor]], classes: int
+) -> None:
     """Losses and their derivatives by the logit of the true class, all other logits being 0.
 
     Parameters
     ----------
     axes : two.
-    losses : name in the book -> loss, see :mod:`pixgrad.training.losses`.
+    losses : name in the book -> loss of logits (N, K) and labels (N,).
     """
     z = torch.linspace(-6, 6, 241, dtype=torch.float64)
     logits = torch.zeros(len(z), classes, dtype=torch.float64)
