@@ -7,12 +7,8 @@ part in short runs; the test part is used once, for the final weights of every m
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -25,9 +21,9 @@ from pixgrad.nets.fpn import ResNetFPN
 from pixgrad.nets.initialisation import initialise
 from pixgrad.nets.spinenet import VARIANTS, SpineNet
 from pixgrad.nets.ssd import SSD
-from pixgrad.training import detector, loop
-from pixgrad.training.boxes import BoxImages, load_boxes
-from pixgrad.training.run import OnEpoch, Outcome, epochs_table
+from pixgrad.training import detector
+from pixgrad.training.boxes import BoxImages
+from pixgrad.training.run import Outcome, epochs_table
 
 LEVELS, CHANNELS = (3, 4, 5), 64
 WIDTH = 1 / 4
@@ -65,18 +61,14 @@ PRESETS = {
 }
 
 
-class SpinenetBccd(Training):
+class SpinenetBccd(ssd.Ssd):
     """Two backbones, one detector."""
 
     sources = SOURCES
     presets = PRESETS
     config = Config
-
-    def load(self, source: str) -> BoxImages:
-        return load_boxes(source)
-
-    def images(self, config: Config, data: BoxImages) -> BoxImages:
-        return data.limited(train=config.train_images, validation=config.validation_images)
+    libraries = Training.libraries
+    keys = Training.keys
 
     def build(
         self, config: Config, data: BoxImages, generator: torch.Generator, **options
@@ -89,26 +81,6 @@ class SpinenetBccd(Training):
         initialise(net, "he", generator)
         return net
 
-    def train(
-        self,
-        config: Config,
-        data: BoxImages,
-        checkpoint: Path,
-        on_epoch: OnEpoch,
-        logs: Path | None,
-    ) -> Outcome:
-        mine = self.images(config, data)
-        build = partial(self.build, config, mine)
-        return detector.fit(
-            config, build, ssd.grids(config, mine), mine, checkpoint, on_epoch, logs
-        )
-
-    def first_losses(self, config: Config, data: BoxImages, steps: int) -> list[float]:
-        mine = self.images(config, data)
-        build = partial(self.build, config, mine)
-        run = detector.DetectorRun(config, build, ssd.grids(config, mine), mine)
-        return run.first_losses(steps)
-
     def findings(self, outcomes: Sequence[Outcome], data: BoxImages) -> Findings:
         """The test part is used here, for the final weights.
 
@@ -116,39 +88,20 @@ class SpinenetBccd(Training):
         run, class and threshold.
         """
         main = [one for one in outcomes if one.config.stage == "main"]
-        scores, rows = {}, []
-        for one in main:
-            if one.status != "done":
-                continue
-            of_classes = self._precisions(one, data)
-            scores[one.config.name] = {
-                "test_map50": float(np.nanmean(of_classes[:, 0])),
-                "test_map": float(np.nanmean(of_classes)),
-            }
-            rows += [
-                {"network": one.config.network, "seed": one.config.seed, "class": name}
-                | {"threshold": threshold, "precision": value}
-                for name, of_class in zip(data.names, of_classes, strict=True)
-                for threshold, value in zip(metrics.THRESHOLDS, of_class, strict=True)
-            ]
+        done = [one for one in main if one.status == "done"]
+        truth, judged = ssd.true_objects(data), {}
+        for one in done:
+            found = ssd.detections(one, data, data.images["test"])
+            classes = range(len(data.names))
+            judged[one.config.name] = [metrics.judge(found, truth, label) for label in classes]
+        scores = {name: ssd.mean_precisions(of, data.names) for name, of in judged.items()}
         written = {
             "epochs": epochs_table(outcomes, self.row),
             "sweep": self._sweep_table(outcomes),
             "summary": self._summary_table(main, scores),
-            "precision": pd.DataFrame(rows),
+            "precision": self._precision_table(done, judged, data.names),
         }
         return Findings(written, metrics=scores)
-
-    def _precisions(self, one: Outcome, data: BoxImages) -> np.ndarray:
-        """AP of every class and threshold on the test photos: (K, T)."""
-        net = loop.recalibrated(one.net, data, one.config.recalibrate)
-        found = [
-            (of.boxes.numpy(), of.scores.numpy(), of.labels.numpy())
-            for of in detector.find(net, ssd.grids(one.config, data), data, data.images["test"])
-        ]
-        truth = [(boxes.numpy(), labels.numpy()) for boxes, labels in data.labels["test"]]
-        judged = [metrics.judge(found, truth, label) for label in range(len(data.names))]
-        return np.array([metrics.average_precision(of) for of in judged])
 
 
 class Maps(nn.Module):

@@ -30,6 +30,7 @@ from pixgrad.nets.initialisation import initialise
 from pixgrad.nets.ssd import SSD, Lite0Maps
 from pixgrad.training import detector
 from pixgrad.training.boxes import BoxImages, load_boxes
+from pixgrad.training.evaluation import recalibrated
 from pixgrad.training.run import OnEpoch, Outcome, epochs_table
 
 STRIDES = (8, 16, 32)
@@ -154,13 +155,13 @@ class Ssd(Training):
         done = [one for one in main if one.status == "done"]
         if not any(one.config.arm == WHOLE for one in done):
             raise PixgradError(f"опыт {self.name}: разошлись все прогоны сети со всеми частями")
-        found = {one.config.name: _found(one, data, data.images["test"]) for one in done}
-        truth = _truth(data)
+        found = {one.config.name: detections(one, data, data.images["test"]) for one in done}
+        truth = true_objects(data)
         judged = {
             name: [metrics.judge(of, truth, label) for label in range(len(data.names))]
             for name, of in found.items()
         }
-        scores = {name: _scores(of, data.names) for name, of in judged.items()}
+        scores = {name: mean_precisions(of, data.names) for name, of in judged.items()}
         arms = {one.config.name: one.config.arm for one in done}
         mistakes = {name: _kinds(of, truth) for name, of in found.items()}
         first = next(name for name, arm in arms.items() if arm == WHOLE)
@@ -187,9 +188,10 @@ class Ssd(Training):
         judged: dict[str, list[metrics.Judged]],
         names: Sequence[str],
     ) -> pd.DataFrame:
+        """AP of a run, class and threshold."""
         rows = [
-            {"arm": one.config.arm, "seed": one.config.seed, "class": name}
-            | {"threshold": threshold, "precision": value}
+            {key: getattr(one.config, key) for key in (*self.keys, "seed")}
+            | {"class": name, "threshold": threshold, "precision": value}
             for one in done
             for name, of_class in zip(names, judged[one.config.name], strict=True)
             for threshold, value in zip(
@@ -216,14 +218,16 @@ def data_scales(data: BoxImages) -> tuple[float, ...]:
     return *chosen, round(min(chosen[-1] ** 2 / chosen[-2], 1.0), 2)
 
 
-def _found(one: Outcome, data: BoxImages, photos: Tensor) -> list[Found]:
-    of_all = detector.find(one.net, grids(one.config, data), data, photos)
+def detections(one: Outcome, data: BoxImages, photos: Tensor) -> list[Found]:
+    """What a finished run's network finds on uint8 photos (N, C, H, W)."""
+    net = recalibrated(one.net, data, one.config.recalibrate)
+    of_all = detector.find(net, grids(one.config, data), data, photos)
     return [(of.boxes.numpy(), of.scores.numpy(), of.labels.numpy()) for of in of_all]
 
 
 def _resolution_table(runs: Sequence[Outcome], data: BoxImages) -> pd.DataFrame:
     """AP on test photos that were made ``COARSER``, and as large as before again."""
-    truth = _truth(data)
+    truth = true_objects(data)
     rows = []
     for one in runs:
         for coarser in COARSER:
@@ -231,7 +235,7 @@ def _resolution_table(runs: Sequence[Outcome], data: BoxImages) -> pd.DataFrame:
             if coarser > 1:
                 small = avg_pool2d(photos, coarser)
                 photos = interpolate(small, photos.shape[-2:], mode="bilinear")
-            found = _found(one, data, photos.round().to(torch.uint8))
+            found = detections(one, data, photos.round().to(torch.uint8))
             for label, name in enumerate(data.names):
                 precision = metrics.average_precision(metrics.judge(found, truth, label, LOOSE))
                 rows += [
@@ -242,7 +246,8 @@ def _resolution_table(runs: Sequence[Outcome], data: BoxImages) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _truth(data: BoxImages) -> list[tuple[np.ndarray, np.ndarray]]:
+def true_objects(data: BoxImages) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Boxes and labels of every test photo."""
     return [(boxes.numpy(), labels.numpy()) for boxes, labels in data.labels["test"]]
 
 
@@ -252,7 +257,7 @@ def _kinds(found: Sequence[Found], truth) -> list[tuple[np.ndarray, np.ndarray]]
     return [errors.kinds(*mine, *real) for mine, real in zip(sure, truth, strict=True)]
 
 
-def _scores(judged: Sequence[metrics.Judged], names: Sequence[str]) -> dict[str, float]:
+def mean_precisions(judged: Sequence[metrics.Judged], names: Sequence[str]) -> dict[str, float]:
     """Mean over classes, and of every class: AP under 0.5 and the mean over all thresholds."""
     of_classes = np.array([metrics.average_precision(one) for one in judged])  # (K, T)
     scores = {
