@@ -155,7 +155,8 @@ def lock(path: Path, wait: bool = False) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise PixgradError(
-                f"в папке {path} уже идёт другая сборка; дождитесь её конца"
+                f"в папке {path} уже идёт другая сборка; дождитесь её конца",
+                f"another build is at work in {path}; wait until it ends",
             ) from None
         yield
     finally:

@@ -196,10 +196,10 @@ def test_what_is_refused(options, message):
     ("name", "classes", "options", "message"),
     [
         (None, 10, {}, "нет сети «None»"),
-        ("resnet-20", 0, {}, "классов 0"),
-        ("resnet-20", "a", {}, "классов 'a'"),
-        ("resnet-20", 2.0, {}, "классов 2.0"),
-        ("resnet-20", 10, {"in_channels": 0}, "каналов 0"),
+        ("resnet-20", 0, {}, "num_classes=0"),
+        ("resnet-20", "a", {}, "num_classes='a'"),
+        ("resnet-20", 2.0, {}, "num_classes=2.0"),
+        ("resnet-20", 10, {"in_channels": 0}, "in_channels=0"),
     ],
 )
 def test_numbers_that_make_no_network(name, classes, options, message):

@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pixgrad import nets  # noqa: E402  (needs torch)
+from pixgrad.errors import PixgradError  # noqa: E402
 from pixgrad.nets.gradcam import grad_cam  # noqa: E402
 
 CLASSES = torch.tensor([2, 0, 4, 1, 3, 0])
@@ -73,5 +74,5 @@ def test_leaves_the_network_as_it_was():
 
 def test_training_mode_is_refused():
     net = network("resnet-8").train()
-    with pytest.raises(ValueError, match="evaluation mode"):
+    with pytest.raises(PixgradError, match="режиме предсказания"):
         grad_cam(net, net.layer3, images(32), CLASSES)

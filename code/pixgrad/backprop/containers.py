@@ -77,7 +77,10 @@ def load(model: Layer, path: Path) -> None:
         with np.load(path, allow_pickle=False) as stored:
             arrays = dict(stored)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise PixgradError(f"{path}: веса не читаются ({error or type(error).__name__})") from None
+        raise PixgradError(
+            f"{path}: веса не читаются ({error or type(error).__name__})",
+            f"{path}: the weights cannot be read ({error or type(error).__name__})",
+        ) from None
     restore(model.state(), arrays, str(path))
 
 
@@ -85,14 +88,21 @@ def restore(targets: dict[str, np.ndarray], stored: dict[str, np.ndarray], sourc
     """Copy ``stored`` arrays into the ``targets`` of the same names, in place; all or none."""
     if stored.keys() != targets.keys():
         odd = sorted(stored.keys() ^ targets.keys())
-        raise PixgradError(f"{source}: набор массивов не тот, что у сети; различаются: {odd}")
+        raise PixgradError(
+            f"{source}: набор массивов не тот, что у сети; различаются: {odd}",
+            f"{source}: not the arrays of this network; these differ: {odd}",
+        )
     for name, target in targets.items():
         if stored[name].shape != target.shape:
             raise PixgradError(
-                f"{source}: {name} — ожидается форма {target.shape}, в файле {stored[name].shape}"
+                f"{source}: {name} — ожидается форма {target.shape}, в файле {stored[name].shape}",
+                f"{source}: {name} — expected shape {target.shape}, found {stored[name].shape}",
             )
         if not np.can_cast(stored[name].dtype, target.dtype, "same_kind"):
-            raise PixgradError(f"{source}: {name} — тип {stored[name].dtype}, нужен {target.dtype}")
+            raise PixgradError(
+                f"{source}: {name} — тип {stored[name].dtype}, нужен {target.dtype}",
+                f"{source}: {name} — type {stored[name].dtype}, expected {target.dtype}",
+            )
     for name, target in targets.items():
         target[...] = stored[name]
 
@@ -118,7 +128,9 @@ def _add_place_to_names(container: Layer) -> None:
     if twice:
         raise PixgradError(
             f"слой {twice[0].name} стоит в сети дважды; он помнит только один вход, "
-            "создайте по слою на место"
+            "создайте по слою на место",
+            f"the layer {twice[0].name} stands in the network twice; it remembers one input only, "
+            "make a layer for each place",
         )
     for place, child in container.children().items():
         for _, leaf in child.leaves():

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pixgrad.backprop.layers import Chance, Layer, floating, generator, uniform_init
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 Pair = tuple[int, int]
 
@@ -40,9 +40,9 @@ class _Windowed(Layer):
         dilation: int | Pair = 1,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.stride = _pair(kernel_size, "ядро"), _pair(stride, "шаг")
-        self.padding = _pair(padding, "дополнение", smallest=0)
-        self.dilation = _pair(dilation, "растяжение")
+        self.kernel_size, self.stride = _pair(kernel_size, "kernel_size"), _pair(stride, "stride")
+        self.padding = _pair(padding, "padding", smallest=0)
+        self.dilation = _pair(dilation, "dilation")
 
     def _padded(self, x: np.ndarray, value: float, channels: int | None = None) -> np.ndarray:
         """(N, C, H, W) -> (H + 2ph, C, W + 2pw, N); ``channels`` is C where only one will do."""
@@ -51,7 +51,9 @@ class _Windowed(Layer):
         fits = x.ndim == 4 and x.shape[1] == (channels or x.shape[1])
         fits = fits and x.shape[2] >= h and x.shape[3] >= w
         self._expect(fits, f"(N, {channels or 'C'}, H ≥ {h}, W ≥ {w})", x.shape)
-        self._expect(len(x) > 0, "хотя бы с одним примером", x.shape)
+        self._expect(
+            len(x) > 0, say("хотя бы с одним примером", "of at least one example"), x.shape
+        )
         self._x_shape = x.shape
         if not any(self.padding):
             return _layout(x)
@@ -110,7 +112,9 @@ class Conv2d(_Windowed):
         if in_channels % groups or out_channels % groups:
             raise PixgradError(
                 f"слой {self.name}: {in_channels} входных и {out_channels} выходных каналов "
-                f"не делятся на groups = {groups}"
+                f"не делятся на groups = {groups}",
+                f"layer {self.name}: {in_channels} input and {out_channels} output channels "
+                f"cannot be divided by groups = {groups}",
             )
         shape = (out_channels, in_channels // groups, kh, kw)
         fan_in = in_channels // groups * kh * kw
@@ -195,7 +199,9 @@ class _Pool2d(_Windowed):
         if any(p > k // 2 for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise PixgradError(
                 f"пулинг: дополнение {self.padding} больше половины окна {self.kernel_size}: "
-                "некоторые окна целиком лежали бы в нём"
+                "некоторые окна целиком лежали бы в нём",
+                f"pooling: padding {self.padding} is more than half of the window "
+                f"{self.kernel_size}: some windows would lie in it altogether",
             )
         self.name = f"{type(self).__name__}({self.kernel_size[0]}×{self.kernel_size[1]})"
 
@@ -355,6 +361,7 @@ def _pair(value: int | Pair, what: str, smallest: int = 1) -> Pair:
     whole = isinstance(pair, tuple | list) and all(isinstance(one, Integral) for one in pair)
     if not whole or len(pair) != 2 or min(pair) < smallest:
         raise PixgradError(
-            f"{what}: нужно одно целое число от {smallest} или пара таких, получено {value!r}"
+            f"{what}: нужно одно целое число от {smallest} или пара таких, получено {value!r}",
+            f"{what}: give a whole number from {smallest} on or a pair of them, not {value!r}",
         )
     return int(pair[0]), int(pair[1])

@@ -7,7 +7,7 @@ import numpy as np
 
 from pixgrad.backprop.layers import Layer
 from pixgrad.backprop.losses import MSE, CrossEntropy
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 
 class NonFiniteError(PixgradError):
@@ -30,11 +30,14 @@ def raise_first_nonfinite(
         they are not finite, or the loss if nothing before it went wrong this time.
     """
     if not all_finite([x]):
-        raise NonFiniteError("NaN или бесконечность уже во входных данных сети")
+        raise NonFiniteError(
+            "NaN или бесконечность уже во входных данных сети",
+            "NaN or infinity is already in the input of the network",
+        )
     watched = [leaf for _, leaf in model.leaves()]
     for leaf in watched:
-        leaf.forward = _watch(leaf, leaf.forward, "прямой проход")
-        leaf.backward = _watch(leaf, leaf.backward, "обратный проход")
+        leaf.forward = _watch(leaf, leaf.forward, say("прямой проход", "forward"))
+        leaf.backward = _watch(leaf, leaf.backward, say("обратный проход", "backward"), True)
     try:
         with np.errstate(all="ignore"):
             value = loss.forward(model.forward(x), target)
@@ -44,20 +47,24 @@ def raise_first_nonfinite(
             del leaf.forward, leaf.backward
     raise NonFiniteError(
         f"потери или градиент стали NaN или бесконечностью (повторный проход: потери {value:g}, "
-        "слои в порядке — у dropout новая маска); уменьшите скорость обучения или проверьте данные"
+        "слои в порядке — у dropout новая маска); уменьшите скорость обучения или проверьте данные",
+        f"the loss or a gradient became NaN or infinite (a second pass: loss {value:g}, no layer "
+        "went wrong, dropout having a new mask); lower the learning rate or look at the data",
     )
 
 
-def _watch(leaf: Layer, function: Callable, phase: str) -> Callable:
+def _watch(leaf: Layer, function: Callable, phase: str, back: bool = False) -> Callable:
     def checked(*arrays: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...] | None:
         result = function(*arrays)
         made = result if isinstance(result, tuple) else (result,)
-        if phase == "обратный проход":
+        if back:
             made += tuple(leaf.grads.values())
         if not all_finite(array for array in made if array is not None):
             raise NonFiniteError(
                 f"слой {leaf.name}, {phase}: появилось NaN или бесконечность; "
-                "уменьшите скорость обучения или проверьте данные"
+                "уменьшите скорость обучения или проверьте данные",
+                f"layer {leaf.name}, {phase}: NaN or infinity appeared; "
+                "lower the learning rate or look at the data",
             )
         return result
 

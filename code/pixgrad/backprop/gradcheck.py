@@ -33,7 +33,8 @@ def gradcheck(layer: Layer, x: np.ndarray, step: float = 1e-5, seed: int = 0) ->
     for name, array in arrays.items():
         if array.dtype != np.float64:
             raise PixgradError(
-                f"gradcheck: {name} имеет тип {array.dtype}, а для конечных разностей нужен float64"
+                f"gradcheck: {name} имеет тип {array.dtype}, а конечным разностям нужен float64",
+                f"gradcheck: {name} is {array.dtype}, and finite differences need float64",
             )
     probe, x = copy.deepcopy(layer), x.copy()
     y = probe.forward(x)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 
 class ShapeError(PixgradError):
@@ -42,7 +42,10 @@ def floating(x: np.ndarray, dtype: np.typing.DTypeLike = np.float32) -> np.ndarr
     if x.dtype.kind in "biu":
         return x.astype(dtype)
     if x.dtype.kind != "f":
-        raise PixgradError(f"слою нужны вещественные числа, получен массив типа {x.dtype}")
+        raise PixgradError(
+            f"слою нужны вещественные числа, получен массив типа {x.dtype}",
+            f"a layer takes real numbers, not an array of type {x.dtype}",
+        )
     return x
 
 
@@ -128,7 +131,10 @@ class Layer:
 
     def _expect(self, ok: bool, expected: str, given: tuple[int, ...]) -> None:
         if not ok:
-            raise ShapeError(f"слой {self.name}: ожидается вход {expected}, получен {given}")
+            raise ShapeError(
+                f"слой {self.name}: ожидается вход {expected}, получен {given}",
+                f"layer {self.name}: expected input {expected}, got {given}",
+            )
 
 
 class Linear(Layer):
@@ -235,7 +241,10 @@ class Dropout(Layer):
     def __init__(self, p: float = 0.5, rng: Chance = None) -> None:
         super().__init__()
         if not 0 <= p < 1:
-            raise PixgradError(f"слой Dropout: p = {p}, а нужно 0 ≤ p < 1")
+            raise PixgradError(
+                f"слой Dropout: p = {p}, а нужно 0 ≤ p < 1",
+                f"layer Dropout: p = {p}, not in 0 ≤ p < 1",
+            )
         self.p = p
         self.rng = generator(rng)
 
@@ -263,7 +272,14 @@ class Reshape(Layer):
         size = math.prod(x.shape[1:])
         known = math.prod(n for n in self.shape if n != -1)
         fits = size % known == 0 if -1 in self.shape else size == known
-        self._expect(fits, f"(N, …) с размером, из которого получится {self.shape}", x.shape)
+        self._expect(
+            fits,
+            say(
+                f"(N, …) с размером, из которого получится {self.shape}",
+                f"(N, …) of a size that makes {self.shape}",
+            ),
+            x.shape,
+        )
         return batch_last(x).reshape(-1, len(x)).T.reshape(len(x), *self.shape)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -281,7 +297,11 @@ class Sum(Layer):
     """y = a + b, the joint of a residual block: the gradient goes to both terms unchanged."""
 
     def forward(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        self._expect(a.shape == b.shape, f"{a.shape} (как у первого слагаемого)", b.shape)
+        self._expect(
+            a.shape == b.shape,
+            say(f"{a.shape} (как у первого слагаемого)", f"{a.shape} (as of the first term)"),
+            b.shape,
+        )
         return a + b
 
     def backward(self, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,17 +24,27 @@ class CrossEntropy:
         if logits.ndim != 2 or labels.shape != logits.shape[:1]:
             raise ShapeError(
                 f"CrossEntropy: ожидаются логиты (N, K) и метки (N,), "
-                f"получены {logits.shape} и {labels.shape}"
+                f"получены {logits.shape} и {labels.shape}",
+                f"CrossEntropy: expected logits (N, K) and labels (N,), "
+                f"got {logits.shape} and {labels.shape}",
             )
         if not len(labels):
-            raise ShapeError("CrossEntropy: пакет пуст")
-        wrong = (
-            labels[(labels < 0) | (labels >= logits.shape[1])] if labels.dtype.kind in "iu" else ()
-        )
-        if labels.dtype.kind not in "iu" or len(wrong):
+            raise ShapeError(
+                "CrossEntropy: пакет пуст",
+                "CrossEntropy: the batch is empty",
+            )
+        if labels.dtype.kind not in "iu":
+            raise PixgradError(
+                f"CrossEntropy: метки типа {labels.dtype}, нужны целые числа",
+                f"CrossEntropy: labels of type {labels.dtype}, not whole numbers",
+            )
+        wrong = labels[(labels < 0) | (labels >= logits.shape[1])]
+        if len(wrong):
             raise PixgradError(
                 f"CrossEntropy: метка — целое число от 0 до {logits.shape[1] - 1}, "
-                + (f"получена {wrong[0]}" if len(wrong) else f"получены метки типа {labels.dtype}")
+                f"получена {wrong[0]}",
+                f"CrossEntropy: a label is a whole number from 0 to {logits.shape[1] - 1}, "
+                f"not {wrong[0]}",
             )
         shifted = logits - logits.max(axis=1, keepdims=True)
         e = np.exp(shifted)
@@ -60,7 +70,9 @@ class MSE:
         if prediction.shape != target.shape or not prediction.size:
             raise ShapeError(
                 f"MSE: ожидается цель {prediction.shape}, как у предсказания, "
-                f"получена {target.shape}"
+                f"получена {target.shape}",
+                f"MSE: expected a target {prediction.shape}, as of the prediction, "
+                f"got {target.shape}",
             )
         self._difference = prediction - target
         return float(np.mean(self._difference**2))

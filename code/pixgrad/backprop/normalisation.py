@@ -3,6 +3,7 @@
 import numpy as np
 
 from pixgrad.backprop.layers import Layer, floating
+from pixgrad.errors import say
 
 _AXES = (0, 2, 3)
 
@@ -50,7 +51,11 @@ class BatchNorm2d(Layer):
         self._expect(x.ndim == 4 and x.shape[1] == c, f"(N, {c}, H, W)", x.shape)
         if self.training:
             count = x.size // c
-            self._expect(count > 1, f"(N, {c}, H, W) с N·H·W > 1 (нужна дисперсия)", x.shape)
+            expected = say(
+                f"(N, {c}, H, W) с N·H·W > 1 (нужна дисперсия)",
+                f"(N, {c}, H, W) with N·H·W > 1 (there must be a variance)",
+            )
+            self._expect(count > 1, expected, x.shape)
             mean, var = x.mean(axis=_AXES), x.var(axis=_AXES)
             self.running_mean += self.momentum * (mean - self.running_mean)
             self.running_var += self.momentum * (var * (count / (count - 1)) - self.running_var)

@@ -251,7 +251,10 @@ class AdaMax(Adam):
 
 def _require(name: str, value: object, ok: bool) -> None:
     if not ok:
-        raise PixgradError(f"метод оптимизации: {name} = {value!r} не подходит")
+        raise PixgradError(
+            f"метод оптимизации: {name} = {value!r} не подходит",
+            f"optimiser: {name} = {value!r} is out of range",
+        )
 
 
 def _average(moment: np.ndarray, beta: float, value: np.ndarray) -> None:

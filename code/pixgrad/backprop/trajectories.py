@@ -224,7 +224,10 @@ def recovery(sizes: np.ndarray, spike_at: int, smooth: int = 50, calm: int = 150
     woken = later > usual / 2
     if not woken.any():
         after = len(sizes) - spike_at
-        raise PixgradError(f"через {after} шагов после выброса шаг ещё короче половины обычного")
+        raise PixgradError(
+            f"через {after} шагов после выброса шаг ещё короче половины обычного",
+            f"{after} steps after the outlier the step is still under half of its usual length",
+        )
     return Recovery(float(median[spike_at]), float(usual / later[0]), calm + int(np.argmax(woken)))
 
 

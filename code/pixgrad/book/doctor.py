@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pixgrad.book.rendering.render import OLDEST_QUARTO, quarto_version, version_numbers
 from pixgrad.dataroot import data_root
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 _PACKAGES = (
     (("pypandoc-binary",), "сайт встроенным движком"),
@@ -83,4 +83,4 @@ def _origin(source) -> str:
     try:
         return source.find().origin
     except PixgradError as error:
-        return f"нет: {str(error).rpartition('Что сделать: ')[2]}"
+        return f"нет: {str(error).rpartition(say('Что сделать: ', 'What to do: '))[2]}"

@@ -16,7 +16,7 @@ from pixgrad.data import photos as photographs
 from pixgrad.data.files import Found
 from pixgrad.data.splits import SPLITS
 from pixgrad.data.types import BoxSet, Fault, ImageSet, Pair, Pairs, Photo, Photos
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 __all__ = [
     "SOURCES",
@@ -96,12 +96,18 @@ def find(name: str, **options: Any) -> Found:
     """Which alternative would serve :func:`load`; no file is read."""
     split = options.get("split", "train")
     if split not in SPLITS:
-        raise PixgradError(f"нет части «{split}»; есть {', '.join(SPLITS)}")
+        raise PixgradError(
+            f"нет части «{split}»; есть {', '.join(SPLITS)}",
+            f"no part '{split}'; there are {', '.join(SPLITS)}",
+        )
     kind, _, path = name.partition(":")
     if path and kind in OWN:
         return OWN[kind](path, **options)
     if name not in SOURCES:
         close = difflib.get_close_matches(name, SOURCES, n=1)
-        hint = f"; может быть, «{close[0]}»?" if close else ""
-        raise PixgradError(f"нет источника «{name}»{hint} Есть: {', '.join(SOURCES)}")
+        hint = say(f"; может быть, «{close[0]}»?", f"; perhaps '{close[0]}'?") if close else "."
+        raise PixgradError(
+            f"нет источника «{name}»{hint} Есть: {', '.join(SOURCES)}",
+            f"no source '{name}'{hint} There are: {', '.join(SOURCES)}",
+        )
     return SOURCES[name].find(**options)

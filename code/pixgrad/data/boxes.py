@@ -20,7 +20,7 @@ from pixgrad.data.files import Found
 from pixgrad.data.resize import squash_square
 from pixgrad.data.splits import select
 from pixgrad.data.types import BoxSet, Fault
-from pixgrad.errors import PixgradError, SourceError
+from pixgrad.errors import PixgradError, SourceError, say
 
 SIDE = 224
 PARTS = {"train": "train", "validation": "val", "trainval": "trainval", "test": "test"}
@@ -33,10 +33,14 @@ def bccd(split: str = "train", side: int = SIDE) -> Found:
     if not folder.is_dir():
         raise files.missing(
             "bccd",
-            "клетки крови с рамками",
+            say("клетки крови с рамками", "blood cells with boxes"),
             [folder],
-            "git clone https://github.com/Shenggan/BCCD_Dataset bccd в папке данных "
-            "(её задаёт PIXGRAD_DATA) или возьмите источник scenes",
+            say(
+                "git clone https://github.com/Shenggan/BCCD_Dataset bccd в папке данных "
+                "(её задаёт PIXGRAD_DATA) или возьмите источник scenes",
+                "git clone https://github.com/Shenggan/BCCD_Dataset bccd in the data root "
+                "(which PIXGRAD_DATA sets), or take the source scenes",
+            ),
         )
     return Found("data-root", partial(_read_voc, "bccd", folder, split, side, "data-root"))
 
@@ -50,7 +54,7 @@ def voc(path: str, split: str = "train", side: int = SIDE) -> Found:
         list for the test part the one of the validation part serves, and 20 % of the training
         photos are for validation.
     """
-    folder = _existing(path, "voc", "укажите папку с JPEGImages, Annotations и ImageSets/Main")
+    folder = _existing(path, "voc", "JPEGImages, Annotations, ImageSets/Main")
     return Found("folder", partial(_read_voc, f"voc:{path}", folder, split, side, "folder"))
 
 
@@ -62,7 +66,7 @@ def coco(path: str, split: str = "train", side: int = SIDE) -> Found:
     path : a folder with ``annotations/instances_trainYEAR.json``, ``…_valYEAR.json`` and photos in
         ``trainYEAR`` and ``valYEAR``. "val" is the test part; 20 % of "train" are for validation.
     """
-    folder = _existing(path, "coco", "укажите папку с annotations/instances_train*.json")
+    folder = _existing(path, "coco", "annotations/instances_train*.json")
     return Found("folder", partial(_read_coco, f"coco:{path}", folder, split, side))
 
 
@@ -110,7 +114,10 @@ class _Gathered:
 
     def finished(self, name: str, split: str, names: Iterable[str], origin: str) -> BoxSet:
         if not self.images:
-            raise PixgradError(f"{name}: в части {split} нет фотографий")
+            raise PixgradError(
+                f"{name}: в части {split} нет фотографий",
+                f"{name}: no photos in the part {split}",
+            )
         names = tuple(names)
         number = {label: index for index, label in enumerate(names)}
         return BoxSet(
@@ -154,7 +161,10 @@ def _voc_lists(folder: Path, name: str) -> dict[str, list[str]]:
         if path.is_file():
             found[part] = files.read_bytes(path).decode("utf-8").split()
     if not {"train", "val"} <= set(found):
-        raise PixgradError(f"{name}: нет списков ImageSets/Main/train.txt и val.txt")
+        raise PixgradError(
+            f"{name}: нет списков ImageSets/Main/train.txt и val.txt",
+            f"{name}: no lists ImageSets/Main/train.txt and val.txt",
+        )
     if "test" not in found:
         learned = np.array(found["train"], dtype=object)
         held_out = select("validation", np.zeros(len(learned), int))
@@ -170,7 +180,10 @@ def _read_coco(name: str, folder: Path, split: str, side: int) -> BoxSet:
     part = "val" if split == "test" else "train"
     found = sorted(folder.glob(f"annotations/instances_{part}*.json"))
     if not found:
-        raise PixgradError(f"{name}: нет annotations/instances_{part}*.json")
+        raise PixgradError(
+            f"{name}: нет annotations/instances_{part}*.json",
+            f"{name}: no annotations/instances_{part}*.json",
+        )
     path = found[0]
     try:
         content = json.loads(files.read_bytes(path))
@@ -180,7 +193,9 @@ def _read_coco(name: str, folder: Path, split: str, side: int) -> BoxSet:
         for one in content["annotations"]:
             of_photo[one["image_id"]].append(one)
     except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"это не разметка COCO ({error!r})", path) from None
+        raise SourceError(
+            f"это не разметка COCO ({error!r})", path, english=f"no annotations of COCO ({error!r})"
+        ) from None
     keep = select(split, np.zeros(len(listed), int))
     gathered = _Gathered()
     for photo, kept in zip(listed, keep, strict=True):
@@ -207,18 +222,28 @@ def _xml(path: Path) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(files.read_bytes(path))
     except ElementTree.ParseError as error:
-        raise SourceError(f"разметка не читается ({error})", path) from None
+        raise SourceError(
+            f"разметка не читается ({error})",
+            path,
+            english=f"the annotations cannot be read ({error})",
+        ) from None
 
 
 def _photo(folder: Path, stem: str) -> Path:
     for suffix in (".jpg", ".jpeg", ".png"):
         if (folder / f"{stem}{suffix}").is_file():
             return folder / f"{stem}{suffix}"
-    raise SourceError("нет фотографии из списка", folder / f"{stem}.jpg")
+    raise SourceError(
+        "нет фотографии из списка",
+        folder / f"{stem}.jpg",
+        english="no such photo, though the list has it",
+    )
 
 
-def _existing(path: str, name: str, step: str) -> Path:
+def _existing(path: str, name: str, contents: str) -> Path:
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise files.missing(name, "ваши фотографии с рамками", [folder], step)
+        what = say("ваши фотографии с рамками", "your photos with boxes")
+        step = say(f"укажите папку, где есть {contents}", f"name a folder that has {contents}")
+        raise files.missing(name, what, [folder], step)
     return folder

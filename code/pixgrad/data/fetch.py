@@ -17,7 +17,10 @@ FETCHED = {
 def fetch(name: str, root: Path) -> None:
     """Download the source ``name`` into the data root, where the loaders look for it."""
     if name not in FETCHED:
-        raise PixgradError(f"«{name}» скачать нельзя; скачиваются: {', '.join(FETCHED)}")
+        raise PixgradError(
+            f"«{name}» скачать нельзя; скачиваются: {', '.join(FETCHED)}",
+            f"'{name}' cannot be downloaded; these can: {', '.join(FETCHED)}",
+        )
     from torchvision import datasets
 
     # Both parts of Imagenette come in one archive; torchvision refuses to download it twice.
@@ -27,4 +30,7 @@ def fetch(name: str, root: Path) -> None:
         getattr(datasets, FETCHED[name])(root, download=True, **options)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise PixgradError(f"«{name}» не скачивается в {root}: {reason}") from None
+        raise PixgradError(
+            f"«{name}» не скачивается в {root}: {reason}",
+            f"'{name}' does not download into {root}: {reason}",
+        ) from None

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from pixgrad.dataroot import data_root
-from pixgrad.errors import PixgradError, SourceError
+from pixgrad.errors import PixgradError, SourceError, say
 
 # Trying only these halves the time of opening a small image.
 FORMATS = ("WEBP", "JPEG", "PNG", "PPM", "BMP")
@@ -37,7 +37,9 @@ def read_bytes(path: Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise SourceError(f"файл не читается: {error.strerror}", path) from None
+        raise SourceError(
+            f"файл не читается: {error.strerror}", path, english=f"cannot be read: {error.strerror}"
+        ) from None
 
 
 def decode_image(raw: bytes, path: Path, mode: str | None = None, row: int | None = None):
@@ -60,9 +62,13 @@ def decode_image(raw: bytes, path: Path, mode: str | None = None, row: int | Non
                 image = _eight_bits(image)
             return image.convert(mode or ("L" if image.mode in ("1", "L") else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        where = "" if row is None else f"строка {row}: "
+        where = "" if row is None else say(f"строка {row}: ", f"row {row}: ")
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SourceError(f"{where}изображение повреждено ({reason})", path) from None
+        raise SourceError(
+            f"{where}изображение повреждено ({reason})",
+            path,
+            english=f"{where}damaged image ({reason})",
+        ) from None
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -87,4 +93,17 @@ def wheel_folder(module: str, *parts: str) -> Path | None:
 def missing(name: str, what: str, looked: Iterable[Path | str], step: str) -> PixgradError:
     """The error of a source that no alternative can serve: what, where we looked, what to do."""
     places = ", ".join(str(place) for place in looked)
-    return PixgradError(f"нет данных «{name}» ({what}); искали: {places}. Что сделать: {step}")
+    return PixgradError(
+        f"нет данных «{name}» ({what}); искали: {places}. Что сделать: {step}",
+        f"no data '{name}' ({what}); looked in: {places}. What to do: {step}",
+    )
+
+
+def run(command: str) -> str:
+    """The step "run ``command``" of :func:`missing`."""
+    return say(f"выполните {command}", f"run {command}")
+
+
+def package(name: str) -> tuple[list[str], str]:
+    """``looked`` and ``step`` of :func:`missing` for data inside a package."""
+    return [say(f"пакет {name}", f"the package {name}")], run(f"pip install {name}")

@@ -11,7 +11,7 @@ from pixgrad.data.files import Found
 from pixgrad.data.resize import crop_square
 from pixgrad.data.splits import carve, select
 from pixgrad.data.types import ImageSet
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 IMAGENETTE = {
@@ -40,7 +40,10 @@ def image_folder(path: str, split: str = "train", side: int = 160) -> Found:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise files.missing(
-            "imagefolder", "ваши фотографии", [folder], "укажите папку с подпапками классов"
+            "imagefolder",
+            say("ваши фотографии", "your photos"),
+            [folder],
+            say("укажите папку с подпапками классов", "name a folder with a folder per class"),
         )
     name = f"imagefolder:{path}"
     return Found("folder", partial(read_folder, name, folder, split, side, "folder"))
@@ -52,9 +55,9 @@ def imagenette(split: str = "train", side: int = 160) -> Found:
     if folder is None:
         raise files.missing(
             "imagenette",
-            "10 классов ImageNet",
+            say("10 классов ImageNet", "10 classes of ImageNet"),
             [files.root() / "imagenette2-160"],
-            "выполните pixgrad fetch imagenette",
+            files.run("pixgrad fetch imagenette"),
         )
     read = partial(read_folder, "imagenette", folder, split, side, "torchvision")
     return Found("torchvision", read)
@@ -103,13 +106,19 @@ def _listed(folder: Path, only: Collection[str] | None) -> list[Path]:
         if path.suffix.lower() in SUFFIXES and (only is None or path.parent.name in only)
     ]
     if not photos:
-        raise PixgradError(f"в {folder} нет фотографий вида КЛАСС/фото.jpg")
+        raise PixgradError(
+            f"в {folder} нет фотографий вида КЛАСС/фото.jpg",
+            f"no photos CLASS/photo.jpg in {folder}",
+        )
     return photos
 
 
 def _labelled(photos: list[Path], classes: list[str], folder: Path):
     unknown = sorted({path.parent.name for path in photos} - set(classes))
     if unknown:
-        raise PixgradError(f"{folder}: класс «{unknown[0]}» есть в val, но не в train")
+        raise PixgradError(
+            f"{folder}: класс «{unknown[0]}» есть в val, но не в train",
+            f"{folder}: the class '{unknown[0]}' is in val and not in train",
+        )
     labels = np.array([classes.index(path.parent.name) for path in photos], dtype=np.int64)
     return np.array(photos, dtype=object), labels

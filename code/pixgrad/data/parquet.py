@@ -40,12 +40,18 @@ def read_set(
     rows = np.flatnonzero(~is_train if split == "test" else is_train)
     rows = rows[select(split, labels[rows])]
     if not len(rows):
-        raise SourceError(f"в файле нет строк части «{split}»", path)
+        raise SourceError(
+            f"в файле нет строк части «{split}»", path, english=f"no rows of the part '{split}'"
+        )
     encoded = table["image"].to_pylist()
     images = [to_array(files.decode_image(encoded[row], path, "RGB", row)) for row in rows.tolist()]
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
-        raise SourceError(f"изображения разного размера: {sorted(shapes)[:3]}…", path)
+        raise SourceError(
+            f"изображения разного размера: {sorted(shapes)[:3]}…",
+            path,
+            english=f"images of different sizes: {sorted(shapes)[:3]}…",
+        )
     return ImageSet(name, split, np.stack(images), labels[rows], names, "data-root")
 
 
@@ -56,7 +62,12 @@ def _read_table(path: Path):
     try:
         return pq.read_table(pa.BufferReader(files.read_bytes(path)), columns=COLUMNS)
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"не читается как Parquet ({str(error).splitlines()[0]})", path) from None
+        reason = str(error).splitlines()[0]
+        raise SourceError(
+            f"не читается как Parquet ({reason})",
+            path,
+            english=f"cannot be read as Parquet ({reason})",
+        ) from None
 
 
 def _class_names(labels: np.ndarray, row_names: list[str], path: Path) -> tuple[str, ...]:
@@ -66,7 +77,13 @@ def _class_names(labels: np.ndarray, row_names: list[str], path: Path) -> tuple[
             raise SourceError(
                 f"строка {row}: метка {label} названа «{label_name}», а раньше «{by_label[label]}»",
                 path,
+                english=f"row {row}: label {label} is called '{label_name}', "
+                f"before that '{by_label[label]}'",
             )
     if sorted(by_label) != list(range(len(by_label))):
-        raise SourceError(f"метки должны идти подряд от 0, а там {sorted(by_label)}", path)
+        raise SourceError(
+            f"метки должны идти подряд от 0, а там {sorted(by_label)}",
+            path,
+            english=f"labels must run from 0 without gaps, found {sorted(by_label)}",
+        )
     return tuple(by_label[label] for label in range(len(by_label)))

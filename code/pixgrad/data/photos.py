@@ -12,7 +12,7 @@ from PIL import Image
 from pixgrad.data import files
 from pixgrad.data.files import Found
 from pixgrad.data.types import Pair, Pairs, Photo, Photos
-from pixgrad.errors import SourceError
+from pixgrad.errors import SourceError, say
 
 IMAGENET_TERMS = "только некоммерческие исследования и обучение"
 OXFORD = "Oxford VGG, Affine Covariant Regions"
@@ -55,8 +55,7 @@ SKIMAGE = {
     "chelsea": ("кошка", "Stéfan van der Walt, CC0"),
 }
 SEQUENCES = {"boat": "лодка", "graf": "граффити"}
-VIEWS = "пары видов с известной геометрией"
-GET_SKIMAGE = "выполните pip install scikit-image"
+VIEWS = "пары видов с известной геометрией", "pairs of views with known geometry"
 # (rotation in degrees, scale, perspective) of the synthetic views, mild to severe.
 SYNTHETIC = ((10, 0.95, 0.0), (30, 0.85, 1e-4), (60, 0.75, 2e-4), (120, 0.65, 3e-4), (170, 0.5, 0))
 
@@ -75,15 +74,16 @@ def photos() -> Found:
     folder = files.wheel_folder("skimage", "data")
     if folder is not None:
         return _found(Photos, "scikit-image", lambda: (_skimage(folder, name) for name in SKIMAGE))
-    places = [originals, "пакет foolbox", "пакет scikit-image"]
-    raise files.missing("photos", "фотографии для SIFT", places, "выполните pip install foolbox")
+    places, step = files.package("foolbox")
+    places = [originals, *places, *files.package("scikit-image")[0]]
+    raise files.missing("photos", say("фотографии для SIFT", "photos for SIFT"), places, step)
 
 
 def photo(name: str) -> Photo:
     """One photograph of scikit-image, the same on every machine: see ``SKIMAGE``."""
     folder = files.wheel_folder("skimage", "data")
     if folder is None:
-        raise files.missing(name, "фотография", ["пакет scikit-image"], GET_SKIMAGE)
+        raise files.missing(name, say("фотография", "a photo"), *files.package("scikit-image"))
     return _skimage(folder, name)
 
 
@@ -104,14 +104,15 @@ def pairs() -> Found:
     wheel = files.wheel_folder("skimage", "data")
     if wheel is not None:
         return _found(Pairs, "scikit-image", lambda: (*_synthetic(wheel), _motorcycle(wheel)))
-    raise files.missing("pairs", VIEWS, [folder, "пакет scikit-image"], GET_SKIMAGE)
+    places, step = files.package("scikit-image")
+    raise files.missing("pairs", say(*VIEWS), [folder, *places], step)
 
 
 def synthetic() -> Found:
     """A photo of scikit-image under known rotation, scale, tilt and noise, as Lowe (2004) did."""
     wheel = files.wheel_folder("skimage", "data")
     if wheel is None:
-        raise files.missing("synthetic", VIEWS, ["пакет scikit-image"], GET_SKIMAGE)
+        raise files.missing("synthetic", say(*VIEWS), *files.package("scikit-image"))
     return _found(Pairs, "scikit-image", lambda: _synthetic(wheel))
 
 
@@ -178,7 +179,11 @@ def _oxford(folder: Path, sequence: str, number: int) -> Pair:
     try:
         homography = np.loadtxt(io.BytesIO(files.read_bytes(path))).reshape(3, 3)
     except ValueError:
-        raise SourceError("ожидались девять чисел, матрица 3x3", path) from None
+        raise SourceError(
+            "ожидались девять чисел, матрица 3x3",
+            path,
+            english="expected nine numbers, a 3x3 matrix",
+        ) from None
     title = f"{SEQUENCES[sequence]}, виды\N{NBSP}1\N{NBSP}и\N{NBSP}{number}"
     return Pair(sequence, number, title, first, second, OXFORD, OXFORD_TERMS, homography)
 
@@ -206,7 +211,11 @@ def _motorcycle(wheel: Path) -> Pair:
     try:
         disparity = np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False)["arr_0"]
     except (ValueError, KeyError, OSError) as error:
-        raise SourceError(f"карта смещений не читается ({error})", path) from None
+        raise SourceError(
+            f"карта смещений не читается ({error})",
+            path,
+            english=f"the disparity map cannot be read ({error})",
+        ) from None
     disparity = np.where(np.isfinite(disparity), disparity, np.nan)
     title, source = "мотоцикл, стереопара", "Middlebury 2014 (пакет scikit-image)"
     return Pair("motorcycle", 2, title, left, right, source, "CC0", disparity=disparity)

@@ -13,10 +13,9 @@ from pixgrad.data.parquet import read_set
 from pixgrad.data.resize import crop_square, squash_square
 from pixgrad.data.splits import select
 from pixgrad.data.types import ImageSet
-from pixgrad.errors import PixgradError, SourceError
+from pixgrad.errors import PixgradError, SourceError, say
 
 IMAGENETTE5 = ("n02102040", "n03028079", "n03394916", "n03417042", "n03888257")
-PUT_THERE = "положите файл в папку данных (её задаёт PIXGRAD_DATA)"
 
 
 def imagenette5(split: str = "train", side: int = 160) -> Found:
@@ -29,18 +28,24 @@ def imagenette5(split: str = "train", side: int = 160) -> Found:
         arguments = ("imagenette5", whole, split, side, "torchvision", IMAGENETTE5)
         return Found("torchvision", partial(read_folder, *arguments))
     crop = partial(crop_square, side=side)
-    step = f"{PUT_THERE} или выполните pixgrad fetch imagenette"
-    return _from_parquet("imagenette5", "5 классов ImageNet", "imagenette5_160", split, crop, step)
+    what = say("5 классов ImageNet", "5 classes of ImageNet")
+    step = say(
+        f"{_put_there()} или выполните pixgrad fetch imagenette",
+        f"{_put_there()} or run pixgrad fetch imagenette",
+    )
+    return _from_parquet("imagenette5", what, "imagenette5_160", split, crop, step)
 
 
 def cars5(split: str = "train", side: int = 160) -> Found:
     """Stanford Cars by body type: SUV, sedan, coupe, convertible, pickup."""
-    return _cars("cars5", "5 типов кузова Stanford Cars", "stanford_cars_body5_160", split, side)
+    what = say("5 типов кузова Stanford Cars", "5 body types of Stanford Cars")
+    return _cars("cars5", what, "stanford_cars_body5_160", split, side)
 
 
 def cars10(split: str = "train", side: int = 160) -> Found:
     """Ten car models of Stanford Cars."""
-    return _cars("cars10", "10 моделей Stanford Cars", "stanford_cars10_160", split, side)
+    what = say("10 моделей Stanford Cars", "10 models of Stanford Cars")
+    return _cars("cars10", what, "stanford_cars10_160", split, side)
 
 
 def cifar10(split: str = "train") -> Found:
@@ -66,8 +71,12 @@ def cars196(split: str = "train", side: int = 160) -> Found:
     if split == "test":
         annotations, photos = folder / "cars_test_annos_withlabels.mat", folder / "cars_test"
     if not annotations.is_file():
-        step = "распакуйте архивы Stanford Cars, как описано у torchvision.datasets.StanfordCars"
-        raise files.missing("cars196", "все модели Stanford Cars", [folder], step)
+        what = say("все модели Stanford Cars", "all models of Stanford Cars")
+        step = say(
+            "распакуйте архивы Stanford Cars, как описано у torchvision.datasets.StanfordCars",
+            "unpack the archives of Stanford Cars as torchvision.datasets.StanfordCars says",
+        )
+        raise files.missing("cars196", what, [folder], step)
     return Found("torchvision", partial(_read_cars, devkit, annotations, photos, split, side))
 
 
@@ -76,12 +85,19 @@ def _cars(name: str, what: str, stem: str, split: str, side: int) -> Found:
 
 
 def _from_parquet(
-    name: str, what: str, stem: str, split: str, to_array, step: str = PUT_THERE
+    name: str, what: str, stem: str, split: str, to_array, step: str | None = None
 ) -> Found:
     path = files.root() / f"{stem}.parquet"
     if not path.is_file():
-        raise files.missing(name, what, [path], step)
+        raise files.missing(name, what, [path], step or _put_there())
     return Found("data-root", partial(read_set, name, path, split, to_array))
+
+
+def _put_there() -> str:
+    return say(
+        "положите файл в папку данных (её задаёт PIXGRAD_DATA)",
+        "put the file into the data root (which PIXGRAD_DATA sets)",
+    )
 
 
 def _cifar(name: str, stem: str, torchvision_name: str, split: str) -> Found:
@@ -95,7 +111,7 @@ def _cifar(name: str, stem: str, torchvision_name: str, split: str) -> Found:
             "torchvision", partial(_torchvision_cifar, name, torchvision_name, root, split)
         )
     places = [path, root / folder]
-    raise files.missing(name, torchvision_name, places, f"выполните pixgrad fetch {name}")
+    raise files.missing(name, torchvision_name, places, files.run(f"pixgrad fetch {name}"))
 
 
 def _torchvision_cifar(name: str, torchvision_name: str, root: Path, split: str) -> ImageSet:
@@ -104,7 +120,10 @@ def _torchvision_cifar(name: str, torchvision_name: str, root: Path, split: str)
     try:
         whole = getattr(datasets, torchvision_name)(root, train=split != "test")
     except RuntimeError as error:  # torchvision checks the md5 of its files
-        raise PixgradError(f"{root}: {error}; выполните pixgrad fetch {name}") from None
+        raise PixgradError(
+            f"{root}: {error}; выполните pixgrad fetch {name}",
+            f"{root}: {error}; run pixgrad fetch {name}",
+        ) from None
     labels = np.array(whole.targets, dtype=np.int64)
     keep = select(split, labels)
     names = tuple(whole.classes)
@@ -127,7 +146,10 @@ def _mat(path: Path) -> dict:
     try:
         return loadmat(io.BytesIO(raw), squeeze_me=True)
     except Exception as error:  # SciPy does not say what it may raise
-        raise SourceError(f"не файл MATLAB ({type(error).__name__}: {error})", path) from None
+        reason = f"{type(error).__name__}: {error}"
+        raise SourceError(
+            f"не файл MATLAB ({reason})", path, english=f"not a file of MATLAB ({reason})"
+        ) from None
 
 
 def _car(path: Path, row, side: int) -> np.ndarray:

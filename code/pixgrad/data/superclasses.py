@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from pixgrad.data import files
-from pixgrad.errors import PixgradError, SourceError
+from pixgrad.errors import PixgradError, SourceError, say
 
 FILE = "cifar100_superclasses.json"
 
@@ -19,19 +19,26 @@ def table() -> dict[str, tuple[str, ...]]:
     """
     path = files.root() / FILE
     if not path.is_file():
-        step = (
+        what = say("надклассы CIFAR-100", "superclasses of CIFAR-100")
+        step = say(
             'положите файл {"superclasses": {"fish": ["ray", …], …}} в папку данных '
-            "(её задаёт PIXGRAD_DATA); список есть на странице CIFAR-100"
+            "(её задаёт PIXGRAD_DATA); список есть на странице CIFAR-100",
+            'put a file {"superclasses": {"fish": ["ray", …], …}} into the data root '
+            "(which PIXGRAD_DATA sets); the page of CIFAR-100 has the list",
         )
-        raise files.missing(FILE, "надклассы CIFAR-100", [path], step)
+        raise files.missing(FILE, what, [path], step)
     try:
         found = json.loads(files.read_bytes(path))["superclasses"]
         families = {name: tuple(classes) for name, classes in found.items()}
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise SourceError("нет таблицы надклассов под ключом «superclasses»", path) from None
+        raise SourceError(
+            "нет таблицы надклассов под ключом «superclasses»",
+            path,
+            english="no table of superclasses under the key 'superclasses'",
+        ) from None
     classes = [name for family in families.values() for name in family]
     if len(set(classes)) < len(classes):
-        raise SourceError("класс встречается дважды", path)
+        raise SourceError("класс встречается дважды", path, english="a class comes twice")
     return families
 
 
@@ -47,5 +54,8 @@ def superclasses(names: Sequence[str]) -> tuple[int, ...]:
     }
     unknown = [name for name in names if name not in number]
     if unknown:
-        raise PixgradError(f"класса «{unknown[0]}» нет ни в одном надклассе CIFAR-100")
+        raise PixgradError(
+            f"класса «{unknown[0]}» нет ни в одном надклассе CIFAR-100",
+            f"the class '{unknown[0]}' is in no superclass of CIFAR-100",
+        )
     return tuple(number[name] for name in names)

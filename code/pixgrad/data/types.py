@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,19 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         """Refuse labels that name no class."""
-        where, whole = f"{self.name}, часть {self.split}", self.labels.dtype.kind in "iu"
+        where = say(f"{self.name}, часть {self.split}", f"{self.name}, part {self.split}")
+        whole = self.labels.dtype.kind in "iu"
         if len(self.labels) and not whole:
-            raise PixgradError(f"{where}: метки типа {self.labels.dtype}, нужны целые числа")
+            raise PixgradError(
+                f"{where}: метки типа {self.labels.dtype}, нужны целые числа",
+                f"{where}: labels of type {self.labels.dtype}, not whole numbers",
+            )
         wrong = self.labels[(self.labels < 0) | (self.labels >= len(self.names))]
         if len(wrong):
-            raise PixgradError(f"{where}: метка {wrong[0]} вне диапазона 0…{len(self.names) - 1}")
+            raise PixgradError(
+                f"{where}: метка {wrong[0]} вне диапазона 0…{len(self.names) - 1}",
+                f"{where}: label {wrong[0]} out of the range 0…{len(self.names) - 1}",
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -117,9 +124,15 @@ class Pair:
             return
         matrix = np.asarray(self.homography, np.float64)
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-            raise PixgradError(f"гомография должна быть конечной матрицей 3×3, а не {matrix}")
+            raise PixgradError(
+                f"гомография должна быть конечной матрицей 3×3, а не {matrix}",
+                f"a homography is a finite 3×3 matrix, not {matrix}",
+            )
         if not np.linalg.cond(_of_unit_image(matrix, self.first, self.second)) <= 1e12:
-            raise PixgradError("гомография вырождена: её определитель равен нулю")
+            raise PixgradError(
+                "гомография вырождена: её определитель равен нулю",
+                "the homography is degenerate: its determinant is zero",
+            )
         object.__setattr__(self, "homography", matrix / (matrix[2, 2] or 1))
 
 

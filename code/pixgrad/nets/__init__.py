@@ -9,7 +9,7 @@ from numbers import Integral
 import torch
 from torch import nn
 
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 from pixgrad.nets import (
     alexnet,
     cifar,
@@ -114,7 +114,7 @@ def build(
     >>> net(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
-    _check("инициализации", init, SCHEMES)
+    _check(say("инициализации", "initialisation"), init, SCHEMES)
     net = skeleton(
         name,
         num_classes,
@@ -141,21 +141,30 @@ def skeleton(
 
     Enough to count and to draw, at once for any size; for the arguments see :func:`build`.
     """
-    _check("сети", name, NETS)
-    for what, number in (("классов", num_classes), ("каналов", in_channels)):
+    _check(say("сети", "network"), name, NETS)
+    for what, number in (("num_classes", num_classes), ("in_channels", in_channels)):
         if number is not None and (not isinstance(number, Integral) or number < 1):
-            raise PixgradError(f"сеть «{name}»: {what} {number!r}, нужно целое число от 1")
+            raise PixgradError(
+                f"сеть «{name}»: {what}={number!r}, нужно целое число от 1",
+                f"network '{name}': {what}={number!r}, give a whole number from 1 on",
+            )
     options = {} if batch_norm is None else {"batch_norm": batch_norm}
     if activation is not None:
-        _check("функции активации", activation, ACTIVATIONS)
+        _check(say("функции активации", "activation"), activation, ACTIVATIONS)
         options["activation"] = ACTIVATIONS[activation]
     options |= parts
     fixed = options.keys() - inspect.signature(NETS[name]).parameters.keys()
     if fixed:
-        raise PixgradError(f"у сети «{name}» нельзя выбрать {', '.join(sorted(fixed))}")
+        raise PixgradError(
+            f"у сети «{name}» нельзя выбрать {', '.join(sorted(fixed))}",
+            f"network '{name}' leaves no choice of {', '.join(sorted(fixed))}",
+        )
     if (num_classes is None) != (name in BACKBONES) and not name.startswith("spinenet-"):
-        asked = "классы не выбирают" if name in BACKBONES else "нужно число классов"
-        raise PixgradError(f"сеть «{name}»: {asked}")
+        if name in BACKBONES:
+            asked = say("классы не выбирают", "it has no classes to choose")
+        else:
+            asked = say("нужно число классов", "give num_classes")
+        raise PixgradError(f"сеть «{name}»: {asked}", f"network '{name}': {asked}")
     options["in_channels"] = in_channels
     with torch.device("meta"):
         return NETS[name](num_classes, **options)
@@ -169,5 +178,8 @@ def names() -> tuple[str, ...]:
 def _check(what: str, name: object, known: Iterable[str]) -> None:
     if name not in known:
         close = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"; может быть, «{close[0]}»?" if close else "."
-        raise PixgradError(f"нет {what} «{name}»{hint} Есть: {', '.join(known)}")
+        hint = say(f"; может быть, «{close[0]}»?", f"; perhaps '{close[0]}'?") if close else "."
+        raise PixgradError(
+            f"нет {what} «{name}»{hint} Есть: {', '.join(known)}",
+            f"no {what} '{name}'{hint} There are: {', '.join(known)}",
+        )

@@ -7,7 +7,7 @@ recipe of He et al. (2015), section 4.2.
 from torch import nn
 
 from pixgrad.data import files
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 from pixgrad.nets import build
 from pixgrad.nets.published import IMAGENET_MEAN, IMAGENET_STD, read_weights
 
@@ -31,12 +31,16 @@ def load(name: str) -> nn.Module:
     """
     if name not in PUBLISHED:
         raise PixgradError(
-            f"для сети «{name}» нет опубликованных весов CIFAR-10. Есть: {', '.join(PUBLISHED)}"
+            f"для сети «{name}» нет опубликованных весов CIFAR-10. Есть: {', '.join(PUBLISHED)}",
+            f"no published CIFAR-10 weights for '{name}'. There are: {', '.join(PUBLISHED)}",
         )
     path = files.root() / "resnet_cifar10_weights" / PUBLISHED[name]
     if not path.is_file():
-        step = f"положите туда файл из папки pretrained_models в {HOME}"
-        raise files.missing(name, "веса для CIFAR-10", [path], step)
+        step = say(
+            f"положите туда файл из папки pretrained_models в {HOME}",
+            f"put there the file of the folder pretrained_models of {HOME}",
+        )
+        raise files.missing(name, say("веса для CIFAR-10", "weights for CIFAR-10"), [path], step)
     net = build(name, 10)
     net.load_state_dict(
         {

@@ -9,6 +9,8 @@ localization" (2017), section 3.
 import torch
 from torch import Tensor, nn
 
+from pixgrad.errors import PixgradError
+
 
 def grad_cam(net: nn.Module, layer: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     """Maps of the evidence for one class an image.
@@ -35,7 +37,10 @@ def grad_cam(net: nn.Module, layer: nn.Module, images: Tensor, classes: Tensor) 
         return maps[0]
 
     if net.training:
-        raise ValueError("grad_cam explains a network in evaluation mode: call net.eval() first")
+        raise PixgradError(
+            "grad_cam объясняет сеть в режиме предсказания: сначала вызовите net.eval()",
+            "grad_cam explains a network in evaluation mode: call net.eval() first",
+        )
     handle = layer.register_forward_hook(start_here)
     try:
         with torch.enable_grad():

@@ -36,7 +36,10 @@ def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
     """
     if hasattr(net, "initialise"):
         if scheme != "default":
-            raise PixgradError(f"у этой сети свои начальные веса, а не «{scheme}»")
+            raise PixgradError(
+                f"у этой сети свои начальные веса, а не «{scheme}»",
+                f"this network has initial weights of its own, not '{scheme}'",
+            )
         net.initialise(generator)
         return
     for place, module in enumerate(net.modules()):

@@ -34,6 +34,8 @@ def read_weights(path: Path) -> dict:
             f"файл весов повреждён: SHA-256 {found[:12]}…, а должна начинаться с {sha256}; "
             "скачайте его заново",
             path,
+            english=f"damaged weights: SHA-256 {found[:12]}… should begin with {sha256}; "
+            "download them again",
         )
     return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
 

@@ -49,7 +49,10 @@ class Field:
     def joined(self, other: "Field") -> "Field":
         """The field of a sum or a concatenation of two maps."""
         if self.jump != other.jump:
-            raise PixgradError(f"ветви с разным шагом {self.jump} и {other.jump} не сложить")
+            raise PixgradError(
+                f"ветви с разным шагом {self.jump} и {other.jump} не сложить",
+                f"branches of different steps {self.jump} and {other.jump} cannot be added",
+            )
         return replace(self, low=min(self.low, other.low), high=max(self.high, other.high))
 
 
@@ -158,7 +161,10 @@ def _through(module: nn.Module, field: Field) -> Field:
     if isinstance(module, Subsample):
         return field.after(1, module.stride)
     if isinstance(module, nn.Upsample):
-        raise PixgradError("после увеличения карты поле этой формулой не считается")
+        raise PixgradError(
+            "после увеличения карты поле этой формулой не считается",
+            "the formula does not hold after a map is enlarged",
+        )
     if not isinstance(module, Module):
         pad = getattr(module, "padding", 0) if "Pad2d" in type(module).__name__ else (0,)
         return field.after(1, 1, _one(pad))

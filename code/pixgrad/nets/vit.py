@@ -81,7 +81,9 @@ class VisionTransformer(nn.Module):
         if x.shape[-2:] != (self.size.side, self.size.side):
             raise PixgradError(
                 f"этот ViT знает положения патчей на изображении {self.size.side}×"
-                f"{self.size.side}, а получил {x.shape[-2]}×{x.shape[-1]}"
+                f"{self.size.side}, а получил {x.shape[-2]}×{x.shape[-1]}",
+                f"this ViT knows the places of patches in an image of {self.size.side}×"
+                f"{self.size.side}, and got {x.shape[-2]}×{x.shape[-1]}",
             )
         patches = self.patches(x).flatten(2).transpose(1, 2)
         return torch.cat([self.class_token.expand(len(x), -1, -1), patches], 1) + self.positions

@@ -59,7 +59,8 @@ def load_record(folder: Path) -> Record:
     path = folder / RECORD
     if not path.is_file():
         raise PixgradError(
-            f"нет результатов «{folder.name}» ({path}); выполните pixgrad run {folder.name}"
+            f"нет результатов «{folder.name}» ({path}); выполните pixgrad run {folder.name}",
+            f"no results '{folder.name}' ({path}); run pixgrad run {folder.name}",
         )
     return parse_record(read_bytes(path), path)
 

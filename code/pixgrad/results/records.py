@@ -90,7 +90,11 @@ def parse_record(raw: bytes, file: Path) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "JSON"
-        raise SourceError(f"запись опыта неверна: {field}: {first['msg']}", file) from None
+        raise SourceError(
+            f"запись опыта неверна: {field}: {first['msg']}",
+            file,
+            english=f"not a record of an experiment: {field}: {first['msg']}",
+        ) from None
 
 
 def code_digest(module: str) -> str:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import special, stats
 
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 RESAMPLES = 10_000
 _BLOCK = 500
@@ -91,14 +91,18 @@ def paired_student(
     PixgradError : nothing shared, other seeds, fewer than two pairs, or a run without a number.
     """
     if not shared or not set(shared) <= set(STREAMS):
+        named = ", ".join(shared) or say("никаких", "none")
         raise PixgradError(
-            f"общие потоки случайных чисел: {', '.join(shared) or 'никаких'}; для сравнения парами "
-            f"назовите хотя бы один из {', '.join(STREAMS)}, без общих возьмите welch"
+            f"общие потоки случайных чисел: {named}; для сравнения парами "
+            f"назовите хотя бы один из {', '.join(STREAMS)}, без общих возьмите welch",
+            f"shared random streams: {named}; to compare in pairs name at least one of "
+            f"{', '.join(STREAMS)}, or take welch if none is shared",
         )
     first, second = _by_seed(a), _by_seed(b)
     if set(first) != set(second):
         raise PixgradError(
-            f"зёрна разные: {sorted(first)} и {sorted(second)}; пар из них не сложить"
+            f"зёрна разные: {sorted(first)} и {sorted(second)}; пар из них не сложить",
+            f"different seeds: {sorted(first)} and {sorted(second)} make no pairs",
         )
     gaps = _runs([first[seed] - second[seed] for seed in first])
     spread, count = float(gaps.std(ddof=1)), len(gaps)
@@ -166,7 +170,10 @@ def verdict(interval: Interval | Difference) -> Literal["holds", "not seen", "op
     PixgradError : its ends are no numbers.
     """
     if not interval.low <= interval.high:
-        raise PixgradError(f"у интервала нет концов: {interval}")
+        raise PixgradError(
+            f"у интервала нет концов: {interval}",
+            f"an interval without ends: {interval}",
+        )
     return "holds" if interval.low > 0 else "opposite" if interval.high < 0 else "not seen"
 
 
@@ -349,16 +356,25 @@ def _mean(outcomes: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _by_seed(runs: Mapping[int, float]) -> dict[int, float]:
     index = getattr(runs, "index", None)
     if index is not None and index.name != "seed":
-        raise PixgradError(f"индекс столбца — «{index.name}», а нужен «seed»: .set_index('seed')")
+        raise PixgradError(
+            f"индекс столбца — «{index.name}», а нужен «seed»: .set_index('seed')",
+            f"the column's index is '{index.name}', not 'seed': .set_index('seed')",
+        )
     if len(set(runs.keys())) < len(runs):
-        raise PixgradError(f"зерно повторяется: {sorted(runs.keys())}")
+        raise PixgradError(
+            f"зерно повторяется: {sorted(runs.keys())}",
+            f"a seed comes twice: {sorted(runs.keys())}",
+        )
     return dict(runs.items())
 
 
 def _runs(values: Collection[float]) -> np.ndarray:
     array = np.array([*values], dtype=float)
     if len(array) < 2 or not np.isfinite(array).all():
-        raise PixgradError(f"для сравнения нужны хотя бы два запуска с числом у каждого: {array}")
+        raise PixgradError(
+            f"для сравнения нужны хотя бы два запуска с числом у каждого: {array}",
+            f"a comparison needs at least two runs with a number each: {array}",
+        )
     return array
 
 

@@ -42,7 +42,10 @@ _WORDS = {"": True, "1": True, "true": True, "yes": True, "on": True} | dict.fro
 
 def _is_on(word: str) -> bool:
     if word.lower() not in _WORDS:
-        raise PixgradError(f"{SWITCH}={word}: нужно 0 или 1")
+        raise PixgradError(
+            f"{SWITCH}={word}: нужно 0 или 1",
+            f"{SWITCH}={word}: give 0 or 1",
+        )
     return _WORDS[word.lower()]
 
 
@@ -69,7 +72,8 @@ def choose(compiled: bool | None = None) -> Stages:
         from . import compiled as fast
     except ImportError as error:
         raise PixgradError(
-            f"ускоренный SIFT не работает без numba ({error}); pip install numba или compiled=False"
+            f"ускоренному SIFT нужен numba ({error}); pip install numba или compiled=False",
+            f"compiled SIFT needs numba ({error}); pip install numba, or compiled=False",
         ) from error
     return Stages(
         fast.blur,

@@ -51,7 +51,9 @@ class Images:
             if limit is not None and limit < len(self.names):
                 raise PixgradError(
                     f"часть {part}: {limit} изображений на {len(self.names)} классов, "
-                    "нужно хотя бы по одному"
+                    "нужно хотя бы по одному",
+                    f"part {part}: {limit} images for {len(self.names)} classes, "
+                    "there must be one of each",
                 )
             if limit is not None:
                 kept = _first_of_each_class(labels[part], limit // len(self.names))
@@ -63,7 +65,10 @@ class Images:
         if side is None or side == self.images["train"].shape[-1]:
             return self
         if side < 1:
-            raise PixgradError(f"сторона изображения {side}: нужно число от 1")
+            raise PixgradError(
+                f"сторона изображения {side}: нужно число от 1",
+                f"side of the images {side}: give a number from 1 on",
+            )
         return replace(self, images={part: _resize(of, side) for part, of in self.images.items()})
 
     def on(self, device: torch.device) -> Images:
@@ -89,7 +94,10 @@ def load_images(source: str) -> Images:
         range.
     """
     if source in SOURCES and "split" not in inspect.signature(SOURCES[source].find).parameters:
-        raise PixgradError(f"в источнике «{source}» нет меток: по нему не научить различать классы")
+        raise PixgradError(
+            f"в источнике «{source}» нет меток: по нему не научить различать классы",
+            f"the source '{source}' has no labels: no classes can be learned from it",
+        )
     parts = {part: load(source, split=part) for part in PARTS}
     names = parts["train"].names
     for part, of in parts.items():
@@ -125,7 +133,10 @@ def random_batches(
     Normalised float32 (B, C, H, W), channels last, and labels int64 (B,).
     """
     if batch_size < 1 or shift < 0:
-        raise PixgradError(f"пакет по {batch_size} со сдвигом до {shift}: нужно от 1 и от 0")
+        raise PixgradError(
+            f"пакет по {batch_size} со сдвигом до {shift}: нужно от 1 и от 0",
+            f"batches of {batch_size} with shifts up to {shift}: at least 1 and 0 are needed",
+        )
     windows = _shifted_windows(data.images["train"], shift, data.mean)
     labels = data.labels["train"]
     order = torch.randperm(len(labels), generator=generator)
@@ -225,4 +236,7 @@ def _check_classes(source: str, part: str, labels, names: tuple[str, ...]) -> No
     empty = sorted(set(range(len(names))) - set(labels.tolist()))
     if empty:
         listed = ", ".join(f"«{names[label]}»" for label in empty)
-        raise PixgradError(f"{source}, часть {part}: нет изображений класса {listed}")
+        raise PixgradError(
+            f"{source}, часть {part}: нет изображений класса {listed}",
+            f"{source}, part {part}: no images of the classes {listed}",
+        )

@@ -86,13 +86,17 @@ def load_boxes(
     kind = source.partition(":")[0]
     if kind not in ("bccd", "scenes", "voc", "coco"):
         raise PixgradError(
-            f"в источнике «{source}» нет рамок; есть в bccd, scenes, voc:ПАПКА и coco:ПАПКА"
+            f"в источнике «{source}» нет рамок; есть в bccd, scenes, voc:ПАПКА и coco:ПАПКА",
+            f"the source '{source}' has no boxes; bccd, scenes, voc:FOLDER and coco:FOLDER have",
         )
     options = {} if side is None else {"side": side}
     parts = {part: load(source, split=part, **options) for part in PARTS}
     for part, of in parts.items():
         if not len(of.boxes):
-            raise PixgradError(f"{source}, часть {part}: нет ни одной рамки")
+            raise PixgradError(
+                f"{source}, часть {part}: нет ни одной рамки",
+                f"{source}, part {part}: not a single box",
+            )
     return BoxImages(
         source,
         {part: torch.from_numpy(of.images).permute(0, 3, 1, 2) for part, of in parts.items()},

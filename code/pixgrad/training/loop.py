@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pixgrad import files
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 from pixgrad.training.batches import Images, random_batches
 from pixgrad.training.evaluation import evenly, predict, recalibrated
 from pixgrad.training.losses import LOSSES
@@ -164,10 +164,15 @@ class TorchRun(Run):
         if config.probe_every and config.precision.startswith("16"):
             raise PixgradError(
                 f"измерять градиенты при точности «{config.precision}» нельзя: она умножает их на "
-                "переменное число; возьмите bf16-mixed"
+                "переменное число; возьмите bf16-mixed",
+                f"gradients cannot be measured at precision '{config.precision}', which multiplies "
+                "them by a changing number; take bf16-mixed",
             )
         if config.probe_every and config.compiled:
-            raise PixgradError("измерять градиенты скомпилированной сети нельзя; уберите compiled")
+            raise PixgradError(
+                "измерять градиенты скомпилированной сети нельзя; уберите compiled",
+                "gradients of a compiled network cannot be measured; leave out compiled",
+            )
         # Both are set by torchrun.
         devices, nodes = (
             int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE")
@@ -235,10 +240,12 @@ class TorchRun(Run):
         loss = loss * (len(mine) * processes / len(y))  # shares of a short batch may differ by one
         value = self.fabric.all_reduce(loss.detach(), reduce_op="mean").item()
         if not math.isfinite(value):
+            name = getattr(config, "name", say("обучение", "training"))
             raise DivergedError(
-                f"{getattr(config, 'name', 'обучение')}: функция потерь на шаге "
-                f"{outcome.steps + 1} равна {value}; "
-                f"уменьшите скорость обучения (сейчас {config.lr:g})"
+                f"{name}: функция потерь на шаге {outcome.steps + 1} равна {value}; "
+                f"уменьшите скорость обучения (сейчас {config.lr:g})",
+                f"{name}: the loss at step {outcome.steps + 1} is {value}; "
+                f"lower the learning rate (now {config.lr:g})",
             )
         self.fabric.backward(loss)
         self.optimiser.step()
@@ -264,7 +271,9 @@ class TorchRun(Run):
         except OSError as error:
             raise PixgradError(
                 f"не записать контрольную точку {path} ({error.strerror}); "
-                "прежняя цела — освободите место и запустите снова"
+                "прежняя цела — освободите место и запустите снова",
+                f"the checkpoint {path} cannot be written ({error.strerror}); "
+                "the previous one is whole: make room and start again",
             ) from None
 
     def restore(self, path: Path) -> None:
@@ -282,7 +291,9 @@ class TorchRun(Run):
         except Exception as error:  # torch names neither what it may raise nor the file
             raise PixgradError(
                 f"{path}: контрольная точка не читается ({type(error).__name__}); "
-                "удалите её или начните заново с --fresh"
+                "удалите её или начните заново с --fresh",
+                f"{path}: the checkpoint cannot be read ({type(error).__name__}); "
+                "remove it or begin anew with --fresh",
             ) from None
         for name in self.outcome.state():
             setattr(self.outcome, name, state[name])
@@ -354,7 +365,8 @@ def _optimiser(config: Settings, net: nn.Module) -> torch.optim.Optimizer:
     }
     if config.optimiser not in kinds:
         raise PixgradError(
-            f"нет метода оптимизации «{config.optimiser}»; есть: sgd, {', '.join(kinds)}"
+            f"нет метода оптимизации «{config.optimiser}»; есть: sgd, {', '.join(kinds)}",
+            f"no optimiser '{config.optimiser}'; there are: sgd, {', '.join(kinds)}",
         )
     return kinds[config.optimiser](net.parameters(), **shared)
 
@@ -367,4 +379,7 @@ def _tensorboard(folder: Path | None) -> list:
     try:
         return [TensorBoardLogger(folder.parent, name=folder.name, version="")]
     except ModuleNotFoundError:
-        raise PixgradError("журналу TensorBoard нужен пакет: pip install tensorboard") from None
+        raise PixgradError(
+            "журналу TensorBoard нужен пакет: pip install tensorboard",
+            "the log of TensorBoard needs a package: pip install tensorboard",
+        ) from None

@@ -122,7 +122,10 @@ class _Unravelled:
         net = copy.deepcopy(net).train().requires_grad_(False)
         blocks = [block for _, block in residual_blocks(net)]
         if not blocks:
-            raise PixgradError("в сети нет остаточных блоков, путь в ней один: нужна сеть resnet-…")
+            raise PixgradError(
+                "в сети нет остаточных блоков, путь в ней один: нужна сеть resnet-…",
+                "the network has no residual blocks, and a single path: take a resnet-…",
+            )
         signals: list[Tensor] = []
         for block in blocks:
             block.register_forward_pre_hook(lambda block, inputs: signals.append(inputs[0]))

@@ -143,5 +143,6 @@ def epochs_table(outcomes: Sequence[Outcome], keys: Keys) -> pd.DataFrame:
 def other_settings(checkpoint: Path) -> PixgradError:
     """What to raise where a checkpoint is of another run."""
     return PixgradError(
-        f"{checkpoint}: начатый прогон имеет другие настройки; начните заново с --fresh"
+        f"{checkpoint}: начатый прогон имеет другие настройки; начните заново с --fresh",
+        f"{checkpoint}: the run was begun with other settings; begin anew with --fresh",
     )

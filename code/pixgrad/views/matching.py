@@ -80,7 +80,8 @@ def rootsift(features: Features) -> Features:
     values = features.descriptors.astype(np.float64)
     if not (values >= 0).all() or not np.isfinite(values).all():
         raise PixgradError(
-            "RootSIFT — корень из дескриптора, а в нём есть отрицательные числа или NaN"
+            "RootSIFT — корень из дескриптора, а в нём есть отрицательные числа или NaN",
+            "RootSIFT is the root of a descriptor, and this one holds negative numbers or NaN",
         )
     total = values.sum(axis=1, keepdims=True)
     roots = np.sqrt(values / np.where(total > 0, total, 1)).astype(np.float32)
@@ -119,7 +120,9 @@ def match(a: Features, b: Features) -> Matches:
     if first.shape[1] != second.shape[1]:
         raise PixgradError(
             f"дескрипторы разной длины: {first.shape[1]} и {second.shape[1]}; "
-            "сопоставлять можно только одинаково вычисленные"
+            "сопоставлять можно только одинаково вычисленные",
+            f"descriptors of different lengths, {first.shape[1]} and {second.shape[1]}: "
+            "only those computed alike can be matched",
         )
     nearest, distance = nearest_rows(first, second)
     found = np.flatnonzero(np.isfinite(distance[:, 0]))

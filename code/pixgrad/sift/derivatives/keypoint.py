@@ -96,7 +96,9 @@ def refine(cube: Array) -> tuple[tuple[Array, float, float], tuple]:
     except np.linalg.LinAlgError:
         raise PixgradError(
             f"гессиан DoG вырожден: {hessian.tolist()}; у такой точки нет единственного экстремума "
-            "и нет производной — возьмите другую ключевую точку"
+            "и нет производной — возьмите другую ключевую точку",
+            f"the Hessian of the DoG is singular: {hessian.tolist()}; such a point has no single "
+            "extremum and no derivative: take another keypoint",
         ) from None
     contrast = cube[1, 1, 1] + gradient @ offset / 2
     trace = hessian[0, 0] + hessian[1, 1]

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
+from pixgrad.errors import PixgradError
 from pixgrad.sift import Sift
 from pixgrad.sift.derivatives.chain import locate_in_image, locate_in_image_vjp, octave_levels
 from pixgrad.sift.derivatives.descriptor import polar, turned
@@ -79,7 +80,10 @@ def blob_keypoint(image: Array) -> Keypoint:
     """The only keypoint that SIFT finds on the blob, its grey levels rounded."""
     found = Sift(compiled=False).detect_and_compute(image)
     if len(found) != 1:
-        raise ValueError(f"SIFT finds {len(found)} keypoints on the blob, not one")
+        raise PixgradError(
+            f"SIFT нашёл на пятне ключевых точек: {len(found)}, а нужна одна",
+            f"SIFT finds {len(found)} keypoints on the blob, not one",
+        )
     return Keypoint.of(found, 0)
 
 
