@@ -91,6 +91,19 @@ VARIANTS = {
     "143": Variant(width=1.0, alpha=1.0, repeats=3, outputs=256),
     "190": Variant(width=1.3, alpha=1.0, repeats=4, outputs=512),
 }
+COCO = {
+    640: (("ResNet-50-FPN", 97.0, 40.4), ("SpineNet-49", 85.4, 42.8)),
+    1024: (("ResNet-101-FPN", 326.3, 43.9), ("SpineNet-96", 265.4, 46.7)),
+    1280: (("ResNet-152-FPN", 630.5, 45.2), ("SpineNet-143", 524.0, 48.0)),
+}
+"""The paper's table: RetinaNet on COCO by the image's side: network, multiply-adds, 10⁹, AP, %."""
+
+CLASSIFIED = {
+    ("ResNet-50", "SpineNet-49"): ((77.1, 77.0), (54.6, 59.3)),
+    ("ResNet-101", "SpineNet-96"): ((78.2, 78.2), (57.0, 61.7)),
+    ("ResNet-152", "SpineNet-143"): ((78.4, 79.0), (58.4, 63.6)),
+}
+"""The paper's table: accuracy, %, of both networks on ImageNet and on iNaturalist-2017 (Du et al., CVPR 2020)."""
 
 
 class SpineNet(nn.Module):
