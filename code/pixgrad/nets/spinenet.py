@@ -103,7 +103,7 @@ CLASSIFIED = {
     ("ResNet-101", "SpineNet-96"): ((78.2, 78.2), (57.0, 61.7)),
     ("ResNet-152", "SpineNet-143"): ((78.4, 79.0), (58.4, 63.6)),
 }
-"""The paper's table: accuracy, %, of both networks on ImageNet and on iNaturalist-2017 (Du et al., CVPR 2020)."""
+"""The paper's table: accuracy, %, of both networks on ImageNet and on iNaturalist-2017."""
 
 
 class SpineNet(nn.Module):
