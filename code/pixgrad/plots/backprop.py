@@ -9,6 +9,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from scipy import stats
 
 from pixgrad.backprop import BatchNorm2d
+from pixgrad.backprop.batchnorm_steps import Steps
 from pixgrad.backprop.compare import GradientCheck
 from pixgrad.backprop.trajectories import Landscape
 from pixgrad.plots import text
@@ -21,20 +22,24 @@ def computational_graph(
     ax: Axes,
     places: Mapping[str, tuple[float, float]],
     edges: Sequence[tuple[str, str]],
-    values: Mapping[str, float],
-    gradients: Mapping[str, float],
+    values: Mapping[str, float | np.ndarray],
+    gradients: Mapping[str, float | np.ndarray],
     titles: Mapping[str, str],
+    arriving: Mapping[tuple[str, str], float | np.ndarray] | None = None,
+    half_width: float = 0.46,
 ) -> None:
-    """Draw a graph of scalars: in each node its value, below it ∂L/∂node.
+    """Draw a computational graph: in each node its value, below it ∂L/∂node.
 
     Parameters
     ----------
     places : node -> centre in axes of unit boxes.
     edges : (from, to), the direction of the forward pass; the gradient runs against it.
-    values, gradients : node -> number.
+    values, gradients : node -> number or vector.
     titles : node -> formula in mathtext.
+    arriving : edge -> what the gradient that comes back along it is, written on the edge.
+    half_width : of a box.
     """
-    half_width, half_height = 0.46, 0.42
+    half_height = 0.42
     for name, (x, y) in places.items():
         ax.add_patch(
             FancyBboxPatch(
@@ -54,25 +59,69 @@ def computational_graph(
             ax.text(x, y + height, label, ha="center", va="center", **look)
     for start, end in edges:
         (x0, y0), (x1, y1) = places[start], places[end]
-        arrow = FancyArrowPatch(
-            (x0 + half_width + 0.03, y0),
-            (x1 - half_width - 0.03, y1),
-            arrowstyle="-|>",
-            mutation_scale=12,
-            color="#57606a",
-        )
-        ax.add_patch(arrow)
+        if x1 - x0 > 2 * half_width + 0.2:  # from side to side
+            ends = (x0 + half_width + 0.03, y0), (x1 - half_width - 0.03, y1)
+        else:  # from above to below or back, near the corners
+            side, up = 0.6 * half_width, np.sign(y1 - y0) * (half_height + 0.03)
+            ends = (x0 + side, y0 + up), (x1 - side, y1 - up)
+        look = {"arrowstyle": "-|>", "mutation_scale": 12, "color": "#57606a"}
+        ax.add_patch(FancyArrowPatch(*ends, **look))
+        if arriving and (start, end) in arriving:
+            label = _short(arriving[start, end])
+            ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            look = {"ha": "center", "va": "center", "fontsize": 8.5, "bbox": ground}
+            ax.text(*np.mean(ends, axis=0), label, color=VERMILION, **look)
     columns, rows = np.array(list(places.values())).T
     ax.set(
-        xlim=(columns.min() - 0.6, columns.max() + 0.6),
+        xlim=(columns.min() - half_width - 0.14, columns.max() + half_width + 0.14),
         ylim=(rows.min() - 0.6, rows.max() + 0.6),
         aspect="equal",
     )
     ax.axis("off")
 
 
-def _short(number: float) -> str:
-    return text.number(number, 0 if float(number).is_integer() else 3)
+def _short(value: float | np.ndarray) -> str:
+    if np.ndim(value):
+        return "(" + "; ".join(map(_short, value)) + ")"
+    digits = next(count for count in range(4) if count == 3 or round(float(value), count) == value)
+    return text.number(value, digits)
+
+
+def batchnorm_graph(ax: Axes, steps: Steps) -> None:
+    """The graph of batch normalisation: two forks, and what comes back along their arrows."""
+    titles = {
+        "x": "$x$",
+        "mean": r"$\mu$",
+        "centred": r"$c = x - \mu$",
+        "variance": r"$\sigma^2$",
+        "inv_std": r"$r = 1/\sigma$",
+        "normalised": r"$\hat x = r c$",
+        "weight": r"$\gamma$",
+        "bias": r"$\beta$",
+        "y": r"$y = \gamma \hat x + \beta$",
+    }
+    places = {
+        "x": (0, 1.4),
+        "mean": (1.2, 0),
+        "centred": (2.4, 1.4),
+        "variance": (3.6, 0),
+        "inv_std": (5.1, 0),
+        "normalised": (6.3, 1.4),
+        "weight": (7.15, 0),
+        "bias": (8.6, 0),
+        "y": (8.5, 1.4),
+    }
+    edges = [edge for edge in steps.arriving if edge != ("y", "L")]
+    computational_graph(
+        ax,
+        places,
+        edges,
+        steps.values,
+        {name: steps.gradient(name) for name in places},
+        titles,
+        {edge: of for edge, of in steps.arriving.items() if edge[0] in ("x", "centred")},
+        half_width=0.6,
+    )
 
 
 def norms_by_layer(
