@@ -59,7 +59,7 @@ def test_signal_fades_as_in_the_networks_of_the_chapter(gain):
 
 
 def test_epsilon_is_that_of_the_settings():
-    """Far above the gradients, ε makes Adam's first step as small as it is large."""
+    """Far above the gradients, ε makes Adam's steps tiny: the loss does not fall at once."""
     data, made = tiny_training.images(), {}
     for eps in (1e-20, 1e6):
         one = sigmoid_depth.Config(
@@ -68,7 +68,7 @@ def test_epsilon_is_that_of_the_settings():
         )  # fmt: skip
         made[eps] = EXPERIMENT.first_losses(one, data, 2)
     assert made[1e-20][0] == made[1e6][0]
-    assert abs(made[1e6][1] - made[1e6][0]) < 1 < made[1e-20][1]
+    assert made[1e-20][1] < made[1e6][1] - 0.5
 
 
 def test_plan_of_the_report():
