@@ -185,3 +185,11 @@ def test_arrays_with_pickles_are_refused(tmp_path):
     np.savez(folder / "arrays.npz", bad=np.array([{"a": 1}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         results.load("demo", tmp_path)
+
+
+def test_all_records_by_folder(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record.json").write_text(json.dumps(RECORD), "utf-8")
+    (tmp_path / "no-record").mkdir()
+    assert list(results.recorded(tmp_path)) == ["a", "b"]

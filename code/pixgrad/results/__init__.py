@@ -54,6 +54,17 @@ def load(name: str, root: Path | None = None) -> Results:
     )
 
 
+def recorded(root: Path | None = None) -> dict[str, Record]:
+    """All records by the names of their folders, sorted.
+
+    Parameters
+    ----------
+    root : as for :func:`load`.
+    """
+    files = sorted((Path(FOLDER) if root is None else root).glob(f"*/{RECORD}"))
+    return {path.parent.name: load_record(path.parent) for path in files}
+
+
 def load_record(folder: Path) -> Record:
     """Read and check ``record.json`` of one experiment's folder."""
     path = folder / RECORD
