@@ -71,16 +71,16 @@ def test_a_verdict_gives_both_intervals_and_the_one_over_seeds_decides():
     """Over images the interval of macro F1 is 0.02 … 0.18."""
     none = optimisers.verdict(comparison(-0.1, 0.3), "macro_f1")
     assert none.startswith(
-        "По macro F1 на тесте разницы не видно: Adam − AdaMax = 0,100, 95-процентный интервал по "
+        "По макро-F1 на тесте разницы не видно: Adam − AdaMax = 0,100, 95-процентный интервал по "
         "зёрнам от −0,100 до 0,300, по фотографиям от 0,020 до 0,180; в первом есть нуль. Второй "
         "интервал нуля не содержит, но он относится лишь к этим обученным сетям"
     )
     assert none.endswith("заметили бы разность 0,150 и больше.")
     adam = optimisers.verdict(comparison(0.01, 0.19), "macro_f1")
-    assert adam.startswith("По macro F1 на тесте лучше Adam: ")
+    assert adam.startswith("По макро-F1 на тесте лучше Adam: ")
     assert adam.endswith("в первом нуля нет, во втором тоже.")
     adamax = optimisers.verdict(comparison(-0.3, -0.1), "macro_f1")
-    assert adamax.startswith("По macro F1 на тесте лучше AdaMax: Adam − AdaMax = −0,200,")
+    assert adamax.startswith("По макро-F1 на тесте лучше AdaMax: Adam − AdaMax = −0,200,")
     accuracy = optimisers.verdict(comparison(0, 1), "accuracy")
     assert "= 10,0\xa0п.\xa0п., 95-процентный интервал по зёрнам от −2,0 до 22,0" in accuracy
     assert "Второй" not in accuracy
@@ -151,7 +151,7 @@ def test_difference_table_has_accuracy_in_percentage_points():
     rows = optimisers.difference_table(comparison(-0.01, 0.2)).data.splitlines()[2:]
     assert rows == [
         "| верных ответов, % | 10,0 | от −2,0 до 22,0 | от −5,0 до 25,0 | 20,0 |",
-        "| macro F1 | 0,095 | от −0,010 до 0,200 | от 0,020 до 0,180 | 0,150 |",
+        "| макро-F1 | 0,095 | от −0,010 до 0,200 | от 0,020 до 0,180 | 0,150 |",
     ]
 
 
@@ -173,8 +173,8 @@ def test_test_table_has_a_column_a_method():
     # Two runs: t(0.975, 1) = 12.706, s / √2 = 1
     assert "| 50,0\xa0±\xa012,7 | 40,0\xa0±\xa00,0 |" in rows["тест, верных ответов, %, по зёрнам"]
     assert "| 40,0–60,0 | 30,0–50,0 |" in rows["верных ответов, %, по фотографиям"]
-    assert "| 0,400–0,500 | 0,300–0,400 |" in rows["macro F1, по фотографиям"]
-    assert "| 0,200 | 0,190 |" in rows["macro F1 ответов наугад"]
+    assert "| 0,400–0,500 | 0,300–0,400 |" in rows["макро-F1, по фотографиям"]
+    assert "| 0,200 | 0,190 |" in rows["макро-F1 ответов наугад"]
     assert len(rows) == len(table) - 2  # no two rows share their heading
 
 

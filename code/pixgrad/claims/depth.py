@@ -99,7 +99,7 @@ def optimisers() -> Finding:
     unseen = row["low"] <= 0 <= row["high"]
     return Finding(
         CONFIRMED if unseen else REFUTED,
-        f"разность macro F1, Adam минус AdaMax, {text.number(row['estimate'], 3)} (от "
+        f"разность макро-F1, Adam минус AdaMax, {text.number(row['estimate'], 3)} (от "
         f"{text.number(row['low'], 3)} до {text.number(row['high'], 3)}); "
         f"заметить можно было разность от {text.number(row['detectable'], 3)}",
     )

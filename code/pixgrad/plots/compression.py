@@ -176,7 +176,7 @@ def timelines(axes: Sequence[Axes], first: float, second: float, batches: int) -
         start = max(ready, free)
         free = start + second
         rows[2] += [(0, batch * first, first, batch, 0), (1, start, second, batch, 1)]
-    titles = ("один исполнитель", "два исполнителя, у каждого вся сеть", "конвейер из двух стадий")
+    titles = ("один исполнитель", "два исполнителя, у каждого вся сеть", "конвейер из двух этапов")
     for ax, pieces, title in zip(axes, rows, titles, strict=True):
         for row, at, length, batch, stage in pieces:
             ax.add_patch(

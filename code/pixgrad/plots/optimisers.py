@@ -18,7 +18,7 @@ NAMES = {"adam": "Adam", "adamax": "AdaMax"}
 COLORS = {"adam": BLUE, "adamax": VERMILION}
 DASHES = {"adam": "-", "adamax": "--"}
 MARKERS = {"adam": "o", "adamax": "s"}
-METRICS = {"accuracy": "верных ответов, %", "macro_f1": "macro F1"}
+METRICS = {"accuracy": "верных ответов, %", "macro_f1": "макро-F1"}
 ADVISED = {"adam": 1e-3, "adamax": 2e-3}
 """Learning rates that Kingma and Ba (2015) advise."""
 LOSSES = {
@@ -60,7 +60,7 @@ def learning_curves(axes: Sequence[Axes], epochs: pd.DataFrame, num_classes: int
         ax.axhline(guessed, color=GREY, linewidth=0.9)
     style.loss_axis(axes[0])
     axes[0].set_ylabel("функция потерь")
-    axes[1].set_ylabel("macro F1")
+    axes[1].set_ylabel("макро-F1")
     style.decimal_commas(axes[1])
 
 
@@ -132,9 +132,9 @@ def _tested(summary: pd.DataFrame, comparison: pd.DataFrame, optimiser: str) -> 
         "верных ответов, %, по фотографиям": text.interval(
             100 * accuracy["low"], 100 * accuracy["high"], 1
         ),
-        "тест, macro F1, по зёрнам": text.mean_interval(runs["test_macro_f1"], 3),
-        "macro F1, по фотографиям": text.interval(macro["low"], macro["high"], 3),
-        "macro F1 ответов наугад": text.number(macro["chance"], 3),
+        "тест, макро-F1, по зёрнам": text.mean_interval(runs["test_macro_f1"], 3),
+        "макро-F1, по фотографиям": text.interval(macro["low"], macro["high"], 3),
+        "макро-F1 ответов наугад": text.number(macro["chance"], 3),
     }
 
 
@@ -184,7 +184,7 @@ def verdict(comparison: pd.DataFrame, metric: str) -> str:
     """
     name, scale, digits, unit = {
         "accuracy": ("доле верных ответов", 100, 1, f"{text.NBSP}п.{text.NBSP}п."),
-        "macro_f1": ("macro F1", 1, 3, ""),
+        "macro_f1": ("макро-F1", 1, 3, ""),
     }[metric]
     seeds, images = (_row(comparison, metric, "difference", over) for over in ("seeds", "images"))
     ends = [
