@@ -10,6 +10,7 @@ from pixgrad.results.statistics import Difference, paired_student, verdict, welc
 
 START, BASE = "relu, dropout 0.12", "tanh, dropout 0.06"
 
+
 @claim(
     "C16",
     "001",
