@@ -185,6 +185,51 @@ def verify(
         raise PixgradError(f"результаты «{name}» не повторились")
 
 
+@app.command()
+def reproduce(
+    project: ProjectDir = Path(),
+    experiments: Annotated[
+        int,
+        typer.Option(min=0, help="Ещё и сверить первые шаги стольких прогонов каждой записи."),
+    ] = 0,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Какая разница чисел (доля величины) не в счёт.")
+    ] = 0.0,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Страница с разницами; иначе reproduction.md в папке книги."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Сколько глав исполнять сразу.")] = 2,
+    timeout: Annotated[int, typer.Option(min=0, help="Секунд на ячейку; 0 — без предела.")] = 600,
+) -> None:
+    """Исполнить все главы заново в стороне и сравнить с тем, что лежит в _freeze."""
+    from pixgrad.book.executing import reproduce as command
+    from pixgrad.files import write
+
+    found = command.reproduce(project, jobs, timeout)
+    for one in found:
+        typer.echo(one.line(tolerance))
+    report = report or project / "reproduction.md"
+    write(report, command.report_page(found, tolerance))
+    wrong = [one.chapter for one in found if not one.same(tolerance)]
+    if experiments:
+        from pixgrad import experiments as known
+        from pixgrad import results
+        from pixgrad.experiments.running import checking
+
+        for name, record in results.recorded().items():
+            if record.experiment not in known.names():
+                typer.echo(f"{name}: опыта в коде больше нет, сверять нечем")
+                continue
+            replays = checking.verify(name, count=experiments)
+            wrong += [name] if not all(one.passed for one in replays) else []
+            for one in replays:
+                typer.echo(f"{name}, {one.run.name}: {_compared(one)}")
+    typer.echo(f"Подробно: {report}")
+    if wrong:
+        raise PixgradError(f"не повторилось: {', '.join(wrong)}")
+
+
 def _compared(replay: Any) -> str:
     """A replayed run beside the recorded one in a line."""
     step = replay.first_difference
