@@ -71,3 +71,41 @@ def test_source_shows_the_running_code():
 def test_a_matrix_is_a_formula():
     shown = text.matrix([[1, -2.5], [0, 10]], 1)
     assert shown == r"\begin{pmatrix} 1{,}0 & −2{,}5 \\ 0{,}0 & 10{,}0 \end{pmatrix}"
+
+
+def test_rounding_is_shown_as_a_bound_and_more_than_that_as_it_is():
+    assert text.bound(0.0) == text.bound(3e-16) == text.bound(1e-12) == r"$\le 10^{-12}$"
+    assert text.bound(1e-9, -8) == r"$\le 10^{-8}$"
+    assert text.bound(2.4e-12) == r"**$2{,}4 \cdot 10^{-12}$**"
+
+
+def test_a_difference_is_told_with_its_sign_and_never_as_zero():
+    assert text.compared(Interval(0.5, 0.25, 0.75), 2) == f"больше на 0,50{NBSP}±{NBSP}0,25"
+    assert text.compared(Interval(-3.0, -5.0, -1.0), less="хуже") == f"хуже на 3{NBSP}±{NBSP}2"
+    assert text.compared(Interval(0.1, -0.2, 0.4), 1) == f"разница не видна (0,1{NBSP}±{NBSP}0,3)"
+    assert text.compared(Interval(4e-3, 3e-3, 5e-3), 1) == f"больше на 0,004{NBSP}±{NBSP}0,001"
+
+
+@pytest.mark.parametrize(
+    ("items", "shown"),
+    [
+        ([], "ничего"),
+        (["а"], "а"),
+        (["а", "б"], "а и б"),
+        (["а", "б", "в"], "а, б и в"),
+        (["1,5", "2,5"], "1,5 и 2,5"),
+        (["а, то есть б", "в"], "а, то есть б; в"),
+    ],
+)
+def test_listing(items, shown):
+    assert text.listing(items) == shown
+    assert text.listing(iter(items)) == shown
+
+
+def test_words_agree_with_number_and_gender():
+    found = [text.noun(count, "сеть", "сети", "сетей") for count in (1, 2, 5, 11, 21, 104, 112)]
+    assert found == ["сеть", "сети", "сетей", "сетей", "сеть", "сети", "сетей"]
+    forms = "научился", "научилась", "научилось", "научились"
+    assert tuple(text.agreeing(gender, *forms) for gender in "mfnp") == forms
+    assert text.listing([], nothing="никто") == "никто"
+    assert text.listing(["сеть", "слой"], last="или") == "сеть или слой"

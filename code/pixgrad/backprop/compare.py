@@ -17,14 +17,12 @@ class GradientCheck:
     ----------
     layer : name of the layer or loss.
     gradient : "input", "weight" or "bias".
-    exact : every bit equal to PyTorch's.
     torch_difference : max \\|ours - PyTorch's\\|.
     finite_difference : max \\|ours - central difference\\| / max(1, \\|central difference\\|).
     """
 
     layer: str
     gradient: str
-    exact: bool
     torch_difference: float
     finite_difference: float
 
@@ -74,38 +72,35 @@ def compare_loss(
     return _compare(type(loss).__name__, "input", ours, prediction_torch.grad.numpy(), worst)
 
 
-def difference_errors(layer: Layer, x: np.ndarray, steps: np.ndarray, seed: int = 0) -> np.ndarray:
+def difference_errors(points: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """How wrong central differences themselves are, for each step h.
+
+    Of the bell f(x) = 1 / (1 + x²): four operations that every processor rounds alike, so the error
+    of rounding is the same everywhere.
 
     Parameters
     ----------
-    layer : layer or network of any float type.
-    x : its input, of the same type.
+    points : x, (P,), of any float type.
     steps : h, (S,).
 
     Returns
     -------
-    (S,) max \\|central difference - analytic\\| / max \\|analytic\\| over the parameters;
-    both in the layer's own precision, the analytic gradient being exact to rounding.
+    (S,) max \\|central difference - f'(x)\\| over the points, divided by max \\|f'(x)\\|;
+    the difference in the precision of the points, f' in float64.
     """
-    r = np.random.default_rng(seed).standard_normal(layer.forward(x).shape).astype(x.dtype)
-    layer.backward(r)
-    errors = np.zeros(len(steps))
-    for name, array in layer.parameters().items():
-        analytic = layer.gradients()[name]
-        for place, step in enumerate(steps):
-            numerical = numerical_gradient(
-                lambda: np.sum(r * layer.forward(x)), array, x.dtype.type(step)
-            )
-            error = np.max(np.abs(numerical - analytic)) / np.max(np.abs(analytic))
-            errors[place] = np.maximum(errors[place], error)  # unlike max(), keeps a NaN
-    return errors
+
+    def bell(x: np.ndarray) -> np.ndarray:
+        return 1 / (1 + x * x)
+
+    x = points.astype(np.float64)
+    slope = -2 * x * bell(x) * bell(x)
+    h = steps.astype(points.dtype)[:, None]
+    found = (bell(points + h) - bell(points - h)) / (2 * h)
+    return np.max(np.abs(found - slope), axis=1) / np.max(np.abs(slope))
 
 
 def _compare(
     layer: str, gradient: str, ours: np.ndarray, theirs: np.ndarray, finite_difference: float
 ) -> GradientCheck:
     difference = float(np.max(np.abs(ours - theirs)))
-    return GradientCheck(
-        layer, gradient, np.array_equal(ours, theirs), difference, finite_difference
-    )
+    return GradientCheck(layer, gradient, difference, finite_difference)

@@ -2,7 +2,7 @@
 
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from IPython.display import Markdown
 
@@ -40,6 +40,16 @@ def power(value: float, digits: int = 1) -> str:
     return f"${mantissa.replace('.', '{,}')} \\cdot 10^{{{int(exponent)}}}$"
 
 
+def bound(value: float, exponent: int = -12) -> str:
+    """Of what is rounding alone, a power of ten above it, the same on every machine.
+
+    ``$\\le 10^{-12}$``; a value above the bound is shown as it is, in bold.
+    """
+    if value <= 10.0**exponent:
+        return f"$\\le 10^{{{exponent}}}$"
+    return f"**{power(value)}**"
+
+
 def mean_interval(values: Sequence[float], digits: int = 0) -> str:
     """``0,143 ± 0,002``: the mean of independent runs and its 95 % Student half-width."""
     return plus_minus(student_interval(values), digits)
@@ -61,11 +71,62 @@ def verdict(
     return {"holds": holds, "not seen": not_seen, "opposite": opposite}[statistics.verdict(found)]
 
 
+def compared(
+    found: Interval | Difference,
+    digits: int = 0,
+    more: str = "больше",
+    less: str = "меньше",
+    not_seen: str = "разница не видна",
+) -> str:
+    """A difference in words: ``больше на 0,50 ± 0,25`` or ``разница не видна (0,1 ± 0,3)``.
+
+    A difference that is seen gets as many digits as it takes not to say "by 0,00".
+    """
+    seen = statistics.verdict(found)
+    if seen == "not seen":
+        return f"{not_seen} ({plus_minus(found, digits)})"
+    low, estimate, high = sorted(map(abs, (found.low, found.estimate, found.high)))
+    size = Interval(estimate, low, high)
+    while not round(size.estimate, digits):
+        digits += 1
+    return f"{more if seen == 'holds' else less} на {plus_minus(size, digits)}"
+
+
 def plural(count: int, one: str, few: str, many: str) -> str:
     """The number with its noun: ``1 точка``, ``3 точки``, ``12 точек``."""
+    return f"{number(count)}{NBSP}{noun(count, one, few, many)}"
+
+
+def noun(count: int, one: str, few: str, many: str) -> str:
+    """The form of a noun, or of a verb, that agrees with a number: see ``plural``."""
     is_teen = 11 <= count % 100 <= 14
-    form = many if is_teen else {1: one, 2: few, 3: few, 4: few}.get(count % 10, many)
-    return f"{number(count)}{NBSP}{form}"
+    return many if is_teen else {1: one, 2: few, 3: few, 4: few}.get(count % 10, many)
+
+
+def agreeing(gender: str, he: str, she: str, it: str, they: str) -> str:
+    """The form of a verb or adjective for a subject: for "f" ``научилась``.
+
+    Parameters
+    ----------
+    gender : "m", "f", "n"; "p" — plural.
+    """
+    return {"m": he, "f": she, "n": it, "p": they}[gender]
+
+
+def listing(items: Iterable[str], nothing: str = "ничего", last: str = "и") -> str:
+    """``а``, ``а и б``, ``а, б и в``; items with commas of their own are set apart by semicolons.
+
+    Parameters
+    ----------
+    nothing : what to say of none.
+    last : the word before the last item.
+    """
+    items = list(items)
+    if len(items) < 2:
+        return items[0] if items else nothing
+    if any(", " in item for item in items):
+        return "; ".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
 def table(
