@@ -31,7 +31,7 @@ def number_line(ax: Axes, grid: Grid, numbers: Sequence[float], digits: int = 2)
             color=VERMILION if is_zero else INK, fontweight="bold" if is_zero else "normal",
         )  # fmt: skip
     zero = float(grid.dequantise(grid.zero_point))
-    ax.text(zero, -0.42, "ноль: $q = z$", ha="center", va="top", color=VERMILION)
+    ax.text(zero, -0.42, "ноль: $q = q_0$", ha="center", va="top", color=VERMILION)
     for number, q in zip(numbers, grid.quantise(np.array(numbers)), strict=True):
         target = float(grid.dequantise(q))
         ax.annotate(
