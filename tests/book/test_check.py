@@ -195,7 +195,6 @@ FAULTS = {
     "decimal point in alt": (ONE, "Два квадрата", "Сторона 1.5", "десятичная точка в 1.5"),
     "variable without a value": (ONE, "net.accuracy", "net.acuracy", "переменной net.acuracy нет"),
     "variable of a caption": (ONE, "График $", "{{< var no >}} $", "у переменной no нет"),
-    "inline code": (TWO, "См. [там]", "`{python} 1+1` [там]", "код внутри строки не исполняется"),
     "heading jump": (TWO, "## Итог", "### Итог", "уровня 3 сразу после уровня 1"),
     "second H1": (TWO, "## Итог", "# Итог", "второй заголовок первого уровня"),
     "English comment": (ONE, "# рисуем параболу a parabola", "# draw a nice parabola", None),
@@ -294,12 +293,11 @@ def test_examples_are_no_citations(tmp_path):
     assert found(write_files(tmp_path, {**FILES, "index.qmd": index})) == []
 
 
-def test_a_cell_in_a_list_is_told(tmp_path):
-    """pandoc reads it as inline code: it would be printed, not run."""
-    second = FILES[TWO] + "\n1.  шаг\n\n    ```{python}\n    1\n    ```\n"
+def test_a_cell_in_a_list_is_a_cell(tmp_path):
+    second = FILES[TWO] + "\n1.  шаг\n\n    ```{python}\n    1 = 2\n    ```\n"
     (finding,) = found(write_files(tmp_path, {**FILES, TWO: second}))
-    assert finding[1] == line_of(second, "    ```{python}")
-    assert "не исполняется" in finding[2]
+    assert finding[1] == line_of(second, "    1 = 2")
+    assert "ошибка Python" in finding[2]
 
 
 def _first_changed_line(before: str, after: str) -> int:

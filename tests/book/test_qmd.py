@@ -84,15 +84,12 @@ def test_hash_is_that_of_the_real_freeze(chapter):
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        (b"\xef\xbb\xbf# A\n", 1, "BOM"),
-        (b"# A\n\ntext\r\n", 3, "CR"),
         (b"# A\n\n```{python}\n1\n", 3, "не закрыт"),
-        (b"# A\n::: {.callout-note}\ntext\n", 2, "не закрыт"),
-        (b"# A\n:::\n", 2, "лишняя"),
         (b"---\ntitle: A\n", 1, "не закрыт"),
         (b"# A\n\xff\n", 2, "UTF-8"),
         (b"# A\n\n<!-- text\n", 3, "не закрыт"),
-        (b"# A\n```{python echo=FALSE}\n```\n", 2, "#| ключ"),
+        (b"# A\n\n{{< include x.qmd >}}\n", 3, "x.qmd"),
+        (b"# A\n\n{{< include a.qmd >}}\n", 3, "сам себя"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_line(tmp_path, content, line, words):
@@ -102,3 +99,96 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path, content, line, words):
         qmd.read(path, shown_as="chapters/a.qmd")
     assert str(caught.value).startswith(f"chapters/a.qmd:{line}: ")
     assert words in str(caught.value)
+
+
+def test_windows_line_ends_and_a_mark_of_the_byte_order_are_taken_off(tmp_path):
+    text = "# A\n\ntext\n\n```{python}\n1\n```\n"
+    (tmp_path / "a.qmd").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert qmd.read(tmp_path / "a.qmd") == qmd.parse(text)
+
+
+CELLS = """\
+1. item
+
+   ```{python}
+   #| echo: false
+
+   #|label: fig-a
+   if True:
+       1
+   ```
+
+- ```{python}
+  not one
+  ```
+
+> ```{python}
+> not one
+> ```
+
+```{python eval=FALSE}
+2
+```
+
+```{python, echo=FALSE}
+3
+```
+
+    ```{python}
+    4
+    ```
+
+~~~{python}
+not one
+~~~
+
+```{ python }
+not one
+```
+
+```{{python}}
+not one
+```
+
+```{r}
+not one
+```
+
+<!--
+```{python}
+5
+```
+-->
+"""
+
+
+def test_cells_are_what_quarto_takes_for_cells():
+    document = qmd.parse(CELLS)
+    assert document.text == CELLS
+    assert [cell.source for cell in document.cells] == ["if True:\n    1", "2", "3", "4", "5"]
+    first = document.cells[0]
+    assert (first.options_yaml, first.indent) == ("echo: false\n\nlabel: fig-a\n", "   ")
+    assert CELLS.split("\n")[first.source_line - 1] == "   if True:"
+
+
+def test_code_in_a_line_is_run_where_there_are_cells():
+    text = "A `{python} x + 1` and `{r} y`.\n\n```\n`{python} no`\n```\n\n"
+    assert qmd.parse(text).runs == []
+    runs = qmd.parse(text + "```{python}\n1\n```\n").runs
+    assert [run.source for run in runs] == ["x + 1", "1"]
+    assert runs[0].text == "`{python} x + 1`"
+
+
+def test_what_is_included_is_part_of_the_chapter_and_is_told_by_its_own_line(tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters/a.qmd").write_text("# A\n\n{{< include ../parts/b.qmd >}}\n\nend\n")
+    (tmp_path / "parts/b.qmd").write_text("## B\n\n{{< include /parts/c.qmd >}}\n")
+    (tmp_path / "parts/c.qmd").write_text("text\n\n```{python}\n1\n```\n")
+    document = qmd.read(tmp_path / "chapters/a.qmd", "chapters/a.qmd")
+    assert [heading.title for heading in document.headings()] == ["A", "B"]
+    (cell,) = document.cells
+    error = document.located(SourceError("x", "chapters/a.qmd", cell.line))
+    assert (error.file, error.line) == ("parts/c.qmd", 3)
+    alone = qmd.parse((tmp_path / "chapters/a.qmd").read_text())
+    assert document.md5 == alone.md5

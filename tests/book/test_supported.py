@@ -28,9 +28,8 @@ UNSUPPORTED = {
     '::: {.content-visible when-profile="draft"}\n:::': "when-profile",
     "```{=latex}\n\\newpage\n```": "{=latex}",
     "слово `\\LaTeX`{=tex}": "{=tex}",
-    "`{python} 1 + 1` внутри строки": "внутри строки",
-    "```{mermaid}\ngraph\n```": "mermaid",
-    "```{r}\n1\n```": "языке r",
+    "::: {.callout-note}\nтекст": "не закрыт",
+    "текст\n\n:::": "лишняя",
     "```python\nx = 1  # <1>\n```": "# <1>",
     "```\n{{< var a >}}\n```": "кода",
     "См. [@fig-x; @lowe2004, с. 3].": "цитата",
@@ -39,7 +38,14 @@ UNSUPPORTED = {
     "```{python}\n#| column: screen\n1\n```": "column",
     "```{python}\n#| fig-cap-location: margin\n1\n```": "fig-cap-location",
 }
+NOTED = {
+    "`{python} 1 + 1` внутри строки": "в строке",
+    "```{mermaid}\ngraph\n```": "mermaid",
+    "```{r}\n1\n```": "языке r",
+    "```{python eval=FALSE}\n1\n```": "eval=FALSE",
+}
 LINE_OF = dict.fromkeys(UNSUPPORTED, 3) | {
+    "текст\n\n:::": 5,
     "```python\nx = 1  # <1>\n```": 4,
     "```\n{{< var a >}}\n```": 4,
     "```{python}\n#| column: screen\n1\n```": 4,
@@ -71,6 +77,13 @@ def test_unsupported_constructs_are_found_with_their_line(source):
     found = supported.unsupported(qmd.parse("# Глава\n\n" + source + "\n"), "a.qmd")
     assert [finding.line for finding in found] == [LINE_OF[source]]
     assert UNSUPPORTED[source] in found[0].what
+
+
+@pytest.mark.parametrize("source", NOTED)
+def test_what_the_book_is_made_without_is_told_with_its_line(source):
+    found = supported.unsupported(qmd.parse("# Глава\n\n" + source + "\n"), "a.qmd")
+    assert [(finding.line, finding.is_note) for finding in found] == [(3, True)]
+    assert NOTED[source] in found[0].what
 
 
 @pytest.mark.parametrize("source", SUPPORTED)

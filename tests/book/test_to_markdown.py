@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from pixgrad.book.executing import to_markdown
+from pixgrad.book.executing import outputs, to_markdown
 from pixgrad.book.executing.execute import Figures
 from pixgrad.book.ledger import qmd
 from pixgrad.book.source.options import of_cell
@@ -80,14 +80,16 @@ def test_streams_keep_their_names_and_lose_colours_and_places():
     markdown, _ = render(cell(), stream("ответ"), stream(warning, "stderr"))
     assert body(markdown) == (
         CODE + "\n::: {.cell-output .cell-output-stdout}\n```\nответ\n```\n:::\n"
-        "\n::: {.cell-output .cell-output-stderr}\n```\nUserWarning: осторожно\nкрасное\n```\n:::\n"
+        "\n::: {.cell-output .cell-output-stderr}\n\n::: {.ansi-escaped-output}\n```{=html}\n"
+        "<pre>/tmp/ipykernel_1/456.py:3: UserWarning: осторожно\n"
+        '<span class="ansi-red-fg">красное</span>\n</pre>\n```\n:::\n\n:::\n'
     )
     assert body(render(cell("1", "warning: false"), stream(warning, "stderr"))[0]) == CODE
 
 
 def test_html_is_raw_in_html_and_a_table_in_typst():
     table = "<table><tr><td>1</td></tr></table>"
-    raw = f"\n```{{=html}}\n{table}\n```\n\n"
+    raw = f"```{{=html}}\n{table}\n```\n"
     output = display(True, html=table, text="   a\n0  1")
     opening = "\n::: {.cell-output .cell-output-display execution_count=1}\n"
     for fmt in ("html", "typ"):
@@ -109,17 +111,19 @@ def test_latex_formula_is_markdown_math():
 def test_error_that_was_asked_for():
     output = nbformat.v4.new_output("error", ename="ValueError", evalue="плохо", traceback=["…"])
     markdown, _ = render(cell("1", "error: true"), output)
-    assert "::: {.cell-output .cell-output-error}\n```\nValueError: плохо\n```\n:::\n" in markdown
+    assert "::: {.cell-output .cell-output-error}\n```\n…\n```\n:::\n" in markdown
+    markdown, _ = render(cell("1", "error: true"), output, fmt="typ")
+    assert "```\nValueError: плохо\n…\n```\n" in markdown
 
 
 def test_picture_without_a_label_is_numbered_by_its_cell_and_output():
     markdown, files = render(cell(), stream("a"), png())
-    name = "figure-html/cell-1-output-2.png"
+    name = "figure-html/cell-2-output-2.png"
     assert f"![](a_files/{name}){{}}\n" in markdown
     assert files == {name: PNG}
     markdown, files = render(cell(), display(svg=SVG, text="<Figure>"), fmt="typ")
-    assert "![](a_files/figure-typst/cell-1-output-1.svg){}" in markdown
-    assert files == {"figure-typst/cell-1-output-1.svg": SVG.encode()}
+    assert "![](a_files/figure-typst/cell-2-output-1.svg){}" in markdown
+    assert files == {"figure-typst/cell-2-output-1.svg": SVG.encode()}
 
 
 def test_quotes_in_alternative_text_are_escaped():
@@ -134,7 +138,7 @@ def test_retina_picture_is_shown_at_half_its_pixels():
     Image.new("RGB", (300, 101)).save(buffer, "PNG", dpi=(192, 192))
     output = display(png=base64.b64encode(buffer.getvalue()).decode())
     markdown, _ = render(cell(), output, figures=Figures(format="retina", dpi=96))
-    assert "{width=150 height=50}" in markdown
+    assert "{width=150 height=51}" in markdown
     markdown, _ = render(cell(), output, figures=Figures(format="png", dpi=96))
     assert "{}" in markdown
 
@@ -151,7 +155,7 @@ def test_captions_of_several_figures():
 def test_table_label_stays_with_the_cell():
     options = ("label: tbl-a", "tbl-cap: К", 'tbl-subcap: ["а", "б"]', "layout-ncol: 2")
     markdown, _ = render(cell("1", *options), display(md="| а |"), display(md="| б |"))
-    attributes = """tbl-subcap='["а","б"]' tbl-cap='К' layout-ncol='2' execution_count=1"""
+    attributes = """layout-ncol='2' tbl-cap='К' tbl-subcap='["а","б"]' execution_count=1"""
     assert markdown.startswith(f"::: {{#tbl-a .cell {attributes}}}\n")
 
 
@@ -211,7 +215,7 @@ def test_value_of_a_plot_is_not_shown():
     line = display(True, text="[<matplotlib.lines.Line2D at 0x7f>]")
     markdown, _ = render(cell(), line, png())
     assert "Line2D" not in markdown
-    assert "figure-html/cell-1-output-1.png" in markdown
+    assert "figure-html/cell-2-output-1.png" in markdown
     assert "<object>" in render(cell(), display(True, text="<object>"))[0]
     assert "<object>" not in render(cell(), display(True, text="<object>"), png())[0]
 
@@ -229,8 +233,8 @@ def test_ids_are_stable_and_differ_between_equal_cells():
 
 
 def test_an_output_that_cannot_be_shown_is_refused_with_the_line():
-    widget = nbformat.v4.new_output("display_data", data={"application/javascript": "1"})
-    with pytest.raises(SourceError, match=r"^chapters/a.qmd:1: .*application/javascript"):
+    widget = nbformat.v4.new_output("display_data", data={"application/x-unheard": "1"})
+    with pytest.raises(SourceError, match=r"^chapters/a.qmd:1: .*application/x-unheard"):
         render(cell(), widget)
 
 
@@ -241,7 +245,7 @@ def test_an_output_that_cannot_be_shown_is_refused_with_the_line():
         (("echo: yes please",), 2, "echo"),
         (("layout-ncol: two",), 2, "целое число"),
         (("eval: 1",), 2, "true/false"),
-        (("label: Fig-A",), 2, "строчные"),
+        (('label: "fig a"',), 2, "пробелов"),
         (("label: [",), 3, "YAML"),
         (("echo: true", "echo: false"), 3, "дважды"),
     ],
@@ -253,9 +257,58 @@ def test_a_wrong_option_is_refused_with_its_line(options, line, words):
     assert words in str(caught.value)
 
 
+def test_pieces_of_a_stream_are_one_block_whatever_their_timing():
+    pieces = [
+        stream("a"),
+        stream("!", "stderr"),
+        stream("b\n"),
+        png(),
+        stream("c\n"),
+        stream("d\n"),
+    ]
+    whole = [stream("ab\n"), stream("!", "stderr"), png(), stream("c\nd\n")]
+    assert render(cell(), *pieces) == render(cell(), *whole)
+    assert render(cell(), *pieces)[0].count("cell-output-stdout") == 2
+
+
+def test_a_stream_of_a_hundred_megabytes_is_cut_and_says_so():
+    pieces = [stream("0123456789\n" * 50_000) for _ in range(20)]
+    markdown, _ = render(cell(), *pieces)
+    assert len(markdown) < outputs.LONGEST + 1000
+    assert "\n[… вывод обрезан / output cut: 7000005]\n```" in markdown
+
+
 @pytest.mark.parametrize(
-    "text", ["```{r}\n1\n```\n", "~~~{python}\n1\n~~~\n", "  ```{python}\n1\n```\n"]
+    ("written", "shown"),
+    [
+        ("\rэпоха   0%\rэпоха 100%\n", "эпоха 100%"),
+        ("потери: 0,25\b\b35", "потери: 0,35"),
+        ("\x1b]8;;https://example.org\x1b\\ссылка\x1b]8;;\x1b\\", "ссылка"),
+        ("звонок\a и нуль\0, \x1b[?25lвсё", "звонок и нуль, всё"),
+        ("1/2\n\x1b[1A\x1b[2K2/2\n", "2/2"),
+        ("a\r\nb", "a\nb"),
+    ],
 )
-def test_a_cell_that_quarto_would_treat_otherwise_is_refused(text):
-    with pytest.raises(SourceError, match=r"^chapters/a.qmd:1: "):
-        render(text)
+def test_control_characters_do_what_a_terminal_does(written, shown):
+    assert f"```\n{shown}\n```\n" in render(cell(), stream(written), fmt="typ")[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "fmt", "words"),
+    [
+        ({"text/html": "<b>жирный</b> <i>вид</i>"}, "typ", "жирный вид"),
+        ({"application/json": {"a": 1}}, "html", '{\n  "a": 1\n}'),
+        ({"text/latex": "\\begin{tabular}"}, "html", "\\begin{tabular}"),
+        ({"application/javascript": "f()"}, "html", "<script>f()</script>"),
+    ],
+)
+def test_no_display_is_told_by_its_python_name(data, fmt, words):
+    data = {**data, "text/plain": "<IPython.core.display.Thing object>"}
+    markdown, _ = render(cell(), nbformat.v4.new_output("display_data", data=data), fmt=fmt)
+    assert words in markdown and "object>" not in markdown
+
+
+def test_a_picture_drawn_twice_is_pixels_on_the_page_and_lines_in_print():
+    output = display(png=base64.b64encode(PNG).decode(), svg=SVG, text="<Figure>")
+    assert list(render(cell(), output)[1]) == ["figure-html/cell-2-output-1.png"]
+    assert list(render(cell(), output, fmt="typ")[1]) == ["figure-typst/cell-2-output-1.svg"]

@@ -12,12 +12,13 @@ _FILE = "_quarto.yml"
 
 def unsupported(book: Book) -> Iterator[Finding]:
     """Misspelt keys have no effect, unknown constructs come out as text or vanish."""
-    for line, what in supported.unsupported_options(book.project):
-        yield Finding(_FILE, line, what)
+    for line, what, is_note in supported.unsupported_options(book.project):
+        yield Finding(_FILE, line, what, is_note)
     for page in book.pages:
         try:
-            for line, what in supported.unsupported(page.chapter.document, page.file, page.tree):
-                yield page.finding(line, what)
+            found = supported.unsupported(page.chapter.document, page.file, page.tree)
+            for line, what, is_note in found:
+                yield page.finding(line, what, is_note)
         except SourceError as error:  # YAML that does not parse
             yield page.finding(error.line or 1, error.message)
 

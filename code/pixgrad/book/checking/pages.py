@@ -24,6 +24,8 @@ class Finding:
     file: str
     line: int
     message: str
+    is_note: bool = False
+    """Whether nothing is wrong: the reader is only told."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message}"
@@ -110,8 +112,9 @@ class Page:
             return []
         return [piece.text for piece in found if piece.cell is not None]
 
-    def finding(self, line: int, message: str) -> Finding:
-        return Finding(self.file, line, message)
+    def finding(self, line: int, message: str, is_note: bool = False) -> Finding:
+        error = self.chapter.document.located(SourceError(message, self.file, line))
+        return Finding(error.file or self.file, error.line or line, message, is_note)
 
     @cached_property
     def labels(self) -> list[tuple[int, str]]:

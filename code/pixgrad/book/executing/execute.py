@@ -23,8 +23,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from pixgrad.book.executing import outputs, terminal
 from pixgrad.book.ledger.dependencies import CHANGED_WHILE_RUNNING, Dependencies
-from pixgrad.book.ledger.qmd import Cell
+from pixgrad.book.ledger.qmd import Cell, Inline
 from pixgrad.errors import PixgradError, SourceError
 from pixgrad.files import write
 
@@ -40,8 +41,8 @@ class Figures:
     """Inches."""
     height: float = 5
     dpi: int = 96
-    format: str = "retina"
-    """png, retina, jpeg or svg."""
+    format: str = ""
+    """png, retina, jpeg or svg; "" is Quarto's own choice: retina in HTML, svg in Typst."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Job:
     """What has to be executed."""
 
     chapter: str
-    cells: tuple[Cell, ...]
+    cells: tuple[Cell | Inline, ...]
     options: tuple[Mapping[str, Any], ...]
     """Options of each cell, defaults filled in, as far as they touch the execution."""
     shown: Mapping[str, tuple[Mapping[str, Any], ...]]
@@ -100,9 +101,11 @@ async def run(
             await _start(client, job)
             await _silently(client, _setup(job.figures))
             for index, (cell, options) in enumerate(zip(notebook.cells, job.options, strict=True)):
-                if options["eval"]:
+                if isinstance(job.cells[index], Inline):
+                    await _evaluate(client, cell, job.cells[index], job.chapter)
+                elif options["eval"]:
                     await _execute(client, cell, index, job)
-                cell.execution_count = index + 1
+                    cell.outputs = outputs.merged(cell.outputs)
                 on_cell(index + 1)
             trace = await _trace(client, Path(folder, "trace.json"))
         finally:
@@ -183,10 +186,17 @@ async def _start(client: NotebookClient, job: Job) -> None:
 def _forget_places(notebook: NotebookNode, root: Path) -> None:
     """Warnings name files; the folders of this machine do not belong into the book."""
     folders = sorted({str(root), *sys.path} - {""}, key=len, reverse=True)
+
+    def forget(text: str) -> str:
+        for folder in folders:
+            text = text.replace(folder + os.sep, "")
+        return text
+
     for output in (output for cell in notebook.cells for output in cell.outputs):
         if output.output_type == "stream" and output.name == "stderr":
-            for folder in folders:
-                output.text = output.text.replace(folder + os.sep, "")
+            output.text = forget(output.text)
+        elif output.output_type == "error":
+            output.traceback = [forget(line) for line in output.traceback]
 
 
 def _kernel_environment(job: Job) -> dict[str, str]:
@@ -227,11 +237,12 @@ def _setup(figures: Figures) -> str:
     The figure format goes to IPython's settings: matplotlib need not be imported for it.
     """
     tracer = (files("pixgrad.book.executing") / "tracer.py").read_text("utf-8")
+    formats = {figures.format} if figures.format else {"retina", "svg"}
     code = (
         "import sys, types\n"
         f"module = sys.modules[{_KEPT_TRACE!r}] = types.ModuleType({_KEPT_TRACE!r})\n"
         f"exec(compile({tracer!r}, {_KEPT_TRACE!r}, 'exec'), vars(module))\n"
-        f"shell.config.InlineBackend.figure_formats = {{{figures.format!r}}}\n"
+        f"shell.config.InlineBackend.figure_formats = {formats!r}\n"
     )
     return f"exec({code!r}, {{'shell': get_ipython()}})"
 
@@ -245,6 +256,21 @@ async def _silently(client: NotebookClient, code: str) -> None:
         raise PixgradError("ядро Python умерло между ячейками") from None
     if reply is None or reply["content"]["status"] != "ok":
         raise PixgradError(f"ядро не выполнило служебный код: {reply and reply['content']}")
+
+
+async def _evaluate(client: NotebookClient, node: NotebookNode, code: Inline, file: str) -> None:
+    """Code in a line of prose; its value becomes the one output of the node, as markdown."""
+    call = f"__import__('sys').modules[{_KEPT_TRACE!r}].Written({code.source})"
+    message = client.kc.execute("", silent=True, user_expressions={"value": call})
+    try:
+        reply = await client.async_wait_for_reply(message)
+    except DeadKernelError:
+        raise SourceError("ядро Python умерло", file, code.line) from None
+    found = reply["content"]["user_expressions"]["value"] if reply else {}
+    if found.get("status") != "ok":
+        what = f"{found.get('ename')}: {found.get('evalue')}"
+        raise SourceError(f"код в строке «{code.source}»: {what}", file, code.line)
+    node.outputs = [nbformat.v4.new_output("display_data", data=found["data"])]
 
 
 async def _trace(client: NotebookClient, path: Path) -> dict[str, Any]:
@@ -271,8 +297,11 @@ def _failure(job: Job, index: int, what: str, traceback: str = "") -> SourceErro
     """The chapter, the line of the failing statement and the source of its cell."""
     cell = job.cells[index]
     lines = cell.source.split("\n")
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", traceback)
-    executed = sum(options["eval"] for options in job.options[: index + 1])
+    plain = terminal.plain(traceback)
+    executed = sum(
+        options["eval"] and isinstance(cell, Cell)
+        for cell, options in zip(job.cells[: index + 1], job.options, strict=False)
+    )
     found = re.findall(rf"Cell In\[{executed}\], line (\d+)", plain)
     failing = int(found[0]) if found else None
     listing = "\n".join(

@@ -127,8 +127,8 @@ def _execute(run: _Execution, stale: Sequence[State], jobs: int, timeout: int) -
     for state in stale:
         try:
             planned.append((state, _job(run.project, state, timeout)))
-        except PixgradError as error:
-            failures.append(error)
+        except SourceError as error:
+            failures.append(state.document.located(error))
     failures += asyncio.run(_execute_all(run, planned, jobs))
     if len(failures) == 1:
         raise failures[0]
@@ -155,11 +155,11 @@ def _job(project: Project, state: State, timeout: int) -> execute.Job:
     front, lines = load_yaml(document.front_matter, chapter, 2)
     _require_python(project, front, chapter, lines)
     options = {fmt: _options(project, state, front, fmt) for fmt in FIGURES}
-    _refuse_same_labels(document.cells, options["html"], chapter)
+    _refuse_same_labels(document.runs, options["html"], chapter)
     in_root = project.get("project", "execute-dir") == "project"
     return execute.Job(
         chapter=chapter,
-        cells=tuple(document.cells),
+        cells=tuple(document.runs),
         options=options["html"],
         shown=options,
         root=project.root,
@@ -192,10 +192,12 @@ def _options(
             of_format if isinstance(of_format, Mapping) else {},
         )
         for key, value in settings.items()
-        if key in cell_options.EXECUTION_DEFAULTS
+        if key in cell_options.EXECUTION_DEFAULTS or key == "enabled"
     }
-    cells = state.document.cells
-    return tuple(cell_options.of_cell(cell, state.chapter, defaults) for cell in cells)
+    if not defaults.pop("enabled", True):
+        defaults["eval"] = False
+    runs = state.document.runs
+    return tuple(cell_options.of_run(run, state.chapter, defaults) for run in runs)
 
 
 def _require_python(
@@ -266,6 +268,8 @@ async def _execute_all(
                 task = progress.add_task(state.chapter, total=len(job.cells))
                 try:
                     await _one(run, state, job, cache, lambda n: progress.update(task, completed=n))
+                except SourceError as error:
+                    return state.document.located(error)
                 except PixgradError as error:
                     return error
             return None

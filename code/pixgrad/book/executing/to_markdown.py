@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,19 +18,22 @@ from typing import Any
 from nbformat import NotebookNode
 from PIL import Image
 
+from pixgrad.book.executing import outputs as forms
+from pixgrad.book.executing import terminal
 from pixgrad.book.executing.execute import Figures
+from pixgrad.book.executing.outputs import HTML, IMAGES, LATEX, MARKDOWN, is_display
 from pixgrad.book.ledger.frozen import FIGURES
-from pixgrad.book.ledger.qmd import Cell
+from pixgrad.book.ledger.qmd import Cell, Inline
 from pixgrad.errors import SourceError
 
-_MARKDOWN, _HTML, _LATEX, _TEXT = "text/markdown", "text/html", "text/latex", "text/plain"
-_IMAGES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpeg"}
-_FORWARDED = (  # options that become attributes of the cell's div, as they are
-    "tags", "tbl-subcap", "layout-align", "layout-valign", "layout-ncol", "layout-nrow", "layout",
-    "tbl-cap", "tbl-colwidths",
+_CONSUMED = (  # options that do not become attributes of the cell's div
+    "label", "id", "fig-cap", "fig-subcap", "fig-scap", "fig-link", "fig-align", "fig-env",
+    "fig-pos", "fig-alt", "fig-responsive", "fig-column", "tbl-column", "lst-label", "lst-cap",
+    "classes", "column", "cap-location", "fig-cap-location", "tbl-cap-location", "out-width",
+    "out-height", "eval", "error", "echo", "output", "warning", "include", "code-fold",
+    "code-overflow", "code-summary", "code-line-numbers",
 )  # fmt: skip
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_WARNING_PLACE = re.compile(r"^\S*ipykernel_\d+[/\\]\d+\.py:\d+: ", re.MULTILINE)
+_KERNEL_PLACE = re.compile(r"\S*\b(ipykernel_)\d+([/\\]\d+\.py)")
 
 
 @dataclass
@@ -42,13 +46,13 @@ class Rendered:
 
 def render(
     chapter: str,
-    cells: Sequence[Cell],
+    cells: Sequence[Cell | Inline],
     options: Sequence[Mapping[str, Any]],
     executed: Sequence[NotebookNode],
     fmt: str,
     figures: Figures,
 ) -> Rendered:
-    """Markdown of all cells of a chapter in one format.
+    """Markdown of all that a chapter runs, in one format.
 
     Parameters
     ----------
@@ -58,9 +62,14 @@ def render(
     """
     rendered = Rendered()
     seen: dict[str, int] = {}
-    for index, (cell, its_options, node) in enumerate(zip(cells, options, executed, strict=True)):
+    number = 0
+    for cell, its_options, node in zip(cells, options, executed, strict=True):
+        if isinstance(cell, Inline):
+            rendered.cells.append(node.outputs[0].data[MARKDOWN])
+            continue
+        number += 1
         seen[cell.source] = seen.get(cell.source, 0) + 1
-        one = _Cell(chapter, cell, its_options, node, fmt, figures, index + 1, seen[cell.source])
+        one = _Cell(chapter, cell, its_options, node, fmt, figures, number, seen[cell.source])
         rendered.cells.append(one.markdown())
         rendered.figures.update(one.files)
     return rendered
@@ -86,6 +95,12 @@ class _Cell:
     files: dict[str, bytes] = field(default_factory=dict, init=False)
 
     def markdown(self) -> str:
+        text = self._markdown()
+        if not self.cell.indent or not text.strip():
+            return text
+        return "\n" + re.sub(r"^(?=[\s\S])", self.cell.indent, text, flags=re.M)
+
+    def _markdown(self) -> str:
         if not self.options["include"]:
             return "\n"
         self.outputs = self._shown_outputs()
@@ -107,10 +122,11 @@ class _Cell:
         return self.options.get("label", "")
 
     def _shown_outputs(self) -> list[NotebookNode]:
-        has_image = any(self._mime(output) in _IMAGES for output in self.node.outputs)
+        made = [forms.understood(output) for output in forms.merged(self.node.outputs)]
+        has_image = any(self._mime(output) in IMAGES for output in made)
         return [
             output
-            for output in self.node.outputs
+            for output in made
             if (self.options["warning"] or output.get("name") != "stderr")
             and not _is_plot_object(output, has_image)
             and output.get("data") != {}
@@ -129,7 +145,7 @@ class _Cell:
 
     def _labels_div(self) -> bool:
         """Whether the label goes to the cell (else to its only display)."""
-        displays = sum(_is_display(output) for output in self.outputs)
+        displays = sum(is_display(output) for output in self.outputs)
         several = displays > 1 and not isinstance(self.options.get("fig-cap"), list)
         nothing = not self.options["output"] or displays == 0
         return nothing or several or self._label.startswith("tbl-")
@@ -139,7 +155,7 @@ class _Cell:
         return bool(
             (self._label and self._labels_div())
             or self._classes()
-            or any(name in self.options for name in _FORWARDED)
+            or any(self._forwarded())
             or self.options.get("fig-cap")
         )
 
@@ -149,11 +165,13 @@ class _Cell:
             parts.append(f"#{self._label}")
         elif self.fmt == "html":
             parts.append(f"#{self._id()}")
-        forwarded = [n for n in self.options if n in _FORWARDED]
-        forwarded.sort(key=lambda n: n not in ("tags", "tbl-subcap"))
         parts += [".cell", *self._classes()]
-        parts += [_attribute(name, self.options[name]) for name in forwarded]
+        parts += [_attribute(name, self.options[name]) for name in self._forwarded()]
         return " ".join([*parts, f"execution_count={self.number}"])
+
+    def _forwarded(self) -> list[str]:
+        """Options that become attributes of the div, in the order of the notebook's metadata."""
+        return sorted(name for name in self.options if name not in _CONSUMED)
 
     def _id(self) -> str:
         """Quarto draws these at random; ours come from the code, so that bytes stay the same."""
@@ -179,7 +197,7 @@ class _Cell:
         echo = self.options["echo"]
         if not echo:
             return ""
-        source = self.cell.source
+        source = self.cell.source.removesuffix("\n")
         attributes = [".python", ".cell-code"]
         if echo == "fenced":
             kept = [o for o in self.cell.options_yaml.splitlines() if not re.match(r"echo:", o)]
@@ -204,7 +222,7 @@ class _Cell:
         suffix = 1
         for index, output in enumerate(self.outputs):
             label = self._label
-            if label and self._labels_div() and _is_display(output):
+            if label and self._labels_div() and is_display(output):
                 label, suffix = f"{label}-{suffix}", suffix + 1
             content = self._content(output, label, index)
             if not self._as_is:
@@ -214,12 +232,12 @@ class _Cell:
 
     def _output_attributes(self, output: NotebookNode, label: str) -> str:
         parts = []
-        image = self._mime(output) in _IMAGES
-        if label and _is_display(output) and not image and not self._label.startswith("tbl-"):
+        image = self._mime(output) in IMAGES
+        if label and is_display(output) and not image and not self._label.startswith("tbl-"):
             parts.append(f"#{label}")
-        kind = "display" if _is_display(output) else output.get("name", output.output_type)
+        kind = "display" if is_display(output) else output.get("name", output.output_type)
         parts += [".cell-output", f".cell-output-{kind}"]
-        if self._mime(output) in (_MARKDOWN, _LATEX):
+        if self._mime(output) in (MARKDOWN, LATEX):
             parts.append(".cell-output-markdown")
         if output.get("execution_count") is not None:
             parts.append(f"execution_count={output.execution_count}")
@@ -229,29 +247,40 @@ class _Cell:
         if output.output_type == "stream":
             if self._as_is and output.name == "stdout":
                 return output.text
-            return _fenced(_WARNING_PLACE.sub("", _plain(output.text)))
+            return self._printed(output.text)
         if output.output_type == "error":
-            return _fenced(_plain(f"{output.ename}: {output.evalue}"))
+            traceback = "\n".join(output.traceback)
+            first = "" if self.fmt == "html" else f"{output.ename}: {output.evalue}\n"
+            return self._printed(first + traceback)
         caption = self.captions.pop(0) if self.captions else ""
         mime = self._mime(output)
-        if mime in _IMAGES:
+        if mime in IMAGES:
             return self._image(output, mime, label, caption, index)
         data = output.data[mime]
         below = f"\n{caption}\n" if caption else ""
-        if mime in (_MARKDOWN, _LATEX):
+        if mime in (MARKDOWN, LATEX):
             return f"{data}\n{below}"
-        if mime == _HTML:
-            return "\n" + _fenced(data, "{=html}") + "\n" + below
-        return _fenced(_plain(data)) + below
+        if mime == HTML:
+            return _fenced(data, "{=html}") + below
+        return self._printed(data) + below
+
+    def _printed(self, text: str) -> str:
+        """What was written to a terminal: with its colours in HTML."""
+        text = _KERNEL_PLACE.sub(r"/tmp/\g<1>1\g<2>", text)
+        colored = terminal.html(text) if self.fmt == "html" else None
+        if colored is None:
+            return _fenced(terminal.plain(text))
+        block = _fenced(f"<pre>{colored}</pre>", "{=html}")
+        return f"\n::: {{.ansi-escaped-output}}\n{block}:::\n\n"
 
     def _image(self, output: NotebookNode, mime: str, label: str, caption: str, index: int) -> str:
-        name = f"{self._label or f'cell-{self.number}'}-output-{index + 1}.{_IMAGES[mime]}"
+        name = f"{self._label or f'cell-{self.number + 1}'}-output-{index + 1}.{IMAGES[mime]}"
         data = output.data[mime]
         content = data.encode() if mime == "image/svg+xml" else base64.b64decode(data)
         folder = FIGURES[self.fmt]
         self.files[f"{folder}/{name}"] = content
         attributes = [f"#{label}"] if label else []
-        if mime == "image/png" and self.figure_settings.format == "retina":
+        if mime == "image/png" and self.figure_settings.format in ("retina", ""):
             attributes += _retina_size(content, self.figure_settings.dpi)
         for option in ("fig-align", "fig-alt"):
             value = self.options.get(option)
@@ -264,41 +293,25 @@ class _Cell:
 
     def _mime(self, output: NotebookNode) -> str | None:
         """The form of a display that the format shows; None for streams and errors."""
-        if not _is_display(output):
-            return None
-        available = set(output.data)
-        latex = [_LATEX] if _is_math(output.data.get(_LATEX, "")) else []
-        html = [_HTML] if self.fmt == "html" else []
-        table = [_HTML] if re.search("<table.*</table", output.data.get(_HTML, ""), re.S) else []
-        for mime in (*html, _MARKDOWN, *latex, *_IMAGES, *table, _TEXT):
-            if mime in available:
-                return mime
-        raise SourceError(
-            f"вывод ячейки {self.number} такого вида не показать: {', '.join(sorted(available))}",
-            self.chapter,
-            self.cell.line,
-        )
-
-
-def _is_display(output: NotebookNode) -> bool:
-    return output.output_type in ("display_data", "execute_result")
+        found = forms.mime(output, self.fmt)
+        if found is None and is_display(output):
+            raise SourceError(
+                f"вывод ячейки {self.number} такого вида не показать: "
+                f"{', '.join(sorted(output.data))}",
+                self.chapter,
+                self.cell.line,
+            )
+        return found
 
 
 def _is_plot_object(output: NotebookNode, has_image: bool) -> bool:
     """``[<matplotlib.lines.Line2D …>]``, the value of a plot's last line, is not shown."""
-    if output.output_type != "execute_result" or list(output.data) != [_TEXT]:
+    if output.output_type != "execute_result" or list(output.data) != [forms.TEXT]:
         return False
-    text = output.data[_TEXT]
+    text = output.data[forms.TEXT]
     if has_image and "\n" not in text.rstrip("\n"):
         return bool(re.fullmatch(r"[<(\[].*[>)\]]", text.strip()))
     return text.startswith(("[<matplotlib", "<matplotlib", "<seaborn.", "<ggplot:"))
-
-
-def _is_math(latex: str) -> bool:
-    lines = latex.splitlines() or [""]
-    return (latex.startswith("$") and latex.endswith("$")) or (
-        lines[0].startswith("\\begin{") and "\\end{" in lines[-1]
-    )
 
 
 def _fenced(text: str, info: str = "") -> str:
@@ -308,10 +321,6 @@ def _fenced(text: str, info: str = "") -> str:
 
 def _leading_ticks(text: str) -> int:
     return max((len(found) for found in re.findall(r"^\s*(`+)", text, re.MULTILINE)), default=0)
-
-
-def _plain(text: str) -> str:
-    return _ANSI.sub("", text)
 
 
 def _attribute(name: str, value: Any) -> str:
@@ -330,4 +339,6 @@ def _retina_size(png: bytes, dpi: int) -> list[str]:
     with Image.open(io.BytesIO(png)) as image:
         if round(image.info.get("dpi", (0, 0))[0]) != 2 * dpi:
             return []
-        return [f"width={round(image.width / 2)}", f"height={round(image.height / 2)}"]
+        # JavaScript rounds a half up.
+        width, height = (math.floor(size / 2 + 0.5) for size in image.size)
+        return [f"width={width}", f"height={height}"]

@@ -8,6 +8,7 @@ origin served a named data source. Child processes are not seen.
 
 import json
 import os
+import re
 import sys
 
 EVENTS = {"open", "os.listdir", "os.scandir", "pixgrad.read", "pixgrad.source"}
@@ -63,6 +64,22 @@ class Trace:
             self.written.add(path)
         else:
             self.reads.add(path)
+
+
+class Written:
+    """The value of code in a line of prose as the markdown that stands there, as in Quarto."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def _repr_markdown_(self):
+        own = getattr(self.value, "_repr_markdown_", None)
+        text = own() if callable(own) else None
+        if text is not None:
+            return text
+        if isinstance(self.value, str):
+            return re.sub(r"([\\`*_{}\[\]()>#+.!-])", r"\\\1", self.value)
+        return str(self.value)
 
 
 trace = Trace()

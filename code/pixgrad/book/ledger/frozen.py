@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,7 +37,7 @@ def write(
 
     Parameters
     ----------
-    cells : format -> markdown of each cell.
+    cells : format -> what each of ``document.runs`` gave, as markdown.
     figures : ``figure-html/fig-x-output-1.png`` -> content.
 
     Returns
@@ -60,6 +62,19 @@ def write(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return places
+
+
+def is_current(folder: Path, document: qmd.Document, places: Mapping[str, str]) -> bool:
+    """Whether the text around the cells is the chapter's own and that of what it includes."""
+    parts = read_parts(folder, places)
+    if parts is None:
+        return False
+    for fmt, values in parts[0].items():
+        found = read(folder, fmt)
+        whole = assemble(document, values)[0]
+        if found is None or found["hash"] != document.md5 or found["result"]["markdown"] != whole:
+            return False
+    return True
 
 
 def read_parts(
@@ -101,30 +116,41 @@ def spans(places: str) -> list[tuple[int, int]]:
     return [(int(start), int(stop)) for start, stop in pairs]
 
 
-def assemble(document: qmd.Document, cells: Sequence[str]) -> tuple[str, str]:
-    """The executed markdown as Quarto writes it, and where each cell stands in it (characters)."""
-    text = _prose(document.head)
+def assemble(document: qmd.Document, values: Sequence[str]) -> tuple[str, str]:
+    """The executed markdown as Quarto writes it, and where in it stands what each run gave.
+
+    Parameters
+    ----------
+    values : of ``document.runs``: the markdown of a cell, the value of code in a line.
+    """
+    text = document.head.rstrip("\n") + "\n\n" if document.head else ""
     places = []
-    remaining = iter(cells)
-    for block in document.blocks:
-        if isinstance(block, qmd.Cell):
-            cell = next(remaining)
-            places.append(f"{len(text)}:{len(text) + len(cell)}")
-            text += cell
-        else:
-            text += _prose(block.text)
+    remaining = iter(values)
+    for is_cell, group in groupby(document.blocks, lambda one: isinstance(one, qmd.Cell)):
+        blocks = list(group)
+        parts = [_text(block, remaining) for block in blocks]
+        for block, part in zip(blocks, parts if is_cell else _trimmed(parts)):  # noqa: B905 - Python 3.9
+            if not isinstance(block, qmd.Prose):
+                places.append(f"{len(text)}:{len(text) + len(part)}")
+            text += part
+        if not is_cell and any(part.strip() for part in parts):
+            text += "\n\n"
     return text, " ".join(places)
+
+
+def _text(block: qmd.Block, values: Iterator[str]) -> str:
+    """Prose as it is; what a run gave, or without any its own text."""
+    return block.text if isinstance(block, qmd.Prose) else next(values, block.text)
 
 
 def _path(folder: Path, fmt: str) -> Path:
     return folder / "execute-results" / f"{fmt}.json"
 
 
-def _prose(text: str) -> str:
-    """Empty lines around a piece of prose become one after it."""
-    lines = text.split("\n")
-    while lines and not lines[0].strip():
-        del lines[0]
-    while lines and not lines[-1].strip():
-        del lines[-1]
-    return "\n".join(lines) + "\n\n" if lines else ""
+def _trimmed(parts: Sequence[str]) -> list[str]:
+    """The parts of a stretch of prose without the empty lines around it."""
+    if not any(part.strip() for part in parts):
+        return [""] * len(parts)
+    first = re.sub(r"\A(?:[^\S\n]*\n)+", "", parts[0])
+    parts = [first, *parts[1:]]
+    return [*parts[:-1], re.sub(r"(?:\n[^\S\n]*)+\Z", "", parts[-1])]

@@ -191,7 +191,7 @@ class Ledger:
         if record["results"] != frozen.digest(folder, record["spans"]):
             cause = f"{folder.relative_to(self.root).as_posix()} (результаты изменены или удалены)"
             return State(chapter, document, STALE, cause, unverified)
-        fresh = all(frozen.read(folder, fmt)["hash"] == document.md5 for fmt in frozen.FIGURES)
+        fresh = frozen.is_current(folder, document, record["spans"])
         return State(chapter, document, FRESH if fresh else PROSE, unverified=unverified)
 
     def _waiting(self, chapter: str) -> tuple[Path, Path]:
@@ -229,7 +229,7 @@ def execution_settings(yaml_text: str) -> str:
 
 def cells_digest(document: qmd.Document) -> str:
     """Digest of what is executed: the cells with their options, and the chapter's own settings."""
-    parts = [execution_settings(document.front_matter), *(cell.text for cell in document.cells)]
+    parts = [execution_settings(document.front_matter), *(one.text for one in document.runs)]
     return _digest("\0".join(parts))
 
 

@@ -1,6 +1,8 @@
 """Split a ``.qmd`` file into front matter, prose and executable cells, losing nothing.
 
-``parse(text).text == text`` always holds.
+``parse(text).text == text`` always holds. What is a cell is decided by Quarto's own rule: a line of
+three or more backticks and ``{python}``, at any indentation, in a comment too; not in a quotation,
+nor in a list item's first line.
 """
 
 from __future__ import annotations
@@ -11,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple, Union
 
+from pixgrad.book.ledger import include
 from pixgrad.errors import SourceError
 
-_FENCE = re.compile(r"^(?P<indent>[ ]{0,3})(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
-_CELL_INFO = re.compile(r"^\s*\{(?P<language>[A-Za-z]\w*)(?P<rest>[^}]*)\}\s*$")
-_DIV = re.compile(r"^[ ]{0,3}:{3,}[ \t]*(?P<attributes>.*?)[ \t]*:*[ \t]*$")
-_OPTION = re.compile(r"^#\|(?P<yaml>.*)$")
+_FENCE = re.compile(
+    r"^(?P<indent>[ \t]*)(?P<item>(?:(?:[-*+]|\d{1,9}[.)]|#\.)[ \t]+)*)"
+    r"(?P<mark>`{3,}|~{3,})(?P<info>.*)$"
+)
+_CELL_INFO = re.compile(r"^\s*\{(?P<language>python)(?P<rest> *[ ,].*)?\}\s*$")
+_DIV = re.compile(r"^[ \t]*:{3,}[ \t]*(?P<attributes>.*?)[ \t]*:*[ \t]*$")
+_OPTION = re.compile(r"^#[ \t]*\|(?P<yaml>.*)$")
+_INLINE = re.compile(r"(?P<before>^|[^`])`\{python\}[ \t](?P<source>[^`]+)`")
 _HEADING = re.compile(
     r"^(?P<marks>#{1,6})[ \t]+(?P<title>.*?)[ \t]*(?P<attributes>\{[^{}]*\})?[ \t]*$"
 )
@@ -31,8 +38,17 @@ class Prose:
 
 
 @dataclass(frozen=True)
+class Inline:
+    """Code in a line of prose, `` `{python} x` `` (``text``): its value takes its place."""
+
+    text: str
+    line: int
+    source: str
+
+
+@dataclass(frozen=True)
 class Cell:
-    """An executable cell, fences included in ``text``."""
+    """An executable cell, fences and indentation included in ``text``."""
 
     text: str
     line: int
@@ -41,6 +57,9 @@ class Cell:
     """What the kernel runs: the body without its leading ``#|`` lines, no final newline."""
     options_yaml: str
     """The ``#|`` lines as YAML text; line k of it stands at ``options_line + k`` of the file."""
+    indent: str = ""
+    attributes: str = ""
+    """What stands after ``python`` in the braces; as in Quarto it has no effect."""
 
     @property
     def options_line(self) -> int:
@@ -50,6 +69,9 @@ class Cell:
     def source_line(self) -> int:
         """Line of the file where ``source`` begins."""
         return self.line + 1 + self.options_yaml.count("\n")
+
+
+Block = Union[Prose, Inline, Cell]
 
 
 @dataclass(frozen=True)
@@ -73,15 +95,19 @@ class Heading:
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed chapter."""
+    """A parsed chapter, what it includes in its place."""
 
     front_matter: str
     """The YAML between the ``---`` lines (without them), "" if there is none."""
-    blocks: Tuple[Union[Prose, Cell], ...]
+    blocks: Tuple[Block, ...]
     head: str = ""
     """The front matter with its ``---`` lines."""
     prose_lines: Tuple[Tuple[int, str], ...] = ()
     """(1-based line number, line) of the prose, code blocks and HTML comments left out."""
+    written: str = ""
+    """The text of the file itself, where that includes others."""
+    places: Tuple[include.Place, ...] = ()
+    """Where each line comes from, if others are included."""
 
     @property
     def text(self) -> str:
@@ -92,9 +118,21 @@ class Document:
         return [block for block in self.blocks if isinstance(block, Cell)]
 
     @property
+    def runs(self) -> List[Union[Cell, Inline]]:
+        """All that is executed, in order; without a cell nothing is, as in Quarto."""
+        found = [block for block in self.blocks if not isinstance(block, Prose)]
+        return found if self.cells else []
+
+    @property
     def md5(self) -> str:
-        """Quarto's freeze hash: md5 of the text with LF line ends."""
-        return hashlib.md5(self.text.encode("utf-8")).hexdigest()
+        """Quarto's freeze hash: md5 of the file's text with LF line ends."""
+        return hashlib.md5((self.written or self.text).encode("utf-8")).hexdigest()
+
+    def located(self, error: SourceError) -> SourceError:
+        """An error of this chapter with the file and the line that were written."""
+        if not self.places or not error.line or error.line > len(self.places):
+            return error
+        return SourceError(error.message, *self.places[error.line - 1])
 
     def headings(self) -> Iterator[Heading]:
         for number, line in self.prose_lines:
@@ -108,81 +146,80 @@ class Document:
 def read(path: Union[str, Path], shown_as: Union[str, Path, None] = None) -> Document:
     """Read and parse a chapter.
 
+    Parameters
+    ----------
+    shown_as : its path in the project: so errors name it, and so ``{{< include /x >}}`` is found.
+
     Raises
     ------
-    SourceError : missing file, not UTF-8, a BOM, CR line ends, unclosed fence, div or front matter.
+    SourceError : missing file, not UTF-8, unclosed fence, comment or front matter, an inclusion
+        that cannot be read.
     """
     name = shown_as if shown_as is not None else path
+    text = include.read_text(Path(path), name)
+    whole, places = include.expanded(text, Path(path), Path(name))
+    if whole == text:
+        return parse(text, name)
     try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise SourceError(f"файл не читается: {error.strerror}", name) from None
-    if raw.startswith(b"\xef\xbb\xbf"):
-        raise SourceError("файл начинается с BOM; сохраните его как UTF-8 без BOM", name, 1)
-    if b"\r" in raw:
-        line = raw[: raw.index(b"\r")].count(b"\n") + 1
-        raise SourceError("концы строк Windows (CR); сохраните файл с концами строк LF", name, line)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise SourceError(f"не UTF-8 (байт {raw[error.start]:#04x})", name, line) from None
-    return parse(text, name)
+        document = parse(whole, name)
+    except SourceError as error:
+        raise Document("", (), places=places).located(error) from None
+    return Document(
+        document.front_matter, document.blocks, document.head, document.prose_lines, text, places
+    )
 
 
 def parse(text: str, file: Union[str, Path, None] = None) -> Document:
     """Parse the text of a chapter; ``file`` is named in errors."""
     lines = _split_lf(text)
     head_lines, front_matter = _front_matter(lines, file)
-    blocks: List[Union[Prose, Cell]] = []
+    blocks: List[Block] = []
     prose_start = number = head_lines
-    divs: List[Tuple[int, str]] = []
     prose_lines: List[Tuple[int, str]] = []
+    comment: Optional[int] = None  # the line where the open one begins
     while number < len(lines):
         line = lines[number].rstrip("\n")
         fence = _FENCE.match(line)
-        if fence and not _is_inline(fence):
-            close = _closing_fence(lines, number, fence, file)
-            cell = _CELL_INFO.match(fence["info"])
-            if cell:
-                if number > prose_start:
-                    blocks.append(Prose("".join(lines[prose_start:number]), prose_start + 1))
-                blocks.append(_cell(lines, number, close, cell, file))
-                prose_start = close + 1
-            number = close + 1
-            continue
-        if line.lstrip().startswith("<!--"):
-            number = _comment_end(lines, number, file) + 1
-            continue
-        step = div_step(line)
-        if step > 0:
-            divs.append((number, f"::: {_DIV.match(line)['attributes']}"))
-        elif step and not divs:
-            message = "лишняя строка «:::»: она ничего не закрывает"
-            raise SourceError(message, file, number + 1)
-        elif step:
-            divs.pop()
-        number += 1
-        prose_lines.append((number, line))
-    if divs:
-        raise SourceError(
-            f"блок «{divs[-1][1]}» не закрыт: не хватает строки «:::»", file, divs[-1][0] + 1
+        cell = (
+            fence
+            and not fence["item"]
+            and fence["mark"][0] == "`"
+            and _CELL_INFO.match(fence["info"])
         )
-    if len(lines) > prose_start:
-        blocks.append(Prose("".join(lines[prose_start:]), prose_start + 1))
+        if cell or (fence and comment is None and not _is_inline(fence)):
+            close = _closing_fence(lines, number, fence)
+            if close is None and (cell or len(fence["indent"].expandtabs(4)) < 4):
+                raise _unclosed(fence, file, number + 1)
+            if cell:
+                blocks += _prose(lines, prose_start, number)
+                blocks.append(_cell(lines, number, close, cell, fence["indent"]))
+                prose_start = close + 1
+            if close is not None:
+                number = close + 1
+                continue
+        number += 1
+        if comment is None and line.lstrip().startswith("<!--"):
+            comment = number
+        if comment is None:
+            prose_lines.append((number, line))
+        elif "-->" in line:
+            comment = None
+    if comment is not None:
+        raise SourceError("комментарий «<!--» не закрыт: не хватает «-->»", file, comment)
+    blocks += _prose(lines, prose_start, len(lines))
     return Document(front_matter, tuple(blocks), "".join(lines[:head_lines]), tuple(prose_lines))
 
 
 def fenced_lines(text: str) -> Iterator[Tuple[str, str]]:
     """(line with its LF, its part in a code block) of each line: open, code, close, or ""."""
-    mark = ""
+    opened = None
     for line in _split_lf(text):
         fence = _FENCE.match(line.rstrip("\n"))
-        if not mark:
-            mark = fence["mark"] if fence and not _is_inline(fence) else ""
-            yield line, "open" if mark else ""
-        elif fence and fence["mark"].startswith(mark) and not fence["info"].strip():
-            mark = ""
+        if opened is None:
+            opened = fence if fence and not _is_inline(fence) else None
+            yield line, "open" if opened else ""
+        elif fence and _closes(fence, opened):
+            opened = None
             yield line, "close"
         else:
             yield line, "code"
@@ -213,45 +250,78 @@ def _is_inline(fence) -> bool:
     return fence["mark"][0] == "`" and "`" in fence["info"]
 
 
-def _closing_fence(lines: List[str], start: int, fence, file) -> int:
-    mark = fence["mark"]
-    close = re.compile(r"^[ ]{0,3}" + re.escape(mark[0]) + "{" + str(len(mark)) + r",}[ \t]*$")
-    for number in range(start + 1, len(lines)):
-        if close.match(lines[number].rstrip("\n")):
-            return number
-    raise SourceError(
-        f"блок кода «{mark}{fence['info'].rstrip()}» не закрыт: не хватает строки «{mark}»",
-        file,
-        start + 1,
+def _closes(fence, opened) -> bool:
+    deeper = len(fence["indent"].expandtabs(4)) - len(
+        (opened["indent"] + opened["item"]).expandtabs(4)
+    )
+    return (
+        not fence["item"]
+        and fence["mark"].startswith(opened["mark"])
+        and not fence["info"].strip()
+        and deeper < 4
     )
 
 
-def _comment_end(lines: List[str], start: int, file) -> int:
-    for number in range(start, len(lines)):
-        if "-->" in lines[number]:
+def _closing_fence(lines: List[str], start: int, opened) -> Optional[int]:
+    for number in range(start + 1, len(lines)):
+        fence = _FENCE.match(lines[number].rstrip("\n"))
+        if fence and _closes(fence, opened):
             return number
-    raise SourceError("комментарий «<!--» не закрыт: не хватает «-->»", file, start + 1)
+    return None
 
 
-def _cell(lines: List[str], start: int, close: int, info, file) -> Cell:
-    if info["rest"].strip():
-        raise SourceError(
-            f"параметры в «{{{info['language']}{info['rest']}}}» не поддерживаются; "
-            "запишите их строками «#| ключ: значение»",
-            file,
-            start + 1,
-        )
-    body = [line.rstrip("\n") for line in lines[start + 1 : close]]
-    options = []
+def _unclosed(fence, file, line: int) -> SourceError:
+    mark = fence["mark"]
+    return SourceError(
+        f"блок кода «{mark}{fence['info'].rstrip()}» не закрыт: не хватает строки «{mark}»",
+        file,
+        line,
+    )
+
+
+def _prose(lines: List[str], start: int, stop: int) -> Iterator[Union[Prose, Inline]]:
+    """The lines as prose, cut at the code in them."""
+    text, line = "", start + 1
+    for number, (content, fence) in enumerate(fenced_lines("".join(lines[start:stop])), start + 1):
+        position = 0
+        for found in _INLINE.finditer(content) if fence in ("", "open") else ():
+            begin = found.end("before")
+            if text + content[position:begin]:
+                yield Prose(text + content[position:begin], line)
+            yield Inline(content[begin : found.end()], number, found["source"].strip())
+            text, line, position = "", number, found.end()
+        text += content[position:]
+    if text:
+        yield Prose(text, line)
+
+
+def _cell(lines: List[str], start: int, close: int, info, indent: str) -> Cell:
+    body = [_without(indent, line.rstrip("\n")) for line in lines[start + 1 : close]]
+    options: List[str] = []
+    pending = 0  # empty lines that only count if an option follows
     for line in body:
         option = _OPTION.match(line)
-        if not option:
+        if option:
+            options += [""] * pending + [option["yaml"].removeprefix(" ")]
+            pending = 0
+        elif line.strip():
             break
-        options.append(option["yaml"].removeprefix(" "))
+        else:
+            pending += 1
     return Cell(
         text="".join(lines[start : close + 1]),
         line=start + 1,
         language=info["language"],
         source="\n".join(body[len(options) :]),
         options_yaml="".join(option + "\n" for option in options),
+        indent=indent,
+        attributes=(info["rest"] or "").strip(" ,"),
     )
+
+
+def _without(indent: str, line: str) -> str:
+    """The line without as much of the cell's indentation as it has."""
+    common = 0
+    while common < len(indent) and line[common : common + 1] == indent[common]:
+        common += 1
+    return line[common:]

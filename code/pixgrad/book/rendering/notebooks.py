@@ -182,7 +182,7 @@ def _output(
     if kind in ("stdout", "stderr"):
         return v4.new_output("stream", name=kind, text=output["text"])
     if kind == "error":
-        name, _, value = output["text"].strip().partition(": ")
+        name, _, value = output["text"].strip().split("\n")[-1].partition(": ")
         return v4.new_output("error", ename=name, evalue=value, traceback=[output["text"]])
     if kind == "image":
         data = {

@@ -24,6 +24,9 @@ SETTINGS = "PIXGRAD_CHAPTER"
 """Environment variable with the JSON settings that the Lua filters read."""
 
 SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*(?P<name>[\w-]*)(?:\s*(?P<value>[^>]*?)\s*(?P<end>>\}\}))?")
+_SHOWN_CELL = re.compile(
+    r"(?P<mark>(?:`{3,}|~{3,})\s*)\{{1,2}\s*(?P<language>[A-Za-z]\w*)(?:[ ,][^{}]*)?\}{1,2}(?=\s*$)"
+)
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
 _WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
     r"citation (?P<what>\S+) not found": ("источника @{} нет в библиографии", r"@\{{?{}(?![\w-])"),
@@ -110,8 +113,14 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
     expanded = ""
     for line, fence in qmd.fenced_lines(text):
         is_code = fence in ("code", "close")
+        line = listing(line) if fence == "open" else line
         expanded += line if is_code else _ESCAPED.sub(r"\1", SHORTCODE.sub(value, line))
     return expanded
+
+
+def listing(fence: str) -> str:
+    """The first line of a code block; that of a cell which is only shown names its language."""
+    return _SHOWN_CELL.sub(r"\g<mark>{.\g<language>}", fence)
 
 
 def citation_files(project: Project, key: str) -> list[Path]:
@@ -158,9 +167,17 @@ def find_line(chapter: Chapter, pattern: str) -> int | None:
 
 def each(chapters: Sequence[Chapter], work: Callable[[Chapter], T]) -> dict[Path, T]:
     """``work`` done for every chapter, two at a time; the first chapter's error wins."""
+
+    def located(chapter: Chapter) -> T:
+        try:
+            return work(chapter)
+        except SourceError as error:
+            own = error.file == os.fspath(chapter.path)
+            raise chapter.document.located(error) if own else error from None
+
     with ThreadPoolExecutor(2) as pool:
         return dict(
-            zip((chapter.path for chapter in chapters), pool.map(work, chapters), strict=True)
+            zip((chapter.path for chapter in chapters), pool.map(located, chapters), strict=True)
         )
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pixgrad import files
 from pixgrad.book.executing import freeze
-from pixgrad.book.rendering import frame, github, outputs
+from pixgrad.book.rendering import frame, github, outputs, supported
 from pixgrad.book.source import project as books
 from pixgrad.book.source.project import Project
 from pixgrad.errors import PixgradError
@@ -73,6 +73,9 @@ def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
         stale = [
             name for name in wanted if stamps.get(name) != [inputs, _output_digest(project, name)]
         ]
+        if version is None and {"html", "pdf"} & set(stale):
+            for note in supported.notes(project):
+                _console.print(note, markup=False)
         for name in stale:
             with _progress(FORMATS[name], quiet=version is not None):
                 _build(project, name, workshop / name, version, has_pdf)

@@ -24,7 +24,7 @@ _CLASSES = re.compile(
 )
 _LABELS = re.compile(r"(nte|tip|wrn|imp|cau|alg|prf|dia|vid)-")
 _CONDITIONS = re.compile(r"(when|unless)-(meta|profile)")
-_INLINE_CELL = re.compile(r"\{(python|r|julia)\}\s")
+_OTHER_CELL = re.compile(r"\s*`{3,}\s*\{(?P<language>[A-Za-z]\w*)(?: *[ ,][^{}]*)?\}\s*$")
 _ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
 
 _OBEYED: Mapping[tuple[str, ...], frozenset[str]] = {
@@ -56,11 +56,13 @@ _ONLY = {
 
 
 class Finding(NamedTuple):
-    """Something unsupported."""
+    """Something that does not come out as it was written."""
 
     line: int
     what: str
     """One Russian line."""
+    is_note: bool = False
+    """Whether the book is made nevertheless, and the reader is told."""
 
 
 def require(project: Project) -> None:
@@ -71,14 +73,28 @@ def require(project: Project) -> None:
     SourceError : the first finding.
     """
     for finding in unsupported_options(project):
-        raise SourceError(finding.what, CONFIG, finding.line)
+        if not finding.is_note:
+            raise SourceError(finding.what, CONFIG, finding.line)
     pandoc.each(project.chapters, require_page)
 
 
 def require_page(page: Chapter) -> None:
     """Refuse a page with anything unsupported in it (errors as in ``require``)."""
     for finding in unsupported(page.document, page.path):
-        raise SourceError(finding.what, page.path, finding.line)
+        if not finding.is_note:
+            raise SourceError(finding.what, page.path, finding.line)
+
+
+def notes(project: Project) -> Iterator[str]:
+    """Lines on what the book is made without."""
+    for finding in unsupported_options(project):
+        if finding.is_note:
+            yield str(SourceError(finding.what, CONFIG, finding.line))
+    for page in project.chapters:
+        for finding in unsupported(page.document, page.path):
+            if finding.is_note:
+                error = SourceError(finding.what, page.path, finding.line)
+                yield str(page.document.located(error))
 
 
 def unsupported(
@@ -90,6 +106,7 @@ def unsupported(
         _in_front_matter(document, path, tree),
         _in_prose(document),
         (Finding(one.line, what) for one in tree.elements for what in _faults(one)),
+        (Finding(line, "блок «:::» не закрыт: не хватает строки «:::»") for line in tree.unclosed),
         _in_options(document, path),
         _in_code(document),
     )
@@ -135,8 +152,8 @@ def _faults(element: Element) -> Iterator[str]:
         elif fmt not in ("html", "typst"):
             first = text.strip().split("\n")[0]
             yield f"вставка {{={fmt}}} не попадёт ни на сайт, ни в PDF: {first}"
-    elif element.kind == "Code" and _INLINE_CELL.match(element.content[1]):
-        yield "код внутри строки не исполняется; выведите число ячейкой или через var"
+    elif element.kind == "Str" and element.is_written and re.fullmatch(":{3,}", element.content):
+        yield "лишняя строка «:::»: она ничего не закрывает"
     elif element.kind == "Cite" and element.is_mixed and not element.is_glued:
         shown = "; ".join(f"@{key}" for key in element.keys)
         yield f"[{shown}]: цитата рядом со ссылкой пропадёт; разделите их на две группы"
@@ -162,11 +179,21 @@ def _in_options(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
 
 
 def _in_code(document: qmd.Document) -> Iterator[Finding]:
+    for cell in document.cells:
+        if cell.attributes:
+            what = f"«{cell.attributes}» в скобках не действует, как и в Quarto: пишите «#| ключ»"
+            yield Finding(cell.line, what, is_note=True)
     for block in document.blocks:
-        if isinstance(block, qmd.Cell) and block.language != "python":
-            yield Finding(block.line, f"ячейки на языке {block.language} не поддерживаются")
+        if isinstance(block, qmd.Inline) and not document.cells:
+            what = "код в строке не исполняется: в главе нет ни одной ячейки (так и в Quarto)"
+            yield Finding(block.line, what, is_note=True)
+        is_cell = isinstance(block, qmd.Cell)
         for number, (line, fence) in enumerate(qmd.fenced_lines(block.text), block.line):
-            in_caption = line.startswith("#|")  # where var is expanded
+            other = _OTHER_CELL.match(line) if fence == "open" and not is_cell else None
+            if other:
+                what = f"ячейка на языке {other['language']} не исполняется: показан её код"
+                yield Finding(number, what, is_note=True)
+            in_caption = is_cell and line.lstrip().startswith("#|")  # where var is expanded
             if fence == "code" and not in_caption and pandoc.SHORTCODE.search(line):
                 yield Finding(number, "шорткод внутри блока кода: Quarto его раскроет")
             if fence == "code" and _ANNOTATION.search(line):

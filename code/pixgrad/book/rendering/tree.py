@@ -25,6 +25,7 @@ _CROSSREF = re.compile(
     r"(?:fig|tbl|eq|sec|lst|thm|lem|cor|prp|cnj|def|exm|exr|sol|rem|alg|nte|tip|wrn|imp|cau)-", re.I
 )
 _EQUATION = re.compile(r"\{#(eq-[^\s}]+)")
+_UNCLOSED = re.compile(r"Div at line (\d+) column \d+ unclosed")
 _FOOTNOTE = re.compile(r"\[\^[^\]]+\]")
 _HTML_ID = re.compile(r"\b(?:id|name)=[\"']([^\"']+)[\"']")
 _READ_ATTRIBUTES = {"fig-alt", "fig-cap", "tbl-cap", "lst-cap", "title", "alt"}
@@ -110,7 +111,10 @@ class Tree:
         self._source = "\n".join(line for _, line in lines)
         self._ends = [end.start() for end in re.finditer("\n", self._source)]
         self._cursor = 0
-        self._walk(json.loads(_json(self._source))["blocks"], None)
+        tree, warnings = _json(self._source)
+        self.unclosed = [self._lines[int(line) - 1] for line in _UNCLOSED.findall(warnings)]
+        """Where the divs begin that nothing closes."""
+        self._walk(json.loads(tree)["blocks"], None)
 
     def of(self, kind: str) -> Iterator[Element]:
         """The elements of a kind."""
@@ -232,10 +236,11 @@ class Tree:
 
 
 @lru_cache(64)
-def _json(text: str) -> bytes:
-    """The tree as pandoc writes it."""
+def _json(text: str) -> tuple[bytes, str]:
+    """The tree as pandoc writes it, and its warnings."""
     command = [pandoc.executable(), "--from=markdown", "--to=json"]
-    return subprocess.run(command, input=text.encode("utf-8"), capture_output=True).stdout
+    answer = subprocess.run(command, input=text.encode("utf-8"), capture_output=True)
+    return answer.stdout, answer.stderr.decode("utf-8", "replace")
 
 
 def _prose(document: qmd.Document) -> Iterator[tuple[int, str]]:
@@ -244,12 +249,18 @@ def _prose(document: qmd.Document) -> Iterator[tuple[int, str]]:
     for _ in document.head.split("\n")[:-1]:
         yield number, ""
         number += 1
+    text = ""
     for block in document.blocks:
-        is_cell = isinstance(block, qmd.Cell)
-        for line, fence in qmd.fenced_lines(block.text):
-            if is_cell:
-                line = "" if fence == "code" else "```"
-            elif not fence:
-                line = pandoc.SHORTCODE.sub("0", line)
-            yield number, line.rstrip("\n")
-            number += 1
+        if isinstance(block, qmd.Cell):
+            inside = "\n" * (block.text.count("\n", 0, -1) - 1)
+            text += f"{block.indent}```\n{inside}{block.indent}```\n"
+        else:
+            is_run = isinstance(block, qmd.Inline) and document.cells
+            text += "0" if is_run else block.text
+    for line, fence in qmd.fenced_lines(text):
+        if not fence:
+            line = pandoc.SHORTCODE.sub("0", line)
+        elif fence == "open":
+            line = pandoc.listing(line)
+        yield number, line.rstrip("\n")
+        number += 1

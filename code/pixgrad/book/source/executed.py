@@ -1,7 +1,9 @@
 """The executed markdown of a chapter, and which part of it came from which cell."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from pixgrad.book.ledger import frozen, qmd
@@ -11,7 +13,7 @@ from pixgrad.errors import SourceError
 Format = Literal["html", "typ"]
 
 _SHOWN_CELL = re.compile(
-    r"^(?:(?P<div>:{3,}) \{[^}\n]*\.cell[ }]|`{3,} ?\{[^}\n]*\.cell-code[ }]).*$", re.M
+    r"^[ \t]*(?:(?P<div>:{3,}) \{[^}\n]*\.cell[ }]|`{3,} ?\{[^}\n]*\.cell-code[ }]).*$", re.M
 )
 _EXECUTION_COUNT = re.compile(r"execution_count=(\d+)\}$")
 
@@ -54,23 +56,22 @@ def split(chapter: Chapter, text: str) -> list[Piece]:
     pieces: list[Piece] = []
     position = count = 0
     owner: int | None = None  # the piece that has the text without marks
-    for block in chapter.document.blocks:
-        if isinstance(block, qmd.Cell):
-            start, end = _shown_cell(text, position, block, count)
+    for is_cell, group in groupby(chapter.document.blocks, lambda one: isinstance(one, qmd.Cell)):
+        blocks = list(group)
+        for cell in blocks if is_cell else ():
+            start, end = _shown_cell(text, position, cell, count)
             _free_text(text[position:start], pieces, owner)
             pieces.append(Piece(text[start:end], count))
-            as_is = cell_options(block, chapter.path)[0].get("output") == "asis"
+            as_is = cell_options(cell, chapter.path)[0].get("output") == "asis"
             if start < end or as_is or owner is None:
                 owner = len(pieces) - 1
             count += 1
-        elif block.text.strip():
-            start, end = _prose(chapter, text, position, block)
+            position = end
+        if not is_cell and any(block.text.strip() for block in blocks):
+            start, end = _prose(chapter, text, position, blocks)
             _free_text(text[position:start], pieces, owner)
             pieces.append(Piece(text[start:end]))
-            owner = None
-        else:
-            continue
-        position = end
+            owner, position = None, end
     _free_text(text[position:], pieces, owner)
     return pieces
 
@@ -86,7 +87,8 @@ def _shown_cell(text: str, position: int, cell: qmd.Cell, index: int) -> tuple[i
         count = _EXECUTION_COUNT.search(found[0])
         own = count and int(count[1]) == index + 1
     else:
-        own = text[start:end].rstrip("` \n").endswith("\n" + cell.source.strip().rstrip("` \n"))
+        shown = re.sub(rf"^{cell.indent}", "", text[start:end], flags=re.M)
+        own = shown.rstrip("` \n").endswith("\n" + cell.source.strip().rstrip("` \n"))
     return (start, end) if own else (position, position)
 
 
@@ -98,16 +100,18 @@ def _free_text(text: str, pieces: list[Piece], owner: int | None) -> None:
         pieces.append(Piece(text))
 
 
-def _prose(chapter: Chapter, whole: str, position: int, block: qmd.Prose) -> tuple[int, int]:
-    """Where the block stands as whole lines."""
-    text = block.text.strip("\n")
-    while (start := whole.find(text, position)) >= 0:
-        end = start + len(text)
-        if whole[start - 1 : start] in ("", "\n") and whole[end : end + 1] in ("", "\n"):
-            return start, end
-        position = start + 1
+def _prose(
+    chapter: Chapter, whole: str, position: int, blocks: Sequence[qmd.Block]
+) -> tuple[int, int]:
+    """Where a stretch of prose stands as whole lines, values in the place of its code."""
+    text = "".join(re.escape(one.text) if isinstance(one, qmd.Prose) else "\0" for one in blocks)
+    # re.escape puts a backslash before each line end
+    pattern = re.sub(r"^(?:\\\n)+|(?:\\\n)+$", "", text).replace("\0", "(?s:.*?)")
+    found = re.compile(rf"(?<![^\n]){pattern}(?![^\n])").search(whole, position)
+    if found:
+        return found.span()
     raise SourceError(
-        "в _freeze нет этого места главы; выполните pixgrad freeze", chapter.path, block.line
+        "в _freeze нет этого места главы; выполните pixgrad freeze", chapter.path, blocks[0].line
     )
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pixgrad.book.ledger.qmd import Cell
+from pixgrad.book.ledger.qmd import Cell, Inline
 from pixgrad.book.source.project import cell_options
 from pixgrad.errors import SourceError
 
@@ -46,8 +46,37 @@ CELL_OPTIONS: Mapping[str, tuple[type, ...]] = {
     "tbl-colwidths": (list, str, bool),
     "lst-label": (str,),
     "lst-cap": (str,),
+    # what only the div of the cell carries
+    "id": (str,),
+    "class": (str, list),
+    "filename": (str,),
+    "code-annotations": (bool, str),
+    "fig-width": (float, int),
+    "fig-height": (float, int),
+    "fig-asp": (float, int),
+    "fig-dpi": (int,),
+    "fig-format": (str,),
+    "fig-pos": (str, bool),
+    "fig-env": (str,),
+    "fig-scap": (str, list),
+    "fig-link": (str, list),
+    "fig-responsive": (bool,),
+    "out-width": (str, float, int),
+    "out-height": (str, float, int),
+    "lightbox": (bool, str, dict),
+    "message": (bool, str),
+    "cache": (bool, str),
+    "panel": (str,),
+    "output-location": (str,),
+    "renderings": (list,),
+    "export": (str, list),
+    "slideshow": (dict,),
+    "html-table-processing": (str,),
     # layout
-    "fig-align": (str,),
+    "fig-align": (str, list),
+    "fig-column": (str,),
+    "tbl-column": (str,),
+    "layout-border": (str,),
     "cap-location": (str,),
     "fig-cap-location": (str,),
     "tbl-cap-location": (str,),
@@ -60,7 +89,12 @@ CELL_OPTIONS: Mapping[str, tuple[type, ...]] = {
 }
 
 _WORDS = {"echo": ("fenced",), "output": ("asis",), "code-fold": ("show",)}
-_LABEL = re.compile(r"[a-z][a-z0-9_.-]*")
+_LABEL = re.compile(r"[^\s{}#=,\"']+")
+
+
+def of_run(run: Cell | Inline, file: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a cell; code in a line has none and is always evaluated."""
+    return dict(EXECUTION_DEFAULTS) if isinstance(run, Inline) else of_cell(run, file, defaults)
 
 
 def of_cell(cell: Cell, file: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,9 +102,8 @@ def of_cell(cell: Cell, file: str, defaults: Mapping[str, Any]) -> dict[str, Any
 
     Raises
     ------
-    SourceError : not Python, indented, an unknown option, a value of another type.
+    SourceError : an unknown option, a value of another type.
     """
-    _check_fence(cell, file)
     options, lines = cell_options(cell, file)
     for name, value in options.items():
         if name not in CELL_OPTIONS:
@@ -80,17 +113,6 @@ def of_cell(cell: Cell, file: str, defaults: Mapping[str, Any]) -> dict[str, Any
             )
         _check_value(name, value, file, lines[name])
     return {**EXECUTION_DEFAULTS, **defaults, **options}
-
-
-def _check_fence(cell: Cell, file: str) -> None:
-    if cell.language != "python":
-        raise SourceError(
-            f"ячейка на языке «{cell.language}» не поддерживается; нужен python", file, cell.line
-        )
-    if not cell.text.startswith("```"):
-        raise SourceError(
-            "ячейка должна начинаться со строки «```{python}» без отступа", file, cell.line
-        )
 
 
 def _check_value(name: str, value: Any, file: str, line: int) -> None:
@@ -104,8 +126,15 @@ def _check_value(name: str, value: Any, file: str, line: int) -> None:
         raise SourceError(f"настройка {name}: ожидалось {expected} вместо {value!r}", file, line)
     if name == "label" and not _LABEL.fullmatch(value):
         raise SourceError(
-            f"метка «{value}»: нужны строчные латинские буквы, цифры и знаки «-_.»", file, line
+            f"метка «{value}»: в ней не бывает пробелов, кавычек и знаков {{}}#=,", file, line
         )
 
 
-_TYPE_NAMES = {bool: "true/false", str: "текст", list: "список", int: "целое число"}
+_TYPE_NAMES = {
+    bool: "true/false",
+    str: "текст",
+    list: "список",
+    int: "целое число",
+    float: "число",
+    dict: "ключи",
+}

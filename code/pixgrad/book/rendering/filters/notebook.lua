@@ -61,6 +61,19 @@ markdown = dofile(pandoc.path.join { folder, 'markdown.lua' }) {
 
 -- 2. Outputs of a cell ------------------------------------------------------------------------
 
+-- The text of a stream or of an error, without the colours that it has on the page.
+local function printed(block)
+  local lines = pandoc.List {}
+  block:walk {
+    CodeBlock = function(code) lines:insert(code.text) end,
+    RawBlock = function(html)
+      local plain = pandoc.read(html.text, 'html')
+      plain:walk { CodeBlock = function(code) lines:insert(code.text) end }
+    end,
+  }
+  return table.concat(lines, '\n')
+end
+
 local function collect(blocks, outputs, captions, count)
   local text = pandoc.Blocks {}
   local function flush_text()
@@ -93,8 +106,7 @@ local function collect(blocks, outputs, captions, count)
       local own = block.attributes['execution_count']
       for _, stream in ipairs(STREAMS) do
         if block.classes:includes('cell-output-' .. stream) then
-          local lines = block.content:map(function(b) return b.text end)
-          outputs:insert { type = stream, text = table.concat(lines, '\n') .. '\n' }
+          outputs:insert { type = stream, text = printed(block) .. '\n' }
           return
         end
       end
