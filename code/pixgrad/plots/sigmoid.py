@@ -1,0 +1,110 @@
+"""Figures and tables of the experiment ``sigmoid_depth``."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from scipy import stats
+
+from pixgrad.plots import networks, text
+from pixgrad.plots.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, draw_band
+from pixgrad.results.statistics import Interval, student_interval
+
+NETS: Mapping[tuple[str, str], tuple[str, str, str]] = {
+    ("sigmoid", "default"): ("сигмоида, PyTorch", VERMILION, "-"),
+    ("sigmoid", "glorot"): ("сигмоида, Глоро", ORANGE, "-."),
+    ("sigmoid", "glorot-x4"): ("сигмоида, вчетверо больше Глоро", GREEN, "--"),
+    ("sigmoid", "kept"): ("сигмоида, $n\\,$Var$\\,W$ = 100", PURPLE, ":"),
+    ("relu", "he"): ("ReLU, Хе", BLUE, "-"),
+}
+"""Activation and initial weights -> name, colour and dash."""
+METHODS = {
+    ("sgd", 1e-8): "SGD",
+    ("adam", 1e-8): "Adam, ε = 10⁻⁸",
+    ("adam", 1e-20): "Adam, ε = 10⁻²⁰",
+}
+"""Optimiser and ε -> name; SGD has no ε."""
+LEARNS, MOVES = 0.5, 0.12
+"""Test accuracies that the lower end of an arm's interval must exceed (see the protocol)."""
+
+
+def arms(table: pd.DataFrame) -> dict[tuple[tuple[str, str], tuple[str, float]], pd.DataFrame]:
+    """(network, method) -> its rows of the main runs, in the order of ``NETS`` and ``METHODS``."""
+    if "stage" in table:
+        table = table[table["stage"] == "main"]
+    rows = dict(iter(table.groupby(["activation", "init", "optimiser", "eps"])))
+    return {
+        (net, method): rows[net + method]
+        for net in NETS
+        for method in METHODS
+        if net + method in rows
+    }
+
+
+def learning_curves(axes: Sequence[Axes], epochs: pd.DataFrame) -> None:
+    """Validation accuracy by epoch; a panel a method."""
+    for (net, method), rows in arms(epochs).items():
+        ax = axes[list(METHODS).index(method)]
+        name, color, dash = NETS[net]
+        percent = rows.assign(percent=100 * rows["validation_accuracy"])
+        networks.epoch_band(ax, percent, "percent", name, color, linestyle=dash)
+        ax.set(title=METHODS[method], ylim=(0, 100))
+    axes[0].set_ylabel("доля верных на проверке, %")
+
+
+def first_step(axes: Sequence[Axes], gradients: pd.DataFrame) -> None:
+    """Of the first step, by layer: root mean square of ∂L/∂W, and the step relative to the weights.
+
+    Left the gradients of all networks, with Adam's usual ε; right the steps of Adam with both ε
+    where both were tried.
+    """
+    for (net, method), rows in arms(gradients[gradients["step"] == 0]).items():
+        name, color, dash = NETS[net]
+        if method[0] == "sgd":
+            _by_layer(axes[0], rows, "grad_rms", name, color, dash)
+        elif (net, ("adam", 1e-20)) in arms(gradients):
+            dash = "-" if method[1] == 1e-8 else ":"
+            _by_layer(axes[1], rows, "update_ratio", f"{name}; {METHODS[method]}", color, dash)
+    axes[0].axhline(1e-8, color="black", linewidth=0.8)
+    axes[0].text(12, 1.3e-8, "ε = 10⁻⁸", ha="right", va="bottom")
+    axes[0].set(ylabel="средний квадратичный градиент веса")
+    axes[1].set(ylabel="длина шага к норме весов")
+
+
+def _by_layer(ax: Axes, rows: pd.DataFrame, column: str, name: str, color: str, dash: str) -> None:
+    of = rows.groupby("layer")[column]
+    curve = of.apply(stats.gmean), of.min(), of.max()
+    draw_band(ax, curve[0].index, *curve, color=color, label=name, linestyle=dash)
+    ax.set(yscale="log", xlabel="номер слоя от входа", xticks=curve[0].index)
+
+
+def accuracy(rows: pd.DataFrame) -> Interval:
+    """Test accuracy of an arm with its Student interval."""
+    return student_interval(rows["test_accuracy"])
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """What the protocol says of an arm: "learns", "moves" or "stays"."""
+    low = accuracy(rows).low
+    return "learns" if low > LEARNS else "moves" if low > MOVES else "stays"
+
+
+def result_table(summary: pd.DataFrame) -> Markdown:
+    """A row a network and method: the chosen rate, test accuracy, worst to best, the verdict."""
+    told = {"learns": "учится", "moves": "сдвинулась", "stays": "не учится"}
+    rows = []
+    for (net, method), of in arms(summary).items():
+        percents = 100 * of["test_accuracy"]
+        rows.append(
+            [
+                NETS[net][0],
+                METHODS[method],
+                f"{of['rate'].iloc[0]:g}".replace(".", ",").replace("e-0", "e-"),
+                text.number(percents.mean(), 1),
+                text.interval(percents.min(), percents.max(), 1),
+                told[verdict(of)],
+            ]
+        )
+    header = ["сеть", "метод", "скорость", "верных, %", "от худшего до лучшего", "вывод"]
+    return text.table(header, rows, widths=[5, 3, -2, -2, -4, 3])
