@@ -155,6 +155,9 @@ def status() -> None:
     if not found:
         typer.echo("Результатов ещё нет: pixgrad run ИМЯ")
     for one in found:
+        if one.record is None:
+            typer.echo(one.damage)
+            continue
         code = {
             True: "код тот же",
             False: f"код изменился (pixgrad verify {one.name})",
@@ -162,6 +165,9 @@ def status() -> None:
         }[one.same_code]
         words = {True: "данные те же", False: "данные другие", None: "данных нет, не сверить"}
         typer.echo(f"{one.name} ({one.record.preset}): {code}; {words[one.same_data]}")
+    damaged = [one.name for one in found if one.record is None]
+    if damaged:
+        raise PixgradError(f"записи повреждены: {', '.join(damaged)}")
 
 
 @app.command()

@@ -155,10 +155,90 @@ def _signature(make):
     return inspect.signature(make)
 
 
-@pytest.mark.parametrize("x", [np.array([["a"]]), np.array([[1j]]), np.array([[None]])])
-def test_what_is_no_number_is_refused(x):
-    with pytest.raises(PixgradError, match="вещественные числа"):
-        bp.Sigmoid().forward(x)
+EVERY_LAYER = {
+    **{name: LAYERS[name] for name in LAYERS.keys() - {"naive", "MSE"}},
+    "relu": (bp.ReLU, (3, 5)),
+    "flatten": (bp.Flatten, (3, 5)),
+    "attention": (partial(bp.Attention, 4, 2), (2, 3, 4)),
+    "sequential": (lambda: bp.Sequential(bp.Linear(5, 2), bp.Tanh()), (3, 5)),
+    "residual": (lambda: bp.Residual(bp.Linear(5, 5)), (3, 5)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_LAYER))
+def test_what_every_layer_takes_and_refuses(name):
+    """Lists and integers are numbers; text and complex numbers, another gradient are not."""
+    make, shape = EVERY_LAYER[name]
+    x = np.random.default_rng(1).integers(0, 9, shape)
+    layer = make()
+    with pytest.raises(PixgradError, match="forward не вызывали"):
+        layer.backward(np.zeros(shape, np.float32))
+    y = layer.forward(x.tolist())
+    assert y.dtype == np.float32
+    for dy in (np.zeros((7, *y.shape)), np.zeros(y.shape[:-1]), np.zeros(3), 1.0):
+        with pytest.raises(bp.ShapeError, match="градиент"):
+            layer.backward(dy)
+    assert layer.backward(np.ones(y.shape, int)).shape == shape
+    for junk in (x.astype(str), x.astype(complex), x.astype(object)):
+        with pytest.raises(PixgradError, match="вещественные числа"):
+            layer.forward(junk)
+        with pytest.raises(PixgradError, match="вещественные числа"):
+            layer.backward(np.ones(y.shape).astype(junk.dtype))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: bp.Linear(0, 1), "in_features=0"),
+        (lambda: bp.Linear(2, 1.5), "out_features=1.5"),
+        (lambda: bp.Linear(2, 1, dtype=int), "dtype=<class 'int'>"),
+        (lambda: bp.Linear(2, 1, dtype="foo"), "dtype='foo'"),
+        (lambda: bp.Linear(2, 1, rng="a"), "rng='a'"),
+        (lambda: bp.Linear(2, 1, rng=-1), "rng=-1"),
+        (lambda: bp.Conv2d(-1, 1, 3), "in_channels=-1"),
+        (lambda: bp.Conv2d(1, None, 3), "out_channels=None"),
+        (lambda: bp.Conv2d(1, 1, 3, groups=0), "groups=0"),
+        (lambda: bp.Conv2d(1, 1, True), "получено True"),
+        (lambda: bp.BatchNorm2d(0), "num_features=0"),
+        (lambda: bp.BatchNorm2d(1, eps=-1), "eps=-1"),
+        (lambda: bp.BatchNorm2d(1, momentum=None), "momentum=None"),
+        (lambda: bp.BatchNorm2d(1, dtype=np.int32), "dtype="),
+        (lambda: bp.Attention(2, 0), "head_features=0"),
+        (lambda: bp.Dropout("a"), "p = 'a'"),
+        (lambda: bp.Dropout(np.nan), "p = nan"),
+        (lambda: bp.Reshape(0), "shape=0"),
+        (lambda: bp.Reshape(-1, -1), "только одна"),
+        (lambda: bp.Sequential(bp.ReLU(), 3), "3 — не слой"),
+        (lambda: bp.Residual(np.tanh), "не слой"),
+        (lambda: bp.lenet((0, 1, 2)), "out_channels=0"),
+        (lambda: bp.predict(bp.ReLU(), np.zeros((2, 2)), 0), "batch_size=0"),
+        (lambda: bp.predict(bp.ReLU(), np.zeros((2, 2)), 1.5), "batch_size=1.5"),
+        (lambda: bp.gradcheck(bp.ReLU(), np.ones((1, 2)), step=0), "step=0"),
+        (lambda: bp.Linear(2, 1).gradients(), "градиентов ещё нет"),
+        (lambda: bp.MSE().backward(), "сначала вызовите forward"),
+        (lambda: bp.CrossEntropy().backward(), "сначала вызовите forward"),
+        (lambda: bp.CrossEntropy().forward(np.zeros((1, 0)), [0]), "получена 0"),
+        (lambda: bp.CrossEntropy().forward(np.zeros((1, 2)), ["a"]), "метки типа <U1"),
+        (lambda: bp.Softmax().forward(np.zeros((2, 0))), "ожидается вход"),
+        (lambda: bp.Flatten().forward(np.zeros((0, 2))), "хотя бы с одним примером"),
+        (lambda: bp.Flatten().forward(np.float32(1)), "хотя бы с одним примером"),
+        (lambda: bp.Attention(2, 2).forward(np.zeros((1, 0, 2))), "ожидается вход"),
+        (lambda: bp.naive_forward(bp.Conv2d(2, 1, 3), np.zeros((1, 1, 5, 5))), r"\(N, 2, H"),
+        (lambda: bp.naive_forward(bp.Conv2d(1, 1, 3), np.zeros((1, 1, 2, 2))), "H ≥ 3"),
+        (
+            lambda: bp.naive_backward(
+                bp.Conv2d(1, 1, 3), np.zeros((1, 1, 5, 5)), np.zeros((1, 1, 9, 9))
+            ),
+            "градиент",
+        ),
+        (lambda: bp.Adam({"w": np.ones(2)}).step({}), "w: форма параметра"),
+        (lambda: bp.Adam({"w": np.ones(2)}).step({"w": np.ones((3, 2))}), "w: форма параметра"),
+    ],
+)
+def test_numbers_and_shapes_that_cannot_be(make, message):
+    """F13, F15: raw exceptions, or, where NumPy stretched an array, wrong numbers."""
+    with pytest.raises(PixgradError, match=message):
+        make()
 
 
 @pytest.mark.parametrize(
@@ -265,6 +345,11 @@ def test_a_gradient_that_is_no_number_shows(make):
     assert np.isfinite(theta[1])
 
 
+def test_parameters_of_whole_numbers_are_refused():
+    with pytest.raises(PixgradError, match="w = array"):
+        bp.Adam({"w": np.ones(2, int)})
+
+
 @pytest.mark.parametrize(
     ("make", "options"),
     [
@@ -279,6 +364,13 @@ def test_a_gradient_that_is_no_number_shows(make):
         (bp.SGD, {"lr": 1, "nesterov": True}),
         (bp.RMSProp, {"beta": 1.0}),
         (bp.AdaGrad, {"eps": -1}),
+        (bp.Adam, {"lr": "a"}),
+        (bp.Adam, {"lr": float("inf")}),
+        (bp.Adam, {"betas": 0.9}),
+        (bp.Adam, {"betas": (0.9,)}),
+        (bp.Adam, {"betas": ("a", "b")}),
+        (bp.AMSGrad, {"eps": None}),
+        (bp.AdamW, {"weight_decay": float("nan")}),
     ],
 )
 def test_settings_out_of_range_are_refused(make, options):

@@ -38,3 +38,15 @@ def test_without_a_folder_of_data_it_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(Path.cwd())
     doctor.report(tmp_path)
     assert "(такой папки нет)" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    """F13: it was a raw exception."""
+    from typer.testing import CliRunner
+
+    from pixgrad.cli import app
+    from pixgrad.errors import PixgradError
+
+    found = CliRunner().invoke(app, ["doctor", "--project", str(tmp_path / "nowhere")])
+    assert isinstance(found.exception, PixgradError)
+    assert "nowhere нет" in str(found.exception)

@@ -10,6 +10,7 @@ from torch import nn
 
 from pixgrad import nets
 from pixgrad.compression import prune
+from pixgrad.errors import PixgradError
 from pixgrad.nets import cost
 
 
@@ -100,3 +101,10 @@ def test_a_plain_network_loses_channels_everywhere():
 
 def blocks(net: nn.Module) -> list[nn.Module]:
     return [block for _, block in nets.residual_blocks(net)]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), "a", None])
+@pytest.mark.parametrize("cut", [prune.magnitude, prune.narrowed])
+def test_shares_that_cannot_be(cut, share):
+    with pytest.raises(PixgradError, match="share="):
+        cut(nets.build("resnet-8", 2), share)

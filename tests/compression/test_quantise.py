@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from pixgrad import nets
 from pixgrad.compression import quantise, runtime
 from pixgrad.compression.fold import folded
+from pixgrad.errors import PixgradError
 
 
 def rounded_by_onnx_runtime(x: np.ndarray, grid: quantise.Grid) -> np.ndarray:
@@ -145,3 +146,11 @@ def test_exported_resnet_18_gives_the_same_logits():
     found = runtime.Session(runtime.export(net, 96))(x.numpy())
     assert np.abs(found - expected).max() <= 1e-4
     np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
+
+
+def test_grids_of_nothing_but_zeros_and_bits_that_cannot_be():
+    for grid in (quantise.asymmetric(0.0, 0.0), quantise.symmetric(0.0)):
+        assert grid.dequantise(grid.quantise(np.zeros(3))).tolist() == [0, 0, 0]
+    for make in (quantise.symmetric, lambda bits: quantise.asymmetric(0, 1, bits)):
+        with pytest.raises(PixgradError, match="bits="):
+            make(0) if make is not quantise.symmetric else make(1.0, 1)

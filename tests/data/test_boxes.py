@@ -166,3 +166,33 @@ def test_scenes_are_the_same_everywhere_and_boxes_hold_the_ink():
         assert not ink[~inside].any()
     whole = data.load("scenes", split="trainval", side=32)
     assert len(whole) == 260
+
+
+def test_more_mistakes_of_annotations_are_told_with_the_file(voc, tmp_path):
+    (voc / "ImageSets" / "Main" / "train.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(SourceError, match=r"train\.txt: не текст UTF-8"):
+        data.load(f"voc:{voc}")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "3", "{", "null", '{"categories": [], "images": [{"id": []}], "annotations": []}',
+     '{"categories": [{"id": 1}], "images": [], "annotations": []}'],
+)  # fmt: skip
+def test_what_is_no_coco_is_told(tmp_path, content):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "instances_train2017.json").write_text(content)
+    with pytest.raises(SourceError, match="это не разметка COCO"):
+        data.load(f"coco:{tmp_path}")
+
+
+@pytest.mark.parametrize("box", [None, [1, 2, 3], "abcd", [1, 2, None, 4], 7, {}])
+def test_a_coco_box_that_is_none_is_a_fault(coco, box):
+    import json
+
+    path = next((coco / "annotations").glob("instances_train*.json"))
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"] = box
+    path.write_text(json.dumps(content))
+    before = data.load(f"coco:{coco}", split="trainval", side=8)
+    assert "not a number" in {fault.kind for fault in before.faults}

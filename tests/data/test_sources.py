@@ -71,7 +71,10 @@ def test_carve_takes_a_fifth_of_every_class(counts, seed):
     for label, count in enumerate(counts):
         assert (taken & (labels == label)).sum() == round(0.2 * count)
     np.testing.assert_array_equal(taken, carve(labels))
-    np.testing.assert_array_equal(select("train", labels), ~select("validation", labels))
+    if taken.any():
+        np.testing.assert_array_equal(select("validation", labels), taken)
+    if not taken.all():
+        np.testing.assert_array_equal(select("train", labels), ~taken)
 
 
 def test_unknown_split_and_unknown_source():
@@ -220,6 +223,108 @@ def test_cars196_boxes_are_cut_out(root):
     np.testing.assert_array_equal(got.images, np.broadcast_to(car, (8, 12, 12, 3)))
 
 
+def stanford_cars(root, box, number=1, count=10):
+    from scipy.io import savemat
+
+    base = root / "stanford_cars"
+    (base / "devkit").mkdir(parents=True, exist_ok=True)
+    (base / "cars_train").mkdir(exist_ok=True)
+    image = np.random.default_rng(0).integers(1, 256, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(image).save(base / "cars_train" / "0.png")
+    kinds = [
+        (key, object) for key in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
+    ]
+    rows = np.array([(*box, number, "0.png")] * count, kinds)
+    savemat(base / "devkit" / "cars_train_annos.mat", {"annotations": rows})
+    names = np.array(["Audi", "BMW"], dtype=object)
+    savemat(base / "devkit" / "cars_meta.mat", {"class_names": names})
+    return image
+
+
+@pytest.mark.parametrize("box", [(31, 21, 60, 60), (31, 21, 40, 30), (31, 21, 1000, 30)])
+def test_a_car_box_is_cut_at_the_edge_of_its_photo(root, box):
+    """F15: what lay outside came as black, up to 97 % of the image."""
+    image = stanford_cars(root, box)
+    got = data.load("cars196", side=10)
+    np.testing.assert_array_equal(got.images[0], image[20:, 30:])
+
+
+@pytest.mark.parametrize(
+    "box", [(100, 100, 160, 180), (-50, -50, -3, -3), (16, 18, 5, 7), (np.nan, 7, 16, 18),
+            ("a", 7, 16, 18), (5, 7, np.inf, 18)],
+)  # fmt: skip
+def test_a_car_box_outside_its_photo_is_refused(root, box):
+    stanford_cars(root, box)
+    with pytest.raises(SourceError, match=r"0\.png: рамка \[.*\] не на фотографии 40×30"):
+        data.load("cars196", side=10)
+
+
+@pytest.mark.parametrize("number", [0, 3, "coupe"])
+def test_a_car_of_no_class_is_refused(root, number):
+    """F5: class 0 trained the last one."""
+    stanford_cars(root, (5, 7, 16, 18), number)
+    with pytest.raises(PixgradError, match=r"метка|номера класса"):
+        data.load("cars196", side=10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "message"),
+    [
+        (["cat", "dog"], ["cat", "dog"], "метки типа object, нужны целые числа"),
+        ([0.5, 1.5], ["cat", "dog"], "метки типа float64"),
+        ([True, False], ["cat", "dog"], "метки типа bool"),
+        ([0, None], ["cat", "dog"], "метки типа"),
+        ([-1, 0], ["cat", "dog"], "подряд от 0"),
+        ([0, 1], [None, "dog"], "имя класса"),
+    ],
+)
+def test_labels_of_a_table_are_whole_numbers_with_names(root, labels, names, message):
+    """F13: text labels were a raw exception, fractions were cut off."""
+    rows = {
+        "image": [encoded("red")] * 10,
+        "label": labels * 5,
+        "label_name": names * 5,
+        "split": ["train"] * 10,
+    }
+    pq.write_table(pa.table(rows), root / "cifar10_15k10k_train.parquet")
+    with pytest.raises(SourceError, match=message):
+        data.load("cifar10")
+
+
+def test_a_part_without_images_is_refused(tmp_path):
+    """F13: one image a class leaves none for validation."""
+    for cls in "ab":
+        (tmp_path / cls).mkdir()
+        (tmp_path / cls / "0.png").write_bytes(encoded("red"))
+    source = f"imagefolder:{tmp_path}"
+    assert len(data.load(source, split="train", side=8)) == 2
+    for split in ("validation", "test"):
+        with pytest.raises(PixgradError, match=f"на часть «{split}» не хватило изображений"):
+            data.load(source, split=split, side=8)
+
+
+@pytest.mark.parametrize("side", [0, -1, 2.5, "a", None, True])
+@pytest.mark.parametrize("source", ["scenes", "imagefolder:.", "voc:.", "cars5"])
+def test_sides_that_no_square_has(source, side):
+    with pytest.raises(PixgradError, match=f"side={side!r}: нужно целое число"):
+        data.load(source, side=side)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mnist5k", {"side": 8}, "не принимает side; есть: split"),
+        ("photos", {"colour": 1}, "не принимает colour; есть: —"),
+        ("scenes", {"side": 8}, "side=8: нужно целое число от 32"),
+        (None, {}, "нет источника «None»"),
+        (3, {}, "нет источника «3»"),
+    ],
+)
+def test_what_a_source_does_not_take(name, options, message):
+    with pytest.raises(PixgradError, match=message):
+        data.load(name, **options)
+
+
 def test_crop_square_keeps_the_middle():
     image = np.zeros((20, 60, 3), np.uint8)
     image[:, 20:40] = 200
@@ -327,4 +432,4 @@ def test_labels_that_name_no_class_are_refused(labels, message):
 def test_a_web_page_in_place_of_annotations_is_one_line(tmp_path):
     (tmp_path / "cars_meta.mat").write_text("<!DOCTYPE html><title>404</title>")
     with pytest.raises(SourceError, match="не файл MATLAB"):
-        data.sets._mat(tmp_path / "cars_meta.mat")
+        data.sets._mat(tmp_path / "cars_meta.mat", "class_names")

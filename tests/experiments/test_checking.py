@@ -158,3 +158,15 @@ def test_a_record_of_an_experiment_that_is_gone(place, monkeypatch, pixgrad):
         ["tiny (report): опыта tiny в коде больше нет; данных нет, не сверить"],
     )
     assert "нет опыта «tiny»; есть: " in pixgrad("verify", "tiny")[0]
+
+
+def test_a_damaged_record_is_named_and_the_others_are_shown(place, pixgrad):
+    """F15: it stopped the command."""
+    run("tiny", seeds=1)
+    damaged = place / "results" / "a-damaged" / "record.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{}")
+    code, told = pixgrad("status")
+    assert code == "pixgrad: записи повреждены: a-damaged"
+    assert told[0].startswith("results/a-damaged/record.json: запись опыта неверна")
+    assert told[1] == "tiny (report): код тот же; данные те же"

@@ -183,7 +183,7 @@ def test_arrays_with_pickles_are_refused(tmp_path):
     folder.mkdir()
     (folder / "record.json").write_text(json.dumps(RECORD), encoding="utf-8")
     np.savez(folder / "arrays.npz", bad=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(SourceError, match="allow_pickle"):
         results.load("demo", tmp_path)
 
 
@@ -193,3 +193,23 @@ def test_all_records_by_folder(tmp_path: Path) -> None:
         (tmp_path / name / "record.json").write_text(json.dumps(RECORD), "utf-8")
     (tmp_path / "no-record").mkdir()
     assert list(results.recorded(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", b""),
+        ("t.csv", b"\xff\xfe\x00"),
+        ("t.parquet", b"x"),
+        ("arrays.npz", b"x"),
+        ("arrays.npz", b""),
+    ],
+)
+def test_a_damaged_file_of_results_is_named(tmp_path, name, content):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "record.json").write_text(json.dumps(RECORD))
+    results.load("demo", tmp_path)
+    (tmp_path / "demo" / name).write_bytes(content)
+    with pytest.raises(SourceError, match=f"{name}: повреждено") as caught:
+        results.load("demo", tmp_path)
+    assert "\n" not in str(caught.value)

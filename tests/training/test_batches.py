@@ -250,9 +250,10 @@ def test_changes_that_are_off_draw_nothing():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda data: next(random_batches(data, 0, 0, False, torch.Generator())), "пакет по 0"),
-        (lambda data: next(random_batches(data, 4, -1, False, torch.Generator())), "до -1"),
-        (lambda data: data.resized(0), "сторона изображения 0"),
+        (lambda data: next(random_batches(data, 0, 0, False, torch.Generator())), "batch_size=0"),
+        (lambda data: next(random_batches(data, 4, -1, False, torch.Generator())), "shift=-1"),
+        (lambda data: data.resized(0), "side=0"),
+        (lambda data: data.resized(2.5), "side=2.5"),
         (lambda data: data.limited(train=1), "1 изображений"),
     ],
 )

@@ -12,6 +12,7 @@ from pixgrad.backprop.convolution import (
 from pixgrad.backprop.finite import NonFiniteError, raise_first_nonfinite
 from pixgrad.backprop.fit import keep_freed_memory, predict, train_step
 from pixgrad.backprop.gradcheck import gradcheck, numerical_gradient
+from pixgrad.backprop.inputs import ShapeError
 from pixgrad.backprop.layers import (
     Dropout,
     Flatten,
@@ -19,7 +20,6 @@ from pixgrad.backprop.layers import (
     Linear,
     ReLU,
     Reshape,
-    ShapeError,
     Sigmoid,
     Softmax,
     Sum,

@@ -7,7 +7,9 @@ import math
 
 import numpy as np
 
-from pixgrad.backprop.layers import Chance, Layer, generator, uniform_init
+from pixgrad.backprop.inputs import Chance, generator
+from pixgrad.backprop.layers import Layer, uniform_init
+from pixgrad.checks import whole
 
 
 class Attention(Layer):
@@ -35,6 +37,8 @@ class Attention(Layer):
         rng: Chance = None,
     ) -> None:
         super().__init__()
+        in_features = whole("in_features", in_features)
+        head_features = whole("head_features", head_features)
         self.name = f"Attention({in_features}, {head_features})"
         shape = (3 * head_features, in_features)
         self.weight, _ = uniform_init(shape, in_features, dtype, generator(rng))
@@ -42,7 +46,8 @@ class Attention(Layer):
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, T, D) -> (N, T, d)."""
         n_in = self.weight.shape[1]
-        self._expect(x.ndim == 3 and x.shape[2] == n_in, f"(N, T, {n_in})", x.shape)
+        fits = x.ndim == 3 and x.shape[1] > 0 and x.shape[2] == n_in
+        self._expect(fits, f"(N, T, {n_in})", x.shape)
         self._x = x
         self._q, self._k, self._v = np.split(x @ self.weight.T, 3, axis=2)
         scores = self._q @ self._k.swapaxes(1, 2) * self._scale

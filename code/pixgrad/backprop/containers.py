@@ -63,7 +63,7 @@ class Residual(Layer):
 
 def save(model: Layer, path: Path) -> None:
     """Write parameters and running statistics as ``.npz`` (atomically, no pickles)."""
-    write_npz(path, model.state())
+    write_npz(Path(path), model.state())
 
 
 def load(model: Layer, path: Path) -> None:
@@ -122,6 +122,12 @@ def _add_place_to_names(container: Layer) -> None:
     PixgradError : a layer stands in two places: it remembers one input, so the gradient of the
         other place would be wrong.
     """
+    for child in container.children().values():
+        if not isinstance(child, Layer):
+            raise PixgradError(
+                f"{type(container).__name__}: {child!r} — не слой",
+                f"{type(container).__name__}: {child!r} is no layer",
+            )
     twice = [
         leaf for leaf, times in Counter(of for _, of in container.leaves()).items() if times > 1
     ]

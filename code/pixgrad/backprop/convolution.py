@@ -23,7 +23,9 @@ from numbers import Integral
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from pixgrad.backprop.layers import Chance, Layer, floating, generator, uniform_init
+from pixgrad.backprop.inputs import Chance, ShapeError, floating, generator
+from pixgrad.backprop.layers import Layer, uniform_init
+from pixgrad.checks import whole
 from pixgrad.errors import PixgradError, say
 
 Pair = tuple[int, int]
@@ -46,20 +48,22 @@ class _Windowed(Layer):
 
     def _padded(self, x: np.ndarray, value: float, channels: int | None = None) -> np.ndarray:
         """(N, C, H, W) -> (H + 2ph, C, W + 2pw, N); ``channels`` is C where only one will do."""
-        extents = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-        h, w = (max(1, e - 2 * p) for e, p in zip(extents, self.padding, strict=True))
-        fits = x.ndim == 4 and x.shape[1] == (channels or x.shape[1])
-        fits = fits and x.shape[2] >= h and x.shape[3] >= w
-        self._expect(fits, f"(N, {channels or 'C'}, H ≥ {h}, W ≥ {w})", x.shape)
-        self._expect(
-            len(x) > 0, say("хотя бы с одним примером", "of at least one example"), x.shape
-        )
+        self._expect_image(x.shape, channels)
         self._x_shape = x.shape
         if not any(self.padding):
             return _layout(x)
         padded = np.full(self._padded_shape, value, x.dtype)
         self._inside(padded)[...] = x
         return padded
+
+    def _expect_image(self, shape: tuple[int, ...], channels: int | None) -> None:
+        extents = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        h, w = (max(1, e - 2 * p) for e, p in zip(extents, self.padding, strict=True))
+        fits = len(shape) == 4 and shape[1] == (channels or shape[1])
+        fits = fits and shape[2] >= h and shape[3] >= w
+        self._expect(fits, f"(N, {channels or 'C'}, H ≥ {h}, W ≥ {w})", shape)
+        one = say("хотя бы с одним примером", "of at least one example")
+        self._expect(shape[0] > 0, one, shape)
 
     @property
     def _padded_shape(self) -> tuple[int, int, int, int]:
@@ -106,7 +110,9 @@ class Conv2d(_Windowed):
         bias: bool = True,
     ) -> None:
         super().__init__(kernel_size, stride, padding, dilation)
-        self.in_channels, self.groups = in_channels, groups
+        in_channels = self.in_channels = whole("in_channels", in_channels)
+        groups = self.groups = whole("groups", groups)
+        out_channels = whole("out_channels", out_channels)
         kh, kw = self.kernel_size
         self.name = f"Conv2d({in_channels}, {out_channels}, {kh}×{kw})"
         if in_channels % groups or out_channels % groups:
@@ -223,7 +229,7 @@ class MaxPool2d(_Pool2d):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N, C, OH, OW)."""
-        padded = self._padded(floating(x), -np.inf)
+        padded = self._padded(x, -np.inf)
         first, *others = self._slices(padded)
         y = first.copy()
         self._winner = np.zeros(y.shape, np.min_scalar_type(len(others)))
@@ -266,7 +272,7 @@ class AvgPool2d(_Pool2d):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N, C, OH, OW)."""
-        sums = functools.reduce(np.add, self._slices(self._padded(floating(x), 0)))
+        sums = functools.reduce(np.add, self._slices(self._padded(x, 0)))
         return (sums / math.prod(self.kernel_size)).transpose(3, 1, 0, 2)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -289,7 +295,9 @@ def naive_forward(layer: Conv2d, x: np.ndarray) -> np.ndarray:
     -------
     (N, O, OH, OW).
     """
-    x = _pad_nchw(floating(x, layer.weight.dtype), layer.padding)
+    x = floating(x, layer.weight.dtype)
+    layer._expect_image(x.shape, layer.in_channels)
+    x = _pad_nchw(x, layer.padding)
     y = np.empty((len(x), len(layer.weight), *_output_size(layer, x)), x.dtype)
     for (n, o, i, j), inside in _windows(layer, y.shape):
         y[n, o, i, j] = np.sum(layer.weight[o] * x[(n, *inside)])
@@ -307,7 +315,15 @@ def naive_backward(
     -------
     dx, dweight, dbias, shaped as x, weight and bias.
     """
+    x, dy = floating(x, layer.weight.dtype), floating(dy, layer.weight.dtype)
+    layer._expect_image(x.shape, layer.in_channels)
     padded = _pad_nchw(x, layer.padding)
+    expected = (len(x), len(layer.weight), *_output_size(layer, padded))
+    if dy.shape != expected:
+        raise ShapeError(
+            f"слой {layer.name}: градиент {dy.shape}, а выход: {expected}",
+            f"layer {layer.name}: gradient {dy.shape}, but the output: {expected}",
+        )
     dx, dw = np.zeros_like(padded), np.zeros_like(layer.weight)
     db = np.zeros(len(dw), dw.dtype)
     for (n, o, i, j), inside in _windows(layer, dy.shape):
@@ -358,8 +374,10 @@ def _pair(value: int | Pair, what: str, smallest: int = 1) -> Pair:
     PixgradError : not one or two whole numbers from ``smallest`` on.
     """
     pair = (value, value) if isinstance(value, Integral) else value
-    whole = isinstance(pair, tuple | list) and all(isinstance(one, Integral) for one in pair)
-    if not whole or len(pair) != 2 or min(pair) < smallest:
+    fits = isinstance(pair, tuple | list) and all(
+        isinstance(one, Integral) and not isinstance(one, bool) for one in pair
+    )
+    if not fits or len(pair) != 2 or min(pair) < smallest:
         raise PixgradError(
             f"{what}: нужно одно целое число от {smallest} или пара таких, получено {value!r}",
             f"{what}: give a whole number from {smallest} on or a pair of them, not {value!r}",

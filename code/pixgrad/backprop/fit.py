@@ -6,6 +6,7 @@ from pixgrad.backprop.finite import all_finite, raise_first_nonfinite
 from pixgrad.backprop.layers import Layer
 from pixgrad.backprop.losses import MSE, CrossEntropy
 from pixgrad.backprop.optimisers import Optimiser
+from pixgrad.checks import whole
 
 
 def train_step(
@@ -42,7 +43,7 @@ def predict(model: Layer, x: np.ndarray, batch_size: int = 100) -> np.ndarray:
     modes = {layer: layer.training for layer in model.modes()}
     model.train(False)
     try:
-        starts = range(0, max(len(x), 1), batch_size)
+        starts = range(0, max(len(x), 1), whole("batch_size", batch_size))
         return np.concatenate([model.forward(x[i : i + batch_size]) for i in starts])
     finally:
         for layer, mode in modes.items():

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 
 from pixgrad.backprop.layers import Layer
+from pixgrad.checks import number
 from pixgrad.errors import PixgradError
 
 
@@ -29,6 +30,8 @@ def gradcheck(layer: Layer, x: np.ndarray, step: float = 1e-5, seed: int = 0) ->
     ------
     PixgradError : x or a parameter is not float64, where differences would drown in rounding.
     """
+    number("step", step, least=np.finfo(float).eps)
+    x = np.asarray(x)
     arrays = {"input": x, **layer.parameters()}
     for name, array in arrays.items():
         if array.dtype != np.float64:

@@ -3,7 +3,7 @@
 Conventions of the whole package: a batch is ``(N, C, H, W)`` or ``(N, features)``; ``forward(x)``
 keeps what ``backward`` needs and nothing more; ``backward(dy)`` takes the gradient of the loss by
 the layer's output, fills ``grads`` and returns the gradient by its input. Weights have the shapes
-of PyTorch's, so they can be copied in either direction.
+of PyTorch's, so they can be copied in either direction. What a layer is given `inputs` looks at.
 """
 
 from __future__ import annotations
@@ -13,40 +13,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pixgrad.backprop.inputs import (
+    Chance,
+    ShapeError,
+    checked_backward,
+    checked_forward,
+    floating_type,
+    generator,
+)
+from pixgrad.checks import whole
 from pixgrad.errors import PixgradError, say
-
-
-class ShapeError(PixgradError):
-    """An array of the wrong shape was given to a layer."""
-
-
-Chance = np.random.Generator | int | None
-"""A generator, its seed, or None: the package's own generator."""
-_OWN = np.random.default_rng(0)
-
-
-def generator(rng: Chance) -> np.random.Generator:
-    """The generator meant; the package's own starts from 0, so a program repeats and yet no two of
-    its layers get the same weights."""
-    return _OWN if rng is None else np.random.default_rng(rng)
-
-
-def floating(x: np.ndarray, dtype: np.typing.DTypeLike = np.float32) -> np.ndarray:
-    """An array that a layer can calculate with: integers become ``dtype``, floats stay.
-
-    Raises
-    ------
-    PixgradError : neither numbers nor truth values, or complex ones.
-    """
-    x = np.asarray(x)
-    if x.dtype.kind in "biu":
-        return x.astype(dtype)
-    if x.dtype.kind != "f":
-        raise PixgradError(
-            f"слою нужны вещественные числа, получен массив типа {x.dtype}",
-            f"a layer takes real numbers, not an array of type {x.dtype}",
-        )
-    return x
 
 
 class Layer:
@@ -72,6 +48,16 @@ class Layer:
     def __init__(self) -> None:
         self.grads: dict[str, np.ndarray] = {}
         self.name = type(self).__name__
+
+    def __init_subclass__(cls) -> None:
+        """Let both passes of every layer see only arrays that they were written for.
+
+        Of containers, the layers inside do it.
+        """
+        if cls.children is Layer.children:
+            for name, checked in (("forward", checked_forward), ("backward", checked_backward)):
+                if name in vars(cls):
+                    setattr(cls, name, checked(vars(cls)[name]))
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -102,7 +88,7 @@ class Layer:
     def gradients(self) -> dict[str, np.ndarray]:
         """The gradients after ``backward``, under the names of ``parameters``."""
         return {
-            _join(prefix, name): leaf.grads[name]
+            _join(prefix, name): leaf._gradient(name)
             for prefix, leaf in self.leaves()
             for name in ("weight", "bias")
             if getattr(leaf, name) is not None
@@ -128,6 +114,14 @@ class Layer:
         yield self
         for child in self.children().values():
             yield from child.modes()
+
+    def _gradient(self, name: str) -> np.ndarray:
+        if name not in self.grads:
+            raise PixgradError(
+                f"слой {self.name}: градиентов ещё нет, сначала вызовите backward",
+                f"layer {self.name}: no gradients yet, call backward first",
+            )
+        return self.grads[name]
 
     def _expect(self, ok: bool, expected: str, given: tuple[int, ...]) -> None:
         if not ok:
@@ -157,6 +151,8 @@ class Linear(Layer):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        out_features = whole("out_features", out_features)
+        in_features = whole("in_features", in_features)
         self.name = f"Linear({in_features}, {out_features})"
         self.weight, self.bias = uniform_init(
             (out_features, in_features), in_features, dtype, generator(rng), bias
@@ -164,7 +160,6 @@ class Linear(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, …, in_features) -> (N, …, out_features)."""
-        x = floating(x, self.weight.dtype)
         n_out, n_in = self.weight.shape
         self._expect(x.ndim >= 2 and x.shape[-1] == n_in, f"(N, …, {n_in})", x.shape)
         self._shape, self._x = x.shape, x.reshape(-1, n_in)
@@ -197,7 +192,6 @@ class Sigmoid(Layer):
     """y = 1 / (1 + e⁻ˣ), computed so that e never overflows."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        x = floating(x)
         e = np.exp(-np.abs(x))
         self._y = np.where(x >= 0, 1, e) / (1 + e)
         return self._y
@@ -210,7 +204,7 @@ class Tanh(Layer):
     """y = tanh x."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        self._y = np.tanh(floating(x))
+        self._y = np.tanh(x)
         return self._y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -221,8 +215,7 @@ class Softmax(Layer):
     """yₖ = eˣᵏ / Σⱼ eˣʲ over axis 1 (the classes)."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        self._expect(x.ndim >= 2, "(N, K, …)", x.shape)
-        x = floating(x)
+        self._expect(x.ndim >= 2 and x.shape[1] > 0, "(N, K, …)", x.shape)
         e = np.exp(x - x.max(axis=1, keepdims=True))
         self._y = e / e.sum(axis=1, keepdims=True)
         return self._y
@@ -240,16 +233,16 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.5, rng: Chance = None) -> None:
         super().__init__()
-        if not 0 <= p < 1:
+        if isinstance(p, str) or not 0 <= p < 1:
             raise PixgradError(
-                f"слой Dropout: p = {p}, а нужно 0 ≤ p < 1",
-                f"layer Dropout: p = {p}, not in 0 ≤ p < 1",
+                f"слой Dropout: p = {p!r}, а нужно 0 ≤ p < 1",
+                f"layer Dropout: p = {p!r}, not in 0 ≤ p < 1",
             )
         self.p = p
         self.rng = generator(rng)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        self._mask, x = None, floating(x)
+        self._mask = None
         if not self.training:
             return x
         self._mask = (self.rng.random(x.shape) >= self.p) / x.dtype.type(1 - self.p)
@@ -264,10 +257,19 @@ class Reshape(Layer):
 
     def __init__(self, *shape: int) -> None:
         super().__init__()
-        self.shape = shape
+        if shape.count(-1) > 1:
+            raise PixgradError(
+                f"Reshape{shape}: -1 бывает только одна", f"Reshape{shape}: only one may be -1"
+            )
+        self.shape = tuple(n if n == -1 else whole("shape", n) for n in shape)
         self.name = f"{type(self).__name__}{shape}"
 
     def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(
+            x.ndim > 0 and len(x) > 0,
+            say("хотя бы с одним примером", "of at least one example"),
+            x.shape,
+        )
         self._shape = x.shape
         size = math.prod(x.shape[1:])
         known = math.prod(n for n in self.shape if n != -1)
@@ -316,7 +318,7 @@ def uniform_init(
     bias: bool = True,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Weight of ``shape`` and bias of ``shape[0]``, uniform in ±1/√fan_in (PyTorch's default)."""
-    bound = 1 / math.sqrt(fan_in)
+    bound, dtype = 1 / math.sqrt(fan_in), floating_type(dtype)
     weight = rng.uniform(-bound, bound, shape).astype(dtype)
     return weight, rng.uniform(-bound, bound, shape[0]).astype(dtype) if bias else None
 

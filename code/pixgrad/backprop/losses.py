@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pixgrad.backprop.layers import ShapeError, floating
+from pixgrad.backprop.inputs import ShapeError, floating
 from pixgrad.errors import PixgradError
 
 
@@ -55,6 +55,7 @@ class CrossEntropy:
 
     def backward(self) -> np.ndarray:
         """Gradient by the logits, (N, K)."""
+        _after_forward(self)
         gradient = self._probabilities.copy()
         gradient[np.arange(len(self._labels)), self._labels] -= 1
         gradient /= len(self._labels)
@@ -79,4 +80,14 @@ class MSE:
 
     def backward(self) -> np.ndarray:
         """Gradient by the prediction, of its shape."""
+        _after_forward(self)
         return self._difference * self._difference.dtype.type(2 / self._difference.size)
+
+
+def _after_forward(loss: CrossEntropy | MSE) -> None:
+    if not vars(loss):
+        name = type(loss).__name__
+        raise PixgradError(
+            f"{name}: сначала вызовите forward, потом backward",
+            f"{name}: call forward first, then backward",
+        )

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from pixgrad.backprop.layers import Layer, floating
+from pixgrad.backprop.inputs import floating_type
+from pixgrad.backprop.layers import Layer
+from pixgrad.checks import number, whole
 from pixgrad.errors import say
 
 _AXES = (0, 2, 3)
@@ -37,7 +39,8 @@ class BatchNorm2d(Layer):
         momentum: float = 0.1,
     ) -> None:
         super().__init__()
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum = number("eps", eps), number("momentum", momentum, most=1)
+        num_features, dtype = whole("num_features", num_features), floating_type(dtype)
         self.name = f"BatchNorm2d({num_features})"
         self.weight = np.ones(num_features, dtype)
         self.bias = np.zeros(num_features, dtype)
@@ -46,7 +49,7 @@ class BatchNorm2d(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> the same shape."""
-        c, x = len(self.weight), floating(x, self.weight.dtype)
+        c = len(self.weight)
         self._of_batch = self.training
         self._expect(x.ndim == 4 and x.shape[1] == c, f"(N, {c}, H, W)", x.shape)
         if self.training:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from pixgrad.backprop.inputs import ShapeError
 from pixgrad.errors import PixgradError
 
 Arrays = Mapping[str, np.ndarray]
@@ -31,8 +32,10 @@ class Optimiser:
     """Whether weight decay goes round the gradient, straight into the weights."""
 
     def __init__(self, parameters: Arrays, lr: float, weight_decay: float = 0.0) -> None:
-        _require("lr", lr, np.all(np.asarray(lr) >= 0))
-        _require("weight_decay", weight_decay, weight_decay >= 0)
+        for name, array in parameters.items():
+            _require(name, array, isinstance(array, np.ndarray) and array.dtype.kind == "f")
+        _require("lr", lr, _in_range(lr))
+        _require("weight_decay", weight_decay, _in_range(weight_decay))
         self.parameters, self.lr, self.weight_decay = parameters, lr, weight_decay
         self.t = np.zeros((), np.int64)
         self._moments = {
@@ -44,7 +47,12 @@ class Optimiser:
         """Move every parameter by its gradient (same names and shapes)."""
         self.t += 1
         for name, theta in self.parameters.items():
-            g = gradients[name]
+            g = gradients.get(name)
+            if np.shape(g) != theta.shape:
+                raise ShapeError(
+                    f"{name}: форма параметра {theta.shape}, а его градиента {np.shape(g)}",
+                    f"{name}: a parameter of shape {theta.shape}, its gradient {np.shape(g)}",
+                )
             if self.weight_decay and self.decoupled:
                 theta -= self.lr * self.weight_decay * theta
             elif self.weight_decay:
@@ -84,7 +92,7 @@ class SGD(Optimiser):
         nesterov: bool = False,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        _require("momentum", momentum, momentum >= 0)
+        _require("momentum", momentum, _in_range(momentum))
         _require("nesterov", nesterov, not nesterov or momentum > 0)
         self.momentum, self.nesterov = momentum, nesterov
 
@@ -108,7 +116,7 @@ class AdaGrad(Optimiser):
         self, parameters: Arrays, lr: float = 1e-2, eps: float = 1e-10, weight_decay: float = 0.0
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        _require("eps", eps, eps >= 0)
+        _require("eps", eps, _in_range(eps))
         self.eps = eps
 
     def _change(self, g: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -136,8 +144,8 @@ class RMSProp(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        _require("beta", beta, 0 <= beta < 1)
-        _require("eps", eps, eps >= 0)
+        _require("beta", beta, _in_range(beta, below=1))
+        _require("eps", eps, _in_range(eps))
         self.beta, self.eps = beta, eps
 
     def _change(self, g: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -168,8 +176,8 @@ class Adam(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        _require("betas", betas, all(0 <= beta < 1 for beta in betas))
-        _require("eps", eps, eps >= 0)
+        _require("betas", betas, _in_range(betas, below=1) and np.shape(betas) == (2,))
+        _require("eps", eps, _in_range(eps))
         self.betas, self.eps = betas, eps
 
     def _change(self, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -255,6 +263,12 @@ def _require(name: str, value: object, ok: bool) -> None:
             f"метод оптимизации: {name} = {value!r} не подходит",
             f"optimiser: {name} = {value!r} is out of range",
         )
+
+
+def _in_range(value: object, below: float = np.inf) -> bool:
+    """Whether a number, or all of several, are from 0 on and below ``below``."""
+    numbers = np.asarray(value)
+    return numbers.dtype.kind in "iuf" and bool(((numbers >= 0) & (numbers < below)).all())
 
 
 def _average(moment: np.ndarray, beta: float, value: np.ndarray) -> None:

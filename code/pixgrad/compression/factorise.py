@@ -26,6 +26,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from pixgrad.checks import number
 from pixgrad.nets import weighted_layers
 
 
@@ -43,6 +44,7 @@ def replaced(net: nn.Module, replacement: Callable[[nn.Conv2d], nn.Module]) -> n
 
 def low_rank(layer: nn.Conv2d, share: float) -> nn.Sequential:
     """A 3×3 convolution with few channels, then a 1×1; ``share`` of the weights stays."""
+    share = number("share", share, most=1)
     outputs, inputs = layer.weight.shape[:2]
     rank = max(1, int(share * 9 * inputs * outputs / (9 * inputs + outputs)))
     left, right = truncated(layer.weight.flatten(1), rank)  # (O, r), (r, 9 I)

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
+from pixgrad.checks import number
 from pixgrad.nets import residual_blocks, weighted_layers
 
 
 def magnitude(net: nn.Module, share: float) -> nn.Module:
     """A copy where the ``share`` of the smallest weights of all layers together is zero."""
+    share = number("share", share, most=1)
     net = copy.deepcopy(net).to(memory_format=torch.contiguous_format)  # torch flattens in place
     weights = [(layer, "weight") for _, layer in weighted_layers(net)]
     prune.global_unstructured(weights, prune.L1Unstructured, amount=share)
@@ -44,6 +46,7 @@ def narrowed(net: nn.Module, share: float) -> nn.Module:
     In each place those go whose filters have the smallest sum of absolute weights; weights that
     read channels removed before do not count.
     """
+    share = number("share", share, most=1)
     net = copy.deepcopy(net)
     for convolution, norm, after in removable(net):
         total = convolution.out_channels

@@ -18,6 +18,8 @@ import numpy as np
 import onnx
 from onnxruntime import quantization as ort
 
+from pixgrad.checks import number, whole
+
 INPUT = "images"
 """Name of a network's input in its file."""
 
@@ -51,15 +53,15 @@ class Grid:
 
 def asymmetric(low: float, high: float, bits: int = 8) -> Grid:
     """For activations: unsigned integers over the whole range, which is made to hold 0."""
-    low, high, top = min(low, 0.0), max(high, 0.0), 2**bits - 1
-    scale = (high - low) / top
+    low, high, top = min(low, 0.0), max(high, 0.0), 2 ** whole("bits", bits) - 1
+    scale = (high - low) / top or 1.0  # of zeros alone any grid is right
     return Grid(scale, round(-low / scale), 0, top)
 
 
 def symmetric(largest: float, bits: int = 8) -> Grid:
     """For weights: signed integers about a zero point of 0; −2^(bits−1) is left out."""
-    top = 2 ** (bits - 1) - 1
-    return Grid(largest / top, 0, -top, top)
+    top = 2 ** (whole("bits", bits, least=2) - 1) - 1
+    return Grid(number("largest", largest) / top or 1.0, 0, -top, top)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ alternatives (``pixgrad.source``).
 """
 
 import difflib
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pixgrad.checks import whole
 from pixgrad.data import boxes, digits5k, folder, idx, scenes, sets
 from pixgrad.data import photos as photographs
 from pixgrad.data.files import Found
@@ -100,14 +102,27 @@ def find(name: str, **options: Any) -> Found:
             f"нет части «{split}»; есть {', '.join(SPLITS)}",
             f"no part '{split}'; there are {', '.join(SPLITS)}",
         )
-    kind, _, path = name.partition(":")
+    kind, _, path = str(name).partition(":")
     if path and kind in OWN:
-        return OWN[kind](path, **options)
+        return OWN[kind](path, **_accepted(name, OWN[kind], options))
     if name not in SOURCES:
-        close = difflib.get_close_matches(name, SOURCES, n=1)
+        close = difflib.get_close_matches(str(name), SOURCES, n=1)
         hint = say(f"; может быть, «{close[0]}»?", f"; perhaps '{close[0]}'?") if close else "."
         raise PixgradError(
             f"нет источника «{name}»{hint} Есть: {', '.join(SOURCES)}",
             f"no source '{name}'{hint} There are: {', '.join(SOURCES)}",
         )
-    return SOURCES[name].find(**options)
+    return SOURCES[name].find(**_accepted(name, SOURCES[name].find, options))
+
+
+def _accepted(name: str, finder: Callable[..., Found], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, if the finder of the source takes them."""
+    taken = inspect.signature(finder).parameters.keys() - {"path"}
+    for option in options.keys() - taken:
+        raise PixgradError(
+            f"источник «{name}» не принимает {option}; есть: {', '.join(sorted(taken)) or '—'}",
+            f"the source '{name}' takes no {option}; there are: {', '.join(sorted(taken)) or '—'}",
+        )
+    if "side" in options:
+        whole("side", options["side"])
+    return options

@@ -18,7 +18,7 @@ import numpy as np
 from pixgrad.data import files
 from pixgrad.data.files import Found
 from pixgrad.data.resize import squash_square
-from pixgrad.data.splits import select
+from pixgrad.data.splits import carve, select
 from pixgrad.data.types import BoxSet, Fault
 from pixgrad.errors import PixgradError, SourceError, say
 
@@ -159,7 +159,7 @@ def _voc_lists(folder: Path, name: str) -> dict[str, list[str]]:
     for part in ("train", "val", "test"):
         path = folder / "ImageSets" / "Main" / f"{part}.txt"
         if path.is_file():
-            found[part] = files.read_bytes(path).decode("utf-8").split()
+            found[part] = files.decode_text(files.read_bytes(path), path).split()
     if not {"train", "val"} <= set(found):
         raise PixgradError(
             f"{name}: нет списков ImageSets/Main/train.txt и val.txt",
@@ -167,7 +167,7 @@ def _voc_lists(folder: Path, name: str) -> dict[str, list[str]]:
         )
     if "test" not in found:
         learned = np.array(found["train"], dtype=object)
-        held_out = select("validation", np.zeros(len(learned), int))
+        held_out = carve(np.zeros(len(learned), int))
         found = {
             "train": learned[~held_out].tolist(),
             "val": learned[held_out].tolist(),
@@ -188,7 +188,7 @@ def _read_coco(name: str, folder: Path, split: str, side: int) -> BoxSet:
     try:
         content = json.loads(files.read_bytes(path))
         classes = {one["id"]: one["name"] for one in content["categories"]}
-        listed = sorted(content["images"], key=lambda one: one["id"])
+        listed = sorted({one["id"]: str(one["file_name"]) for one in content["images"]}.items())
         of_photo = defaultdict(list)
         for one in content["annotations"]:
             of_photo[one["image_id"]].append(one)
@@ -196,22 +196,20 @@ def _read_coco(name: str, folder: Path, split: str, side: int) -> BoxSet:
         raise SourceError(
             f"это не разметка COCO ({error!r})", path, english=f"no annotations of COCO ({error!r})"
         ) from None
-    keep = select(split, np.zeros(len(listed), int))
     gathered = _Gathered()
-    for photo, kept in zip(listed, keep, strict=True):
-        if not kept:
-            continue
-        folder_of_photos = folder / path.stem.removeprefix("instances_")
-        size = gathered.add_photo(folder_of_photos / photo["file_name"], side)
-        for one in of_photo[photo["id"]]:
+    folder_of_photos = folder / path.stem.removeprefix("instances_")
+    for index in np.flatnonzero(select(split, np.zeros(len(listed), int))):
+        photo, file_name = listed[index]
+        size = gathered.add_photo(folder_of_photos / file_name, side)
+        for one in of_photo[photo]:
             label = classes.get(one.get("category_id"))
             if one.get("iscrowd"):
                 gathered.fault("crowd", label)
                 continue
-            left, top, width, height = one.get("bbox") or (None,) * 4
             try:
+                left, top, width, height = one["bbox"]
                 corners = (left, top, left + width, top + height)
-            except TypeError:
+            except (KeyError, TypeError, ValueError):
                 corners = (None,) * 4
             gathered.add_box(label, corners, size)
     names = [classes[key] for key in sorted(classes)]

@@ -61,13 +61,23 @@ def decode_image(raw: bytes, path: Path, mode: str | None = None, row: int | Non
             if image.mode.startswith("I;16") or image.mode == "I":
                 image = _eight_bits(image)
             return image.convert(mode or ("L" if image.mode in ("1", "L") else "RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
         where = "" if row is None else say(f"строка {row}: ", f"row {row}: ")
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(
             f"{where}изображение повреждено ({reason})",
             path,
             english=f"{where}damaged image ({reason})",
+        ) from None
+
+
+def decode_text(raw: bytes, path: Path) -> str:
+    """UTF-8, or the error of a file that is something else."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"не текст UTF-8 ({error})", path, english=f"no text in UTF-8 ({error})"
         ) from None
 
 

@@ -34,15 +34,22 @@ def read_set(
     SourceError : not Parquet, a column missing, a broken image (with its row), a bad label.
     """
     table = _read_table(path)
-    labels = np.asarray(table["label"], dtype=np.int64)
+    labels = np.asarray(table["label"])
+    if labels.dtype.kind not in "iu":
+        raise SourceError(
+            f"метки типа {labels.dtype}, нужны целые числа",
+            path,
+            english=f"labels of type {labels.dtype}, not whole numbers",
+        )
+    labels = labels.astype(np.int64)
     names = _class_names(labels, table["label_name"].to_pylist(), path)
     is_train = np.asarray(table["split"].to_pylist(), dtype=object) == "train"
     rows = np.flatnonzero(~is_train if split == "test" else is_train)
-    rows = rows[select(split, labels[rows])]
     if not len(rows):
         raise SourceError(
             f"в файле нет строк части «{split}»", path, english=f"no rows of the part '{split}'"
         )
+    rows = rows[select(split, labels[rows])]
     encoded = table["image"].to_pylist()
     images = [to_array(files.decode_image(encoded[row], path, "RGB", row)) for row in rows.tolist()]
     shapes = {image.shape for image in images}
@@ -72,6 +79,10 @@ def _read_table(path: Path):
 
 def _class_names(labels: np.ndarray, row_names: list[str], path: Path) -> tuple[str, ...]:
     by_label: dict[int, str] = {}
+    if not all(isinstance(name, str) for name in row_names):
+        raise SourceError(
+            "не у каждой строки есть имя класса", path, english="rows without the name of a class"
+        )
     for row, (label, label_name) in enumerate(zip(labels.tolist(), row_names, strict=True)):
         if by_label.setdefault(label, label_name) != label_name:
             raise SourceError(

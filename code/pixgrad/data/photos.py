@@ -12,7 +12,7 @@ from PIL import Image
 from pixgrad.data import files
 from pixgrad.data.files import Found
 from pixgrad.data.types import Pair, Pairs, Photo, Photos
-from pixgrad.errors import SourceError, say
+from pixgrad.errors import PixgradError, SourceError, say
 
 IMAGENET_TERMS = "только некоммерческие исследования и обучение"
 OXFORD = "Oxford VGG, Affine Covariant Regions"
@@ -120,7 +120,12 @@ def warp(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """The image seen through x' ~ H x (pixel centres at whole numbers), same size, bicubic."""
     # Pillow wants the inverse map and puts pixel centres at halves.
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
-    back = half @ np.linalg.inv(homography) @ np.linalg.inv(half)
+    try:
+        back = half @ np.linalg.inv(homography) @ np.linalg.inv(half)
+    except np.linalg.LinAlgError:
+        raise PixgradError(
+            f"гомография вырождена: {homography}", f"the homography is degenerate: {homography}"
+        ) from None
     height, width = image.shape[:2]
     warped = Image.fromarray(image).transform(
         (width, height),

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from pixgrad.checks import whole
 from pixgrad.data import digits5k
 from pixgrad.data.files import Found
 from pixgrad.data.idx import DIGITS
@@ -14,6 +15,8 @@ COUNTS = {"train": 200, "validation": 60, "trainval": 260, "test": 60}
 DIGITS_A_SCENE = (3, 7)
 SIZES = (0.14, 0.4)
 """Of a digit's square, in shares of the scene's side."""
+SMALLEST = 32
+"""Side of a scene, pixels, where the ink of every digit is still seen."""
 OVERLAP = 0.1
 """Largest share of a digit's square that an earlier one may cover."""
 PAPER, INK = ((150, 215), (160, 215), (165, 220)), ((20, 90), (20, 80), (60, 130))
@@ -22,6 +25,7 @@ PAPER, INK = ((150, 215), (160, 215), (165, 220)), ((20, 90), (20, 80), (60, 130
 
 def scenes(split: str = "train", side: int = 96) -> Found:
     """Scenes that differ in digits, their sizes, places and colours; split by the digits' own."""
+    whole("side", side, least=SMALLEST)
     digits = digits5k.mnist5k(split)
     return Found(digits.origin, lambda: _draw(digits.read(), side))
 

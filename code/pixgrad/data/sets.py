@@ -131,20 +131,28 @@ def _torchvision_cifar(name: str, torchvision_name: str, root: Path, split: str)
 
 
 def _read_cars(devkit: Path, annotations: Path, photos: Path, split: str, side: int) -> ImageSet:
-    names = tuple(str(name) for name in _mat(devkit / "cars_meta.mat")["class_names"])
-    rows = np.atleast_1d(_mat(annotations)["annotations"])
-    labels = np.array([int(row["class"]) - 1 for row in rows], dtype=np.int64)
+    names = tuple(str(name) for name in _mat(devkit / "cars_meta.mat", "class_names"))
+    rows = _mat(annotations, "annotations")
+    try:
+        labels = np.array([int(row["class"]) - 1 for row in rows], dtype=np.int64)
+    except (IndexError, TypeError, ValueError) as error:
+        raise SourceError(
+            f"у машин нет номера класса ({error})",
+            annotations,
+            english=f"cars without the number of a class ({error})",
+        ) from None
     keep = np.flatnonzero(select(split, labels))
     images = [_car(photos / str(rows[index]["fname"]), rows[index], side) for index in keep]
     return ImageSet("cars196", split, np.stack(images), labels[keep], names, "torchvision")
 
 
-def _mat(path: Path) -> dict:
+def _mat(path: Path, name: str) -> np.ndarray:
+    """The array called ``name``, with one axis at least."""
     from scipy.io import loadmat
 
     raw = files.read_bytes(path)
     try:
-        return loadmat(io.BytesIO(raw), squeeze_me=True)
+        return np.atleast_1d(loadmat(io.BytesIO(raw), squeeze_me=True)[name])
     except Exception as error:  # SciPy does not say what it may raise
         reason = f"{type(error).__name__}: {error}"
         raise SourceError(
@@ -153,6 +161,19 @@ def _mat(path: Path) -> dict:
 
 
 def _car(path: Path, row, side: int) -> np.ndarray:
+    """A car in its box, corners counted from one; what reaches over the photo's edge is cut."""
     image = files.decode_image(files.read_bytes(path), path, "RGB")
-    box = tuple(int(row[key]) for key in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"))
-    return squash_square(image.crop((box[0] - 1, box[1] - 1, box[2], box[3])), side)
+    given = [row[key] for key in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")]
+    try:
+        left, top, right, bottom = (int(number) for number in given)
+    except (OverflowError, TypeError, ValueError):
+        left = top = right = bottom = 0
+    box = (max(left - 1, 0), max(top - 1, 0), min(right, image.width), min(bottom, image.height))
+    if box[0] >= box[2] or box[1] >= box[3]:
+        listed = ", ".join(map(str, given))
+        raise SourceError(
+            f"рамка [{listed}] не на фотографии {image.width}×{image.height}",
+            path,
+            english=f"the box [{listed}] is not in the photo {image.width}×{image.height}",
+        )
+    return squash_square(image.crop(box), side)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from pixgrad.errors import PixgradError
+
 SPLITS = ("train", "validation", "trainval", "test")
 VALIDATION_SHARE = 0.2
 SEED = 20240607
@@ -32,8 +34,19 @@ def select(split: str, labels: np.ndarray) -> np.ndarray:
 
     ``labels`` are those of the training part, out of which "validation" is carved; for "test" of
     the test part, all of it.
+
+    Raises
+    ------
+    PixgradError : there are so few images that none is left for this part.
     """
-    if split in ("trainval", "test"):
-        return np.ones(len(labels), dtype=bool)
-    held_out = carve(labels)
-    return held_out if split == "validation" else ~held_out
+    chosen = np.ones(len(labels), dtype=bool)
+    if split not in ("trainval", "test"):
+        chosen = carve(labels) == (split == "validation")
+    if not chosen.any():
+        raise PixgradError(
+            f"на часть «{split}» не хватило изображений: их {len(labels)}, а из каждого класса "
+            f"берут {VALIDATION_SHARE:.0%}",
+            f"no images left for the part '{split}': there are {len(labels)}, and of each class "
+            f"{VALIDATION_SHARE:.0%} are taken",
+        )
+    return chosen

@@ -34,8 +34,13 @@ class ImageSet:
     def __post_init__(self) -> None:
         """Refuse labels that name no class."""
         where = say(f"{self.name}, часть {self.split}", f"{self.name}, part {self.split}")
-        whole = self.labels.dtype.kind in "iu"
-        if len(self.labels) and not whole:
+        object.__setattr__(self, "labels", np.asarray(self.labels))
+        if len(self.labels) != len(self.images):
+            raise PixgradError(
+                f"{where}: меток {len(self.labels)}, а изображений {len(self.images)}",
+                f"{where}: {len(self.labels)} labels for {len(self.images)} images",
+            )
+        if len(self.labels) and self.labels.dtype.kind not in "iu":
             raise PixgradError(
                 f"{where}: метки типа {self.labels.dtype}, нужны целые числа",
                 f"{where}: labels of type {self.labels.dtype}, not whole numbers",
@@ -122,8 +127,10 @@ class Pair:
         """Check the homography and take the multiple with H_33 = 1, positive before the horizon."""
         if self.homography is None:
             return
-        matrix = np.asarray(self.homography, np.float64)
-        if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        matrix = np.asarray(self.homography)
+        if matrix.dtype.kind in "biuf":
+            matrix = matrix.astype(np.float64)
+        if matrix.dtype != np.float64 or matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise PixgradError(
                 f"гомография должна быть конечной матрицей 3×3, а не {matrix}",
                 f"a homography is a finite 3×3 matrix, not {matrix}",

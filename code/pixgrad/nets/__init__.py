@@ -4,11 +4,11 @@ import difflib
 import inspect
 from collections.abc import Iterable
 from functools import partial
-from numbers import Integral
 
 import torch
 from torch import nn
 
+from pixgrad.checks import whole
 from pixgrad.errors import PixgradError, say
 from pixgrad.nets import (
     alexnet,
@@ -143,11 +143,8 @@ def skeleton(
     """
     _check(say("сети", "network"), name, NETS)
     for what, number in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if number is not None and (not isinstance(number, Integral) or number < 1):
-            raise PixgradError(
-                f"сеть «{name}»: {what}={number!r}, нужно целое число от 1",
-                f"network '{name}': {what}={number!r}, give a whole number from 1 on",
-            )
+        if number is not None:
+            whole(f"{name}: {what}", number)
     options = {} if batch_norm is None else {"batch_norm": batch_norm}
     if activation is not None:
         _check(say("функции активации", "activation"), activation, ACTIVATIONS)

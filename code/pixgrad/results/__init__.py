@@ -1,6 +1,8 @@
 """Reader of ``results/``: the records and tables that ``pixgrad run`` wrote."""
 
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pixgrad.data.files import read_bytes
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, SourceError
 from pixgrad.results.records import Record, parse_record
 
 FOLDER = "results"
@@ -78,9 +80,22 @@ def load_record(folder: Path) -> Record:
 
 def _table(path: Path) -> pd.DataFrame:
     read = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
-    return read(io.BytesIO(read_bytes(path)))
+    raw = read_bytes(path)
+    try:
+        return read(io.BytesIO(raw))
+    except (OSError, ValueError) as error:  # those of pandas and Arrow are kinds of ValueError
+        raise _damaged(path, error) from None
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as stored:
-        return dict(stored)
+    raw = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> SourceError:
+    reason = str(error).partition("\n")[0]
+    return SourceError(f"повреждено ({reason})", path, english=f"damaged ({reason})")

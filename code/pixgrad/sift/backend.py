@@ -64,6 +64,11 @@ def choose(compiled: bool | None = None) -> Stages:
     ------
     PixgradError : numba is wanted and not there; the variable is neither yes nor no.
     """
+    if compiled not in (None, True, False):
+        raise PixgradError(
+            f"compiled={compiled!r}: нужно True, False или None",
+            f"compiled={compiled!r}: give True, False or None",
+        )
     if compiled is None:
         compiled = _is_on(os.environ.get(SWITCH, "")) and find_spec("numba") is not None
     if not compiled:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from pixgrad.checks import whole
 from pixgrad.data import SOURCES, load
 from pixgrad.errors import PixgradError
 
@@ -64,11 +65,7 @@ class Images:
         """Images of side x side pixels (bicubic with antialiasing); None — as they are."""
         if side is None or side == self.images["train"].shape[-1]:
             return self
-        if side < 1:
-            raise PixgradError(
-                f"сторона изображения {side}: нужно число от 1",
-                f"side of the images {side}: give a number from 1 on",
-            )
+        whole("side", side)
         return replace(self, images={part: _resize(of, side) for part, of in self.images.items()})
 
     def on(self, device: torch.device) -> Images:
@@ -132,11 +129,8 @@ def random_batches(
     ------
     Normalised float32 (B, C, H, W), channels last, and labels int64 (B,).
     """
-    if batch_size < 1 or shift < 0:
-        raise PixgradError(
-            f"пакет по {batch_size} со сдвигом до {shift}: нужно от 1 и от 0",
-            f"batches of {batch_size} with shifts up to {shift}: at least 1 and 0 are needed",
-        )
+    whole("batch_size", batch_size)
+    whole("shift", shift, least=0)
     windows = _shifted_windows(data.images["train"], shift, data.mean)
     labels = data.labels["train"]
     order = torch.randperm(len(labels), generator=generator)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from pixgrad.checks import whole
 from pixgrad.data import Fault, load
 from pixgrad.errors import PixgradError
 from pixgrad.training.batches import PARTS
@@ -126,7 +127,7 @@ def random_box_batches(
     """
     objects = data.labels["train"]
     order = torch.randperm(len(objects), generator=generator)
-    for index in order.split(batch_size):
+    for index in order.split(whole("batch_size", batch_size)):
         images = data.normalised(data.images["train"][index.to(data.images["train"].device)])
         mine = [objects[number] for number in index.tolist()]
         if augment:

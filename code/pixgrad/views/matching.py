@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from pixgrad.checks import whole
 from pixgrad.errors import PixgradError
 from pixgrad.sift import Features
 
@@ -77,7 +78,7 @@ def rootsift(features: Features) -> Features:
     >>> bool(np.allclose(np.square(rootsift(found).descriptors).sum(axis=1), 1))
     True
     """
-    values = features.descriptors.astype(np.float64)
+    values = _numbers(features)
     if not (values >= 0).all() or not np.isfinite(values).all():
         raise PixgradError(
             "RootSIFT — корень из дескриптора, а в нём есть отрицательные числа или NaN",
@@ -115,8 +116,7 @@ def match(a: Features, b: Features) -> Matches:
     >>> 0 < len(clear) < len(matches)
     True
     """
-    # Float64, in which products and sums of whole numbers are exact.
-    first, second = (features.descriptors.astype(np.float64) for features in (a, b))
+    first, second = _numbers(a), _numbers(b)
     if first.shape[1] != second.shape[1]:
         raise PixgradError(
             f"дескрипторы разной длины: {first.shape[1]} и {second.shape[1]}; "
@@ -173,7 +173,7 @@ def nearest_rows(a: np.ndarray, b: np.ndarray, k: int = 2) -> tuple[np.ndarray, 
     >>> index.tolist(), distance.tolist()
     ([[1, 2]], [[1.0, 2.0]])
     """
-    n = len(a) if len(b) else 0
+    n, k = len(a) if len(b) else 0, whole("k", k)
     nearest, distance = np.empty((n, k), np.int64), np.empty((n, k))
     squares = np.square(b).sum(axis=1)
     rows = max(1, CHUNK // max(1, len(b)))
@@ -192,3 +192,14 @@ def nearest_rows(a: np.ndarray, b: np.ndarray, k: int = 2) -> tuple[np.ndarray, 
             )
             gap[here, best] = np.inf
     return nearest, distance
+
+
+def _numbers(features: Features) -> np.ndarray:
+    """Descriptors in float64, in which products and sums of whole numbers are exact."""
+    descriptors = np.asarray(features.descriptors)
+    if descriptors.dtype.kind not in "biuf":
+        raise PixgradError(
+            f"дескрипторы типа {descriptors.dtype}, нужны вещественные числа",
+            f"descriptors of type {descriptors.dtype}, not real numbers",
+        )
+    return descriptors.astype(np.float64)

@@ -20,12 +20,16 @@ loss is compared with the first relative tolerance, and so many with the last on
 
 @dataclass(frozen=True)
 class Status:
-    """Whether results are still those of the present code and data; None: cannot be told."""
+    """Whether results are still those of the present code and data; None: cannot be told.
+
+    ``damage`` says what is wrong with the record where there is none.
+    """
 
     name: str
-    record: records.Record
+    record: records.Record | None
     same_code: bool | None
     same_data: bool | None
+    damage: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,10 @@ def _losses(chosen: Experiment, run: records.Run, data: Data) -> list[float]:
 
 
 def _status(folder: Path) -> Status:
-    record = load_record(folder)
+    try:
+        record = load_record(folder)
+    except PixgradError as error:
+        return Status(folder.name, None, None, None, str(error))
     if record.experiment not in experiments.names():
         return Status(folder.name, record, None, None)
     chosen = experiments.experiment(record.experiment)
