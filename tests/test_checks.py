@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixgrad.checks import number, whole
@@ -15,6 +15,7 @@ from pixgrad.errors import PixgradError
 JUNK = [None, "3", True, np.True_, [3], (3,), {}, 1j, np.nan, np.inf, -np.inf, np.zeros(2)]
 
 
+@settings(deadline=None)
 @given(st.integers(-5, 10**9), st.sampled_from([int, np.int64, np.int32]))
 def test_whole_numbers_of_any_type_from_the_least_one_on(value, kind):
     if value < 1:
@@ -25,6 +26,7 @@ def test_whole_numbers_of_any_type_from_the_least_one_on(value, kind):
         assert (found, type(found)) == (value, int)
 
 
+@settings(deadline=None)
 @given(st.floats(), st.sampled_from([float, np.float64]))
 def test_finite_numbers_within_the_range(value, kind):
     if 0 <= value <= 2:
