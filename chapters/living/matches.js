@@ -8,16 +8,14 @@ living.matches ??= (() => {
 
   // Precision and recall of the matches whose ratio is below threshold / 1000; null where undefined.
   function scores({ ratio, flags }, threshold) {
-    let accepted = 0, correct = 0, found = 0, possible = 0;
+    let accepted = 0, correct = 0, possible = 0;
     ratio.forEach((r, k) => {
-      const isRight = flags[k] & CORRECT, isPossible = flags[k] & POSSIBLE;
-      if (isPossible) possible += 1;
+      if (flags[k] & POSSIBLE) possible += 1;
       if (r >= threshold) return;
       accepted += 1;
-      if (isRight) correct += 1;
-      if (isRight && isPossible) found += 1;
+      if (flags[k] & CORRECT) correct += 1;
     });
-    return { accepted, correct, possible, precision: accepted ? correct / accepted : null, recall: possible ? found / possible : null };
+    return { accepted, correct, possible, precision: accepted ? correct / accepted : null, recall: possible ? correct / possible : null };
   }
 
   function make(data, box) {

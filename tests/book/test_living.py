@@ -319,10 +319,11 @@ def test_precision_and_recall_are_those_of_the_chapter(visit):
     page, rng = visit(), np.random.default_rng(5)
     ratio = np.append(rng.uniform(0.4, 1, 300), [0.8, 0.7996, 0.8004]).astype(np.float32)
     correct, possible = rng.random((2, len(ratio))) < [[0.6], [0.7]]
+    correct &= possible  # the ends of a correct match correspond
     features = SimpleNamespace(xy=rng.uniform(0, 300, (len(ratio), 2)))
     every = np.arange(len(ratio))
     judged = SimpleNamespace(
-        a=features, b=features, correct=correct, corresponds=possible,
+        a=features, b=features, correct=correct, again=possible,
         matches=SimpleNamespace(ratio=ratio, first=every, second=every),
     )  # fmt: skip
     data = matches.payload(judged, [], 0.8)

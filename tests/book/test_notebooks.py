@@ -557,6 +557,16 @@ def test_first_cell_says_that_the_address_is_missing(book, tmp_path_factory):
     assert run_setup(source, book / "chapters").stdout.strip() == str(book)
 
 
+def test_first_cell_sets_the_environment_of_the_book_but_not_over_the_shell(book):
+    (book / "_environment").write_text("PYTHONPATH=code\nPIXGRAD_A='один два'\n", "utf-8")
+    notebooks.write_notebooks(book)
+    source = read(book, "01-all").cells[1].source
+    asked = "import os; os.environ.pop('PIXGRAD_A', None)\n"
+    for before, value in (("", "один два"), ("os.environ['PIXGRAD_A'] = 'x'\n", "x")):
+        done = run_setup(f"{asked}{before}{source}\nprint(os.environ['PIXGRAD_A'])", book)
+        assert done.stdout.splitlines()[0] == value, done.stderr
+
+
 def test_address_without_a_release_is_refused(book):
     config = CONFIG.replace("book:\n", "book:\n  repo-url: https://example.org/u/pix\n")
     (book / "_quarto.yml").write_text(config, "utf-8")

@@ -77,3 +77,37 @@ def test_descriptor_bars_reach_their_values(ax):
     tops = np.array([segment[:, 1].max() for segment in ax.collections[0].get_segments()])
     np.testing.assert_allclose(tops, values)
     assert 200 in [line.get_ydata()[0] for line in ax.lines]
+
+
+@pytest.mark.parametrize("radius", [4, 9])
+def test_differences_in_a_disc_follow_its_formula(radius):
+    """Lines of the figure against its dots, and where the peaks stand against calculus."""
+    k = 2 ** (1 / 3)
+    sigma, response = sift_stages.disc_differences(radius)
+    half = radius**2 / (2 * sigma**2)
+    np.testing.assert_allclose(response, np.exp(-half) - np.exp(-half / k**2), atol=4e-3)
+    _, axes = plt.subplots(1, 3)
+    sift_stages.disc_responses(axes, (radius, 2 * radius, 3 * radius))
+    ratios = (1 / 2, 1 / np.sqrt(2), np.sqrt((1 - k**-2) / (4 * np.log(k))))
+    for panel, ratio in zip(axes, ratios, strict=True):
+        x, y = panel.lines[0].get_data()
+        assert x[np.argmax(y)] == pytest.approx(ratio * radius, rel=0.02)
+    heights = [line.get_ydata().max() for line in axes[1].lines]
+    np.testing.assert_allclose(heights, 2 / np.e, rtol=1e-3)
+    plt.close("all")
+
+
+def test_arrows_point_from_dark_to_bright(ax):
+    ramp = np.tile(np.linspace(0, 255, 60, dtype=np.float32), (60, 1))
+    for image, (across, up) in (
+        (ramp, (1, 0)),
+        (ramp[::-1].T.copy(), (0, -1)),
+        (ramp.T[::-1].copy(), (0, 1)),
+    ):
+        ax.clear()
+        magnitude, angle = (part[0] for part in orientation.gradients(image[None]))
+        magnitude = magnitude + np.random.default_rng(0).uniform(0, 1e-3, magnitude.shape)
+        sift_stages.direction_arrows(ax, magnitude, angle, step=7)
+        (arrows,) = ax.collections
+        np.testing.assert_allclose(np.median(arrows.U), across, atol=1e-3)
+        np.testing.assert_allclose(np.median(arrows.V), up, atol=1e-3)

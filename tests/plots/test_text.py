@@ -109,3 +109,9 @@ def test_words_agree_with_number_and_gender():
     assert tuple(text.agreeing(gender, *forms) for gender in "mfnp") == forms
     assert text.listing([], nothing="никто") == "никто"
     assert text.listing(["сеть", "слой"], last="или") == "сеть или слой"
+
+
+def test_beside_chance_forgives_two():
+    words = [text.beside_chance(count, 5) for count in (2, 3, 5, 7, 8)]
+    luck = "столько бывает и случайно"
+    assert words == ["меньше, чем бывает случайно", luck, luck, luck, "больше, чем бывает случайно"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_views import H, features, made, mapped, pair, plane
+from tiny_views import features, made, pair, plane
 
 from pixgrad import data
 from pixgrad.sift import Sift
@@ -15,7 +15,7 @@ from pixgrad.views.matching import Matches, match
 def test_perfect_features_score_one():
     a, b, homography = plane()
     e = judging.judge(pair(homography), a, b).evaluate()
-    assert (e.regions, e.correspondences, e.matches, e.correct) == (8, 8, 8, 8)
+    assert (e.points, e.again, e.matches, e.correct) == (8, 8, 8, 8)
     assert e.repeatability == e.precision == e.recall == e.matching_score == 1
 
 
@@ -26,12 +26,13 @@ def test_shares_of_known_damage():
     xy[1] += 25
     descriptors[[2, 3]] = descriptors[[3, 2]]
     b = made(xy[:7], 7.2, descriptors[:7])
-    e = judging.judge(pair(homography), a, b).evaluate()
-    assert (e.regions, e.correspondences, e.matches, e.correct) == (7, 6, 7, 4)
-    assert e.repeatability == pytest.approx(6 / 7)
-    assert e.matching_score == pytest.approx(4 / 7)
-    assert e.precision == pytest.approx(4 / 7)
+    judged = judging.judge(pair(homography), a, b)
+    e = judged.evaluate(np.ones(8, bool))
+    assert (e.points, e.again, e.matches, e.correct) == (8, 6, 8, 4)
+    assert e.repeatability == pytest.approx(6 / 8)
+    assert e.matching_score == e.precision == pytest.approx(4 / 8)
     assert e.recall == pytest.approx(4 / 6)
+    assert judged.evaluate() == judged.evaluate(judged.matches.ratio < 0.8)
 
 
 def test_a_view_of_itself_is_found_whole():
@@ -59,11 +60,44 @@ def test_homography_is_the_same_times_any_number():
     assert judging.judge(pair(-7 * homography), a, b).evaluate().correct == 8
 
 
-def test_several_matches_of_one_keypoint_count_once():
+@pytest.mark.parametrize(("factor", "same"), [(1.4, True), (1.43, False), (0.7, False)])
+def test_scale_must_follow_the_homography(factor, same):
     a, b, homography = plane()
-    twin = made(np.repeat(a.xy, 2, axis=0), 6, np.repeat(a.descriptors, 2, axis=0))
-    e = judging.judge(pair(homography), twin, b).evaluate()
-    assert (e.matches, e.correct, e.correspondences) == (8, 8, 8)
+    b = made(b.xy, 7.2 * factor, b.descriptors)
+    assert judging.judge(pair(homography), a, b).evaluate().again == 8 * same
+
+
+@pytest.mark.parametrize(("shift", "same"), [(2.9, True), (3.1, False)])
+def test_place_must_follow_the_homography(shift, same):
+    a, b, homography = plane()
+    b = made(b.xy + np.array([0, shift]), 7.2, b.descriptors)
+    e = judging.judge(pair(homography), a, b).evaluate(np.ones(8, bool))
+    assert e.again == e.correct == 8 * same
+
+
+def test_common_part_is_cut_on_both_sides():
+    homography = np.array(
+        [[1, 0, 150], [0, 1, 0], [0, 0, 1.0]]
+    )  # the right half comes from the left
+    xy = np.array([[10.0, 50], [140, 50], [160, 50], [290, 50]])
+    f = made(xy, 5, np.zeros((4, 128)))
+    a, b = judging.common_part(pair(homography), f, f)
+    assert (a.xy[:, 0].tolist(), b.xy[:, 0].tolist()) == ([10, 140], [160, 290])
+
+
+def test_chance_is_the_share_of_the_view_that_the_discs_cover():
+    one, two = features(4000, 7), features(300, 8)
+    known = pair(np.eye(3))
+    covered = 300 * np.pi * judging.TOLERANCE**2 / (200 * 300)
+    same = np.abs(np.log2(np.divide.outer(one.size, two.size))) <= 0.5
+    chance = judging.found_by_chance(known, one, two)
+    assert chance == pytest.approx(covered * same.mean(), rel=0.25)
+    assert (
+        judging.found_by_chance(known, one, one)
+        < 0.5
+        < 1
+        == judging.found_again(known, one, one).mean()
+    )
 
 
 @pytest.mark.slow
@@ -85,26 +119,20 @@ def test_scores_of_oxford_pairs_are_opencvs(grid):
         np.testing.assert_allclose(scores[0], scores[1], atol=0.01, err_msg=views.sequence)
 
 
-def test_matchable_against_loops():
-    one, two = features(150, 4), features(400, 5)
+def test_found_again_and_corresponds_against_loops():
+    one, two = features(150, 4), features(500, 5)
     known = pair()
-    got = judging.matchable(known, one.xy, one.size, two.xy, two.size, tolerance=6.0)
     there = geometry.transfer(known, one.xy)
-    naive = np.zeros(len(one), dtype=bool)
-    for i in range(len(one)):
-        for j in range(len(two)):
-            near = np.hypot(*(there[i] - two.xy[j])) <= 6.0
-            scale = two.size[j] / (
-                one.size[i] * geometry.magnification(known, one.xy[i : i + 1])[0]
-            )
-            naive[i] |= near and 2**-0.5 <= scale <= 2**0.5
-    np.testing.assert_array_equal(got, naive)
-    assert 0 < naive.sum() < len(naive)
-
-
-def test_errors_of_true_ends_are_zero():
-    xy = features(20, 6).xy
-    np.testing.assert_allclose(judging.errors(pair(), xy, mapped(H, xy)), 0, atol=1e-9)
+    growth = geometry.magnification(known, one.xy)
+    naive = np.zeros((len(one), len(two)), dtype=bool)
+    for i, j in np.ndindex(naive.shape):
+        near = np.hypot(*(there[i] - two.xy[j])) <= 3
+        naive[i, j] = near and 2**-0.5 <= two.size[j] / (one.size[i] * growth[i]) <= 2**0.5
+    np.testing.assert_array_equal(judging.found_again(known, one, two), naive.any(axis=1))
+    ends = np.arange(len(one)), np.arange(len(one))[::-1] + 100
+    pairs = judging.corresponds(known, one[ends[0]], two[ends[1]])
+    np.testing.assert_array_equal(pairs, naive[ends])
+    assert 5 < naive.any(axis=1).sum() < len(one)
 
 
 def sample(seed, count=300):
@@ -148,18 +176,10 @@ def found(views):
     return detectors.detect_all([views], Sift(compiled=False).detect_and_compute)[0]
 
 
-def test_scores_count_a_keypoint_of_the_second_view_once(views, found):
+def test_correct_matches_are_among_the_points_found_again(views, found):
     judged = judging.judge(views, *found)
-    kept = judged.mutual | (judged.matches.ratio < 0.9)
-    m, nearest = judged.matches, {}
-    for n in np.flatnonzero(kept):
-        best = nearest.setdefault(int(m.second[n]), n)
-        if m.distance[n] < m.distance[best]:
-            nearest[int(m.second[n])] = n
-    e = judged.evaluate(kept)
-    assert (e.matches, e.correct) == (len(nearest), judged.correct[list(nearest.values())].sum())
-    assert kept.sum() > e.matches > e.correct > 50
-    assert judged.evaluate() == judged.evaluate(m.ratio < 0.8)
+    assert not (judged.correct & ~judged.again).any()
+    assert 50 < judged.correct.sum() < judged.again.sum() < len(judged.a)
 
 
 def test_mutual_matches_hold_both_ways(views, found):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 
 from pixgrad.plots import text
 from pixgrad.plots.style import BLUE, VERMILION, percent_ticks
@@ -51,11 +52,10 @@ def draw_ratio_histograms(ax: Axes, ratio: np.ndarray, correct: np.ndarray, thre
             edges,
             weights=weights,
             label=label,
-            color=color,
-            alpha=0.55,
+            facecolor=to_rgba(color, 0.3),
             hatch=hatch,
             edgecolor=color,
-            linewidth=0.4,
+            linewidth=0.8,
         )
     ax.axvline(threshold, color="#222222", linestyle="--", linewidth=1)
     percent_ticks(ax.yaxis)

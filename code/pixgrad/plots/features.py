@@ -12,10 +12,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from pixgrad.plots.style import ORANGE, SKY, VERMILION
 from pixgrad.sift.descriptor import CELL_FACTOR, DIRECTIONS, WIDTH
 from pixgrad.sift.image import to_grey
+
+_OUTLINE = withStroke(linewidth=3.6, foreground="black")
 
 
 def show_photo(ax: Axes, image: np.ndarray, title: str = "") -> None:
@@ -109,7 +112,8 @@ def draw_descriptor(
     segments = np.stack([starts, tips], axis=3).reshape(-1, 2, 2)
     ax.add_collection(LineCollection(segments, colors=ORANGE, linewidths=1.6))
     tip = xy + 2 * across
-    ax.annotate("", tip, xy, arrowprops={"arrowstyle": "->", "color": VERMILION, "lw": 1.6})
+    arrow = {"arrowstyle": "->", "color": "white", "lw": 1.8, "path_effects": [_OUTLINE]}
+    ax.annotate("", tip, xy, arrowprops=arrow)
     reach = 1.05 * np.sqrt(2) * WIDTH / 2 * cell
     ax.set(xlim=(xy[0] - reach, xy[0] + reach), ylim=(xy[1] + reach, xy[1] - reach))
 

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pixgrad.plots.style import BLUE, PICTURE, SKY, VERMILION
-from pixgrad.sift import orientation, refinement
+from pixgrad.plots.style import BLUE, GREEN, PICTURE, SKY, VERMILION, decimal_commas
+from pixgrad.sift import orientation, refinement, scale_space
 from pixgrad.sift.descriptor import DIRECTIONS, WIDTH
 
 
@@ -72,6 +72,86 @@ def curvature_ratio(dog: np.ndarray, point: np.ndarray) -> np.ndarray:
     det = np.linalg.det(plane)
     trace = np.trace(plane, axis1=1, axis2=2)
     return np.divide(trace**2, det, out=np.full(len(det), np.inf), where=det > 0)
+
+
+def disc(radius: float) -> np.ndarray:
+    """A bright disc (255) on black with a smooth edge, in the middle of a square of odd side."""
+    half = 5 * round(radius)
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    return (255 * np.clip(radius - np.hypot(x, y) + 0.5, 0, 1)).astype(np.float32)
+
+
+def disc_differences(radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of Gaussians in the middle of `disc`, as the pipeline computes them.
+
+    Returns
+    -------
+    sigma : (K,), the smaller scale of each difference, pixels; growing.
+    response : (K,), of a disc of brightness 1.
+    """
+    image = disc(radius)
+    sigma, response = [], []
+    for o, octave in enumerate(scale_space.gaussian_pyramid(scale_space.base_image(image))):
+        dog = scale_space.difference_of_gaussians(octave)
+        middle = round((len(image) - 1 + 0.5) / 2**o)  # of the doubled grid, halved o times
+        for i in range(1, len(dog) - 1):
+            sigma.append(1.6 * 2 ** (o - 1 + i / 3))
+            response.append(dog[i, middle, middle] / 255)
+    near = np.array(sigma) < 2 * radius  # beyond, the edge of the picture is seen
+    return np.array(sigma)[near], np.array(response)[near]
+
+
+def disc_responses(axes: Sequence[Axes], radii: Sequence[float]) -> None:
+    """How the middles of discs answer at each scale: Laplacian, normalised one, difference.
+
+    Formulas as lines, what the pipeline computes as dots.
+    """
+    sigma, k = np.geomspace(0.8, 40, 300), 2 ** (1 / 3)
+    looks = zip(radii, (BLUE, VERMILION, GREEN), ("-", "--", ":"), strict=True)
+    for radius, color, line in looks:
+        half = radius**2 / (2 * sigma**2)
+        curves = (
+            2 * half / sigma**2 * np.exp(-half),
+            2 * half * np.exp(-half),
+            np.exp(-half / k**2) - np.exp(-half),
+        )
+        for ax, curve in zip(axes, curves, strict=True):
+            ax.plot(sigma, curve, line, color=color, label=f"R = {radius}")
+        measured, response = disc_differences(radius)
+        axes[2].plot(measured, -response, "o", color=color, markersize=3.5, fillstyle="none")
+    for ax in axes:
+        ax.set(xscale="log", xlabel="σ, пикс.", xlim=(0.8, 40))
+        ax.set_xticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
+        ax.set_xticks([], minor=True)
+        decimal_commas(ax)
+
+
+def direction_arrows(ax: Axes, magnitude: np.ndarray, angle: np.ndarray, step: int = 13) -> None:
+    """Directions of the gradient where it is strong, one arrow for ``step`` x ``step`` pixels.
+
+    Parameters
+    ----------
+    magnitude, angle : (H, W), degrees counter-clockwise on the screen.
+    """
+    rows, columns = (
+        part.ravel() for part in np.mgrid[: len(magnitude) : step, : magnitude.shape[1] : step]
+    )
+    strong = magnitude[rows, columns] > np.quantile(magnitude, 0.75)
+    turn = np.deg2rad(angle[rows, columns][strong])
+    ax.quiver(
+        columns[strong],
+        rows[strong],
+        np.cos(turn),
+        np.sin(turn),
+        pivot="mid",
+        color=VERMILION,
+        angles="uv",
+        scale_units="xy",
+        scale=1 / (0.9 * step),
+        units="xy",
+        width=2,
+        headwidth=3.2,
+    )
 
 
 def orientation_histogram(

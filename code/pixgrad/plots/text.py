@@ -92,6 +92,13 @@ def compared(
     return f"{more if seen == 'holds' else less} на {plus_minus(size, digits)}"
 
 
+def beside_chance(count: int, chance: int, noise: int = 2) -> str:
+    """Words for a count beside the largest one that chance gave, itself only so exact."""
+    if count > chance + noise:
+        return "больше, чем бывает случайно"
+    return "столько бывает и случайно" if count >= chance - noise else "меньше, чем бывает случайно"
+
+
 def plural(count: int, one: str, few: str, many: str) -> str:
     """The number with its noun: ``1 точка``, ``3 точки``, ``12 точек``."""
     return f"{number(count)}{NBSP}{noun(count, one, few, many)}"

@@ -1,14 +1,17 @@
-"""Matches of two views told right or wrong: by the overlap of regions, or by the place.
+"""Matches of two views told right or wrong where the geometry between the views is known.
+
+Two keypoints *correspond* if the second lies where the first went and has the size expected there.
+A match is correct if its ends correspond; a keypoint is found again if any corresponds with it.
 
 References
 ----------
 K. Mikolajczyk, C. Schmid, "A performance evaluation of local descriptors", PAMI 2005 (recall,
 precision). K. Mikolajczyk et al., "A comparison of affine region detectors", IJCV 2005
-(repeatability, matching score).
+(repeatability, matching score, there by the overlap of regions).
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,52 +20,55 @@ from scipy.spatial import KDTree
 from pixgrad.data import Pair
 from pixgrad.sift import Features
 from pixgrad.views import opencv
-from pixgrad.views.geometry import corner_error, magnification, transfer
+from pixgrad.views.geometry import corner_error, magnification, project, transfer
 from pixgrad.views.matching import Matches, match, mutual, one_per_keypoint
-from pixgrad.views.overlap import MAX_OVERLAP_ERROR, common_part, overlapping, region_errors
 
 RATIO = 0.8
 """Lowe's threshold of the ratio test."""
 TOLERANCE = 3.0
-"""By place, a match is correct within so many pixels of where the point truly went."""
+"""Keypoints correspond within so many pixels of where the point truly went."""
+OCTAVES = 0.5
+"""Their sizes differ from the expected ratio by so many octaves at most, a factor of sqrt(2)."""
+FEW = 20
+"""Shares of fewer correct matches are noise: such pairs of views enter no mean."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Counts over an image pair and the scores made of them (0 where nothing was found).
+    """Counts of keypoints of the first view and the scores made of them (0 where there are none).
 
     Attributes
     ----------
-    regions : the smaller number of regions whose centre the other image shows.
-    correspondences : one-to-one pairs of overlapping regions.
-    matches : matches between regions of the common part, one for a region.
-    correct : matches whose regions overlap.
+    points : keypoints whose place the other view shows.
+    again : of these, those found again.
+    matches : of these, those whose match was accepted.
+    correct : of these, those whose match is correct.
     """
 
-    regions: int
-    correspondences: int
+    points: int
+    again: int
     matches: int
     correct: int
 
     @property
     def repeatability(self) -> float:
-        """Share of regions found in both images."""
-        return _share(self.correspondences, self.regions)
+        """Share of keypoints found in both views."""
+        return _share(self.again, self.points)
 
     @property
     def precision(self) -> float:
-        """Share of correct matches among the matches."""
+        """Share of correct matches among the accepted."""
         return _share(self.correct, self.matches)
 
     @property
     def recall(self) -> float:
-        """Correct matches over correspondences: what the descriptors made of the regions."""
-        return _share(self.correct, self.correspondences)
+        """Share of the keypoints found again that were matched: what the descriptors did."""
+        return _share(self.correct, self.again)
 
     @property
     def matching_score(self) -> float:
-        """Correct matches over regions: detector and descriptor together."""
-        return _share(self.correct, self.regions)
+        """Share of all keypoints that were matched: detector and descriptor together."""
+        return _share(self.correct, self.points)
 
 
 @dataclass(frozen=True)
@@ -73,15 +79,15 @@ class Judged:
     ----------
     a, b : features of the common part, N and M.
     matches : the nearest neighbour of every feature of ``a``, before any test.
-    correct : (N,) bool, matches whose regions overlap.
-    corresponds : (N,) bool, features of ``a`` that have a correspondence.
+    correct : (N,) bool, matches whose ends correspond.
+    again : (N,) bool, features of ``a`` found again.
     """
 
     a: Features
     b: Features
     matches: Matches
     correct: np.ndarray
-    corresponds: np.ndarray
+    again: np.ndarray
 
     @cached_property
     def mutual(self) -> np.ndarray:
@@ -93,39 +99,24 @@ class Judged:
 
         Parameters
         ----------
-        kept : as in `accepted`.
+        kept : (N,) bool, accepted matches; by default those that pass the ratio test.
         """
-        chosen = self.accepted(kept)
+        kept = self.matches.ratio < RATIO if kept is None else kept
         return Evaluation(
-            regions=min(len(self.a), len(self.b)),
-            correspondences=int(self.corresponds.sum()),
-            matches=len(chosen),
-            correct=int(self.correct[chosen].sum()),
+            points=len(self.a),
+            again=int(self.again.sum()),
+            matches=int(kept.sum()),
+            correct=int(self.correct[kept].sum()),
         )
 
     @property
     def average_precision(self) -> float:
         """Area under precision over recall as the ratio d1/d2 of accepted matches grows."""
-        chosen = self.accepted(np.ones(len(self.a), bool))
-        return average_precision(
-            self.matches.ratio[chosen], self.correct[chosen], int(self.corresponds.sum())
-        )
-
-    def accepted(self, kept: np.ndarray | None = None) -> np.ndarray:
-        """Numbers of the accepted matches, one for a feature of ``b``: the least distance counts.
-
-        Parameters
-        ----------
-        kept : (N,) bool, matches to choose from; by default those that pass the ratio test.
-        """
-        kept = self.matches.ratio < RATIO if kept is None else kept
-        return one_per_keypoint(self.matches[np.flatnonzero(kept)]).first
+        return average_precision(self.matches.ratio, self.correct, int(self.again.sum()))
 
 
 def judge(pair: Pair, a: Features, b: Features) -> Judged:
     """Match the common part of a planar pair and compare with its homography.
-
-    A match is correct if the overlap error of its regions is below ``MAX_OVERLAP_ERROR``.
 
     Parameters
     ----------
@@ -133,9 +124,53 @@ def judge(pair: Pair, a: Features, b: Features) -> Judged:
     """
     a, b = common_part(pair, a, b)
     matches = match(a, b)
-    error = region_errors(a[matches.first], b[matches.second], pair.homography)
-    corresponds = np.isin(np.arange(len(a)), overlapping(a, b, pair.homography)[0])
-    return Judged(a, b, matches, error < MAX_OVERLAP_ERROR, corresponds)
+    correct = corresponds(pair, a[matches.first], b[matches.second])
+    return Judged(a, b, matches, correct, found_again(pair, a, b))
+
+
+def common_part(pair: Pair, a: Features, b: Features) -> tuple[Features, Features]:
+    """Drop the features whose place the other view of a planar pair does not show."""
+    return (
+        a[_lands_inside(pair.homography, a.xy, pair.second.shape)],
+        b[_lands_inside(np.linalg.inv(pair.homography), b.xy, pair.first.shape)],
+    )
+
+
+def corresponds(pair: Pair, a: Features, b: Features) -> np.ndarray:
+    """Whether keypoints in pairs, the first of ``a`` with the first of ``b`` and so on, are one.
+
+    Returns
+    -------
+    bool, (N,): at most `TOLERANCE` pixels of the second view and `OCTAVES` apart.
+    """
+    near = np.linalg.norm(transfer(pair, a.xy) - b.xy, axis=1) <= TOLERANCE
+    return near & _same_size(b.size, a.size * magnification(pair, a.xy))
+
+
+def found_again(pair: Pair, a: Features, b: Features) -> np.ndarray:
+    """Which keypoints of ``a`` correspond with any of ``b``: those a perfect matcher could match.
+
+    Returns
+    -------
+    bool, (N,).
+    """
+    there, expected = transfer(pair, a.xy), a.size * magnification(pair, a.xy)
+    known = np.flatnonzero(np.isfinite(there).all(axis=1))
+    near = KDTree(b.xy).query_ball_point(there[known], TOLERANCE) if len(b) else []
+    found = np.zeros(len(a), dtype=bool)
+    for n, close in zip(known, near, strict=bool(len(b))):
+        found[n] = _same_size(b.size[close], expected[n]).any()
+    return found
+
+
+def found_by_chance(pair: Pair, a: Features, b: Features) -> float:
+    """Share of ``a`` found again if the points of ``b`` lay as densely but elsewhere.
+
+    Those of ``b`` are moved by a third of the view, round its sides.
+    """
+    extent = np.array(pair.second.shape[1::-1], dtype=np.float32)
+    elsewhere = replace(b, xy=(b.xy + extent / 3) % extent)
+    return _share(int(found_again(pair, a, elsewhere).sum()), len(a))
 
 
 def average_precision(ratio: np.ndarray, correct: np.ndarray, possible: int) -> float:
@@ -144,7 +179,7 @@ def average_precision(ratio: np.ndarray, correct: np.ndarray, possible: int) -> 
     Parameters
     ----------
     ratio : (M,), d1 / d2 of the matches; correct : (M,) bool.
-    possible : correspondences, the number of correct matches that a perfect matcher finds.
+    possible : the number of correct matches that a perfect matcher finds.
     """
     hit = correct[np.argsort(ratio, kind="stable")]
     precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
@@ -168,64 +203,19 @@ class Location:
 
 
 def locate(pair: Pair, judged: Judged) -> Location:
-    """Measure positions in a planar pair, with the accepted matches, one for a feature of ``b``."""
-    chosen = judged.accepted()
-    xy = judged.a.xy[chosen].astype(float)
-    there = judged.b.xy[judged.matches.second[chosen]].astype(float)
-    off = (there - transfer(pair, xy))[judged.correct[chosen]]
-    matrix, _ = opencv.homography(xy, there)
+    """Measure positions in a planar pair, with the matches that pass the ratio test.
+
+    RANSAC is given one match for a feature of ``b``.
+    """
+    accepted = judged.matches[judged.matches.ratio < RATIO]
+    single = one_per_keypoint(accepted)
+    matrix, _ = opencv.homography(judged.a.xy[single.first], judged.b.xy[single.second])
     corners = corner_error(matrix, pair.homography, pair.first.shape)
-    if not len(off):
+    right = accepted[judged.correct[accepted.first]]
+    if not len(right):
         return Location(np.nan, np.full(2, np.nan), corners)
+    off = judged.b.xy[right.second] - transfer(pair, judged.a.xy[right.first])
     return Location(float(np.median(np.linalg.norm(off, axis=1))), np.median(off, axis=0), corners)
-
-
-def errors(pair: Pair, xy: np.ndarray, xy2: np.ndarray) -> np.ndarray:
-    """Distance in the second image between where points went and where they were matched.
-
-    Parameters
-    ----------
-    xy, xy2 : matched points, (M, 2).
-
-    Returns
-    -------
-    float, (M,), pixels; NaN where the geometry is unknown.
-    """
-    return np.linalg.norm(transfer(pair, xy) - xy2, axis=1)
-
-
-def matchable(
-    pair: Pair,
-    xy: np.ndarray,
-    size: np.ndarray,
-    xy2: np.ndarray,
-    size2: np.ndarray,
-    tolerance: float = TOLERANCE,
-) -> np.ndarray:
-    """Which keypoints of the first image were found again in the second.
-
-    Found again means: where the point went there is a keypoint within ``tolerance`` pixels whose
-    size differs from the one expected there by a factor of at most sqrt(2), half an octave. By
-    place alone many keypoints of a dense image would seem found by chance.
-
-    Parameters
-    ----------
-    xy, size, xy2, size2 : all keypoints of both images, (N, 2), (N,), (N2, 2), (N2,).
-
-    Returns
-    -------
-    bool, (N,): those that a perfect matcher could match; the denominator of recall.
-    """
-    there = transfer(pair, xy)
-    expected = size * magnification(pair, xy)
-    known = np.flatnonzero(np.isfinite(there).all(axis=1))
-    near = KDTree(xy2).query_ball_point(there[known], tolerance)
-    found = np.zeros(len(xy), dtype=bool)
-    found[known] = [
-        np.any(np.abs(np.log2(size2[close] / size)) <= 0.5)
-        for close, size in zip(near, expected[known], strict=True)
-    ]
-    return found
 
 
 def rejected(matches: Matches, correct: np.ndarray, threshold: float) -> tuple[float, float]:
@@ -248,7 +238,7 @@ class RatioCurve:
 def ratio_curve(
     ratio: np.ndarray,
     correct: np.ndarray,
-    can_match: np.ndarray,
+    again: np.ndarray,
     xy: np.ndarray,
     threshold: np.ndarray,
     tile: float = 100.0,
@@ -262,13 +252,13 @@ def ratio_curve(
 
     Parameters
     ----------
-    ratio, correct, can_match : of every keypoint's nearest neighbour, (N,).
+    ratio, correct, again : of every keypoint's nearest neighbour, (N,).
     xy : the keypoints, (N, 2).
     threshold : (T,), the values of t in the test r < t.
     tile : side of a tile in pixels.
     """
     kept = ratio[:, None] < threshold
-    counts = _per_tile(np.floor(xy / tile).astype(int), kept, correct, can_match)
+    counts = _per_tile(np.floor(xy / tile).astype(int), kept, correct, again)
     precision, recall = _shares(*(count.sum(axis=0) for count in counts))
     rng = np.random.default_rng(seed)
     tiles = len(counts[0])
@@ -280,18 +270,27 @@ def ratio_curve(
     return RatioCurve(threshold, precision, recall, *bounds)
 
 
-def _per_tile(tile_of, kept, correct, can_match):
-    """Of each tile: correct among the kept, kept, found again among them, possible to find."""
+def _per_tile(tile_of, kept, correct, again):
+    """Of each tile: correct among the kept, kept, found again."""
     _, tile = np.unique(tile_of, axis=0, return_inverse=True)
     member = np.equal.outer(np.arange(tile.max() + 1), tile.ravel()).astype(float)
-    hits, found = kept & correct[:, None], kept & (correct & can_match)[:, None]
-    return member @ hits, member @ kept, member @ found, member @ can_match[:, None]
+    return member @ (kept & correct[:, None]), member @ kept, member @ again[:, None]
 
 
-def _shares(hits, kept, found, possible):
+def _shares(hits, kept, possible):
     """Precision and recall; NaN where nothing was kept or nothing could be."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return hits / kept, found / possible
+        return hits / kept, hits / possible
+
+
+def _same_size(size: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    return np.abs(np.log2(size / expected)) <= OCTAVES
+
+
+def _lands_inside(homography: np.ndarray, xy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    points, _ = project(homography, xy)
+    limit = np.array([shape[1] - 1, shape[0] - 1])
+    return ((points >= 0) & (points <= limit)).all(axis=1)
 
 
 def _share(part: float, whole: int) -> float:

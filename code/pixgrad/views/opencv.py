@@ -43,15 +43,15 @@ def detect_without_fma(images: Sequence[np.ndarray], conventions: str = "opencv"
     On x86 OpenCV can be told not to use an instruction, but only when it is loaded: hence a
     process of its own. Elsewhere this changes nothing.
     """
-    settings = {"OPENCV_CPU_DISABLE": ",".join(WITH_FMA), "PYTHONPATH": os.pathsep.join(sys.path)}
-    answer = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
-        input=pickle.dumps((list(images), conventions)),
-        env={**os.environ, **settings},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return pickle.loads(answer.stdout)
+    return _in_a_process(images, conventions, WITH_FMA)
+
+
+def detect_with_fma(images: Sequence[np.ndarray], conventions: str = "opencv") -> list[Features]:
+    """The same with fused multiply-add, if the processor has it, whatever is switched off here.
+
+    Of the two kinds of such code the older is taken, which more processors have.
+    """
+    return _in_a_process(images, conventions, WITH_FMA[1:])
 
 
 def brute_force(first: Features, second: Features) -> Matches:
@@ -103,6 +103,18 @@ def chance_inliers(xy: np.ndarray, xy2: np.ndarray, trials: int = 20, seed: int 
     """
     rng = np.random.default_rng(seed)
     return np.array([homography(xy, rng.permutation(xy2))[1].sum() for _ in range(trials)])
+
+
+def _in_a_process(images, conventions, disabled) -> list[Features]:
+    settings = {"OPENCV_CPU_DISABLE": ",".join(disabled), "PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
+        input=pickle.dumps((list(images), conventions)),
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return pickle.loads(answer.stdout)
 
 
 def _answer() -> None:

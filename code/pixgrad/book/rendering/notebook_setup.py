@@ -111,7 +111,8 @@ def setup_code(
     record = Ledger(project.root).records.get(chapter.path.as_posix(), {})
     needed = _packages(project, chapter, record)
     sources = record.get("sources")
-    folders = project.environment.get("PYTHONPATH", "").split(":")
+    environment = dict(project.environment)
+    folders = environment.pop("PYTHONPATH", "").split(":")
     parts = [
         _start(project),
         string.Template(_INSTALL).substitute(needed=_lines(needed)) if needed else "",
@@ -119,6 +120,10 @@ def setup_code(
             [
                 f"os.chdir(book{'' if in_root else f' / {json.dumps(folder)}'})",
                 *(f'sys.path.insert(0, str(book / "{path}"))' for path in folders if path),
+                *(
+                    f"os.environ.setdefault({json.dumps(name)}, {json.dumps(value)})"
+                    for name, value in environment.items()
+                ),
             ]
         )
         + "\n",

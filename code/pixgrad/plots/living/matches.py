@@ -19,7 +19,7 @@ def payload(judged: Judged, photos: Sequence[Mapping[str, Any]], threshold: floa
     Returns
     -------
     dict; ``ratio`` in thousandths, rounded down: a multiple of 0.001 lets the same matches pass.
-    ``flags`` is 1 if the match is correct, plus 2 if the first keypoint has a correspondence.
+    ``flags`` is 1 if the match is correct, plus 2 if the first keypoint was found again.
     """
     ends = np.hstack([judged.a.xy[judged.matches.first], judged.b.xy[judged.matches.second]])
     columns = dict(zip(("x1", "y1", "x2", "y2"), np.rint(ends).astype(int).T.tolist(), strict=True))
@@ -28,5 +28,5 @@ def payload(judged: Judged, photos: Sequence[Mapping[str, Any]], threshold: floa
         "photos": list(photos),
         **columns,
         "ratio": np.floor(1000 * judged.matches.ratio.astype(float)).astype(int).tolist(),
-        "flags": (judged.correct + 2 * judged.corresponds).tolist(),
+        "flags": (judged.correct + 2 * judged.again).tolist(),
     }
