@@ -73,7 +73,11 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the chapters need, as cloned."""
     root = tmp_path_factory.mktemp("book") / "clone"
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-zco", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split("\0")
     for name in filter(None, listed):
         if (ROOT / name).is_file() and not name.startswith(("tests/", "_freeze/", "notebooks/")):

@@ -174,7 +174,8 @@ def descent_paths(
     colors : label -> colour.
     """
     x, y = np.meshgrid(np.linspace(*x_range, 240), np.linspace(*y_range, 240))
-    levels = np.log10(landscape.value(np.stack([x, y])) + 1e-4)
+    heights = np.log10(landscape.value(np.stack([x, y])) + 1e-4)
+    levels = heights.round(9)  # the last bit of a logarithm is each processor's own
     ax.contour(x, y, levels, levels=12, colors="#b5bac2", linewidths=0.7, linestyles="solid")
     for (label, path), marker in zip(paths.items(), "osD^v", strict=False):
         every = max(1, len(path) // 12)

@@ -22,6 +22,7 @@ from pixgrad.book.executing import outputs as forms
 from pixgrad.book.executing import terminal
 from pixgrad.book.executing.execute import Figures
 from pixgrad.book.executing.outputs import HTML, IMAGES, LATEX, MARKDOWN, is_display
+from pixgrad.book.executing.steady_svg import steady
 from pixgrad.book.ledger.frozen import FIGURES
 from pixgrad.book.ledger.qmd import Cell, Inline
 from pixgrad.errors import SourceError
@@ -276,7 +277,7 @@ class _Cell:
     def _image(self, output: NotebookNode, mime: str, label: str, caption: str, index: int) -> str:
         name = f"{self._label or f'cell-{self.number + 1}'}-output-{index + 1}.{IMAGES[mime]}"
         data = output.data[mime]
-        content = data.encode() if mime == "image/svg+xml" else base64.b64decode(data)
+        content = steady(data).encode() if mime == "image/svg+xml" else base64.b64decode(data)
         folder = FIGURES[self.fmt]
         self.files[f"{folder}/{name}"] = content
         attributes = [f"#{label}"] if label else []
