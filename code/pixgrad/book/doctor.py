@@ -25,6 +25,7 @@ _PACKAGES = (
 _PROGRAMS = (
     (("chromium", "chromium-browser", "google-chrome"), "проверки сайта в браузере"),
     (("pdftotext",), "проверки PDF"),
+    (("hunspell",), "проверка правописания"),
 )
 
 
