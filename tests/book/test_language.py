@@ -1,7 +1,8 @@
 """The Russian of the book: spelling, «ё», repeated words, numerals, long sentences.
 
 Read are the paragraphs, captions and descriptions of all pages as pandoc's tree has them, without
-code, formulas and citations, and the Russian strings that the cells print.
+code, formulas and citations, and the Russian strings of the cells and of
+what the package writes on figures and in tables.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pixgrad.book.checking.pages import Book, Page
+from pixgrad.book.checking.pages import Book
 from pixgrad.book.rendering.tree import HOLE
 from pixgrad.book.source import project
 
@@ -88,6 +89,8 @@ YO = {
 """Written with «ё» even where the book has them once."""
 TWICE = {"чуть", "едва"}
 """Words that may stand twice."""
+SHOWN = ("claims", "plots", "results", "data")
+"""Parts of the package whose words the book shows."""
 LONG = 40
 """Words of a sentence that is too long to be read at once."""
 
@@ -98,33 +101,24 @@ class Paragraph(NamedTuple):
     text: str
 
 
-def printed(page: Page) -> Iterator[tuple[int, str]]:
-    """Russian strings of the cells; what is put into them is a gap."""
-    for cell in page.cells:
-        try:
-            tree = ast.parse(re.sub(r"^%.*$", "", cell.cell.source, flags=re.M))
-        except SyntaxError:
-            continue
-        inside = {
-            id(part)
-            for one in ast.walk(tree)
-            if isinstance(one, ast.JoinedStr)
-            for part in ast.walk(one)
-        }
-        for one in ast.walk(tree):
-            text = ""
-            if isinstance(one, ast.JoinedStr):
-                text = "".join(
-                    part.value if isinstance(part, ast.Constant) else GAP for part in one.values
-                )
-            elif (
-                isinstance(one, ast.Constant)
-                and isinstance(one.value, str)
-                and id(one) not in inside
-            ):
-                text = one.value
-            if WORD.search(text):
-                yield cell.cell.source_line + one.lineno - 1, text
+def strings(source: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of the Russian strings of a program; what is put into them is a gap."""
+    try:
+        tree = ast.parse(re.sub(r"^%.*$", "", source, flags=re.M))
+    except SyntaxError:
+        return
+    joined = [one for one in ast.walk(tree) if isinstance(one, ast.JoinedStr)]
+    parts = {id(part) for one in joined for part in ast.walk(one)}
+    for one in ast.walk(tree):
+        text = ""
+        if isinstance(one, ast.JoinedStr):
+            text = "".join(
+                part.value if isinstance(part, ast.Constant) else GAP for part in one.values
+            )
+        elif isinstance(one, ast.Constant) and isinstance(one.value, str) and id(one) not in parts:
+            text = one.value
+        if WORD.search(text):
+            yield one.lineno, text
 
 
 def clean(text: str) -> str:
@@ -135,17 +129,24 @@ def clean(text: str) -> str:
         .replace(HOLE, GAP)
     )
     text = re.sub(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)", GAP, text, flags=re.S)
-    return CITED.sub(GAP, text).replace("*", "")
+    return CITED.sub(GAP, text).replace("*", "").replace("-\n", "")
 
 
 @pytest.fixture(scope="module")
 def paragraphs() -> list[Paragraph]:
     found = []
     for page in Book(project.load(ROOT)).pages:
-        read = [(one.lines[0], one.text) for one in page.tree.texts if one.text.strip()]
-        for line, text in [*read, *printed(page)]:
-            found.append(Paragraph(page.file, line, clean(text)))
-    return found
+        found += [
+            (page.file, one.lines[0], one.text) for one in page.tree.texts if one.text.strip()
+        ]
+        for cell in page.cells:
+            first = cell.cell.source_line - 1
+            found += [(page.file, first + line, text) for line, text in strings(cell.cell.source)]
+    package = ROOT / "code" / "pixgrad"
+    for module in sorted(one for part in SHOWN for one in (package / part).rglob("*.py")):
+        name = module.relative_to(ROOT).as_posix()
+        found += [(name, line, text) for line, text in strings(module.read_text("utf-8"))]
+    return [Paragraph(page, line, clean(text)) for page, line, text in found]
 
 
 def words(paragraph: Paragraph) -> Iterator[str]:
@@ -185,7 +186,7 @@ def places(paragraphs: list[Paragraph]) -> dict[str, list[str]]:
 def test_words_are_spelt_right(places: dict[str, list[str]]) -> None:
     assert misspelt({"градиент", "градеент", "пулингом"}) == {"градеент"}
     unknown = misspelt({word for word in places if len(word) > 1})
-    assert {word: places[word][0] for word in sorted(unknown)} == {}
+    assert {word: places.get(word, [])[:1] for word in sorted(unknown)} == {}
 
 
 def test_a_word_with_yo_is_never_written_without(places: dict[str, list[str]]) -> None:
