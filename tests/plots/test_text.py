@@ -115,3 +115,41 @@ def test_beside_chance_forgives_two():
     words = [text.beside_chance(count, 5) for count in (2, 3, 5, 7, 8)]
     luck = "столько бывает и случайно"
     assert words == ["меньше, чем бывает случайно", luck, luck, luck, "больше, чем бывает случайно"]
+
+
+def _doubled(x: float) -> float:
+    """Twice a number.
+
+    Examples
+    --------
+    >>> _doubled(2)
+    4
+    """
+    return 2 * x
+
+
+def _tripled(x: float) -> float:
+    """Three times a number.
+
+    Parameters
+    ----------
+    x : the number.
+
+    Examples
+    --------
+    >>> _tripled(2)
+    6
+    """
+    return 3 * x
+
+
+def test_shown_code_is_without_the_examples_of_its_docstring():
+    lines = text.source(_doubled).data.splitlines()
+    assert lines[1:-1] == [
+        "def _doubled(x: float) -> float:",
+        '    """Twice a number."""',
+        "    return 2 * x",
+    ]
+    told = text.source(_tripled, _doubled).data
+    assert 'x : the number.\n    """\n    return 3 * x\n\ndef _doubled' in told
+    assert ">>>" not in told

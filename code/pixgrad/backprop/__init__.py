@@ -2,30 +2,14 @@
 
 from pixgrad.backprop.attention import Attention
 from pixgrad.backprop.containers import Residual, Sequential, load, save
-from pixgrad.backprop.convolution import (
-    AvgPool2d,
-    Conv2d,
-    MaxPool2d,
-    naive_backward,
-    naive_forward,
-)
+from pixgrad.backprop.convolution import AvgPool2d, Conv2d, MaxPool2d
 from pixgrad.backprop.finite import NonFiniteError, raise_first_nonfinite
 from pixgrad.backprop.fit import keep_freed_memory, predict, train_step
 from pixgrad.backprop.gradcheck import gradcheck, numerical_gradient
 from pixgrad.backprop.inputs import ShapeError
-from pixgrad.backprop.layers import (
-    Dropout,
-    Flatten,
-    Layer,
-    Linear,
-    ReLU,
-    Reshape,
-    Sigmoid,
-    Softmax,
-    Sum,
-    Tanh,
-)
+from pixgrad.backprop.layers import Dropout, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
 from pixgrad.backprop.losses import MSE, CrossEntropy
+from pixgrad.backprop.naive import naive_backward, naive_forward
 from pixgrad.backprop.networks import lenet, sigmoid_net
 from pixgrad.backprop.normalisation import BatchNorm2d
 from pixgrad.backprop.optimisers import (
@@ -39,6 +23,7 @@ from pixgrad.backprop.optimisers import (
     RMSProp,
 )
 from pixgrad.backprop.scalar import Value
+from pixgrad.backprop.shapes import Flatten, Reshape, Sum
 
 __all__ = [
     "MSE",

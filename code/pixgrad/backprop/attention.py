@@ -25,6 +25,14 @@ class Attention(Layer):
     ----------
     weight : W_Q, W_K and W_V one above another, (3 d, D).
     shares : A, the attention weights of the last forward pass, (N, T, T); its rows add up to 1.
+
+    Examples
+    --------
+    >>> layer = Attention(4, 2, rng=0)
+    >>> layer.forward(np.zeros((1, 3, 4))).shape
+    (1, 3, 2)
+    >>> layer.shares[0, 0].round(3)
+    array([0.333, 0.333, 0.333])
     """
 
     shares: np.ndarray

@@ -8,13 +8,26 @@ from pathlib import Path
 
 import numpy as np
 
-from pixgrad.backprop.layers import Layer, Sum
+from pixgrad.backprop.layers import Layer
+from pixgrad.backprop.shapes import Sum
 from pixgrad.errors import PixgradError
 from pixgrad.files import write
 
 
 class Sequential(Layer):
-    """Layers one after another: forward in order, backward in the opposite order."""
+    """Layers one after another: forward in order, backward in the opposite order.
+
+    Examples
+    --------
+    >>> from pixgrad.backprop import Linear, ReLU
+    >>> net = Sequential(Linear(2, 3, rng=0), ReLU(), Linear(3, 1, rng=1))
+    >>> net.forward(np.ones((5, 2))).shape
+    (5, 1)
+    >>> net.backward(np.ones((5, 1))).shape
+    (5, 2)
+    >>> sorted(net.gradients())
+    ['0.bias', '0.weight', '2.bias', '2.weight']
+    """
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__()
@@ -39,6 +52,14 @@ class Residual(Layer):
     """y = body(x) + shortcut(x); without ``shortcut`` the input itself is added.
 
     He et al. 2015 (arXiv:1512.03385), formula (1).
+
+    Examples
+    --------
+    >>> from pixgrad.backprop import Linear
+    >>> body = Linear(2, 2)
+    >>> body.weight[:], body.bias[:] = 0, 1
+    >>> Residual(body).forward(np.array([[10.0, 20.0]]))
+    array([[11., 21.]])
     """
 
     def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
@@ -62,7 +83,19 @@ class Residual(Layer):
 
 
 def save(model: Layer, path: Path) -> None:
-    """Write parameters and running statistics as ``.npz`` (atomically, no pickles)."""
+    """Write parameters and running statistics as ``.npz`` (atomically, no pickles).
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from pixgrad.backprop import Linear
+    >>> net = Sequential(Linear(2, 1))
+    >>> with TemporaryDirectory() as folder:
+    ...     save(net, Path(folder, "net.npz"))
+    ...     sorted(np.load(Path(folder, "net.npz")))
+    ...
+    ['0.bias', '0.weight']
+    """
     write_npz(Path(path), model.state())
 
 
@@ -72,6 +105,18 @@ def load(model: Layer, path: Path) -> None:
     Raises
     ------
     PixgradError : the file holds other names or shapes than the model.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from pixgrad.backprop import Linear
+    >>> first, second = Sequential(Linear(2, 1)), Sequential(Linear(2, 1))
+    >>> with TemporaryDirectory() as folder:
+    ...     save(first, Path(folder, "net.npz"))
+    ...     load(second, Path(folder, "net.npz"))
+    ...
+    >>> bool((first.layers[0].weight == second.layers[0].weight).all())
+    True
     """
     try:
         with np.load(path, allow_pickle=False) as stored:

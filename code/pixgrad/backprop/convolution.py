@@ -1,7 +1,6 @@
 """Two-dimensional convolution and pooling.
 
-``Conv2d`` is a strided view and matrix products; ``naive_forward`` and ``naive_backward`` are the
-definition written as loops, to be read and to test against.
+``Conv2d`` is a strided view and matrix products; `naive` has the definition written as loops.
 
 Layout. Arrays are ``(N, C, H, W)`` for the user, but the convolution keeps them in memory as
 ``(H, C, W, N)``. With the batch innermost and the row outermost
@@ -23,7 +22,7 @@ from numbers import Integral
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from pixgrad.backprop.inputs import Chance, ShapeError, floating, generator
+from pixgrad.backprop.inputs import Chance, generator
 from pixgrad.backprop.layers import Layer, uniform_init
 from pixgrad.checks import whole
 from pixgrad.errors import PixgradError, say
@@ -94,6 +93,13 @@ class Conv2d(_Windowed):
     ----------
     weight : (O, C / groups, KH, KW).
     bias : (O,), or None.
+
+    Examples
+    --------
+    >>> edges = Conv2d(1, 1, (1, 2), bias=False)
+    >>> edges.weight[:] = [[[[-1, 1]]]]
+    >>> edges.forward(np.array([[[[0.0, 0.0, 5.0, 5.0]]]]))
+    array([[[[0., 5., 0.]]]], dtype=float32)
     """
 
     def __init__(
@@ -225,6 +231,15 @@ class MaxPool2d(_Pool2d):
     """The largest value of each window; the gradient goes to the first largest one.
 
     Padding counts as minus infinity, as in PyTorch.
+
+    Examples
+    --------
+    >>> layer = MaxPool2d(2)
+    >>> layer.forward(np.array([[[[1.0, 2.0], [7.0, 3.0]]]]))
+    array([[[[7.]]]])
+    >>> layer.backward(np.array([[[[5.0]]]]))
+    array([[[[0., 0.],
+             [5., 0.]]]])
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
@@ -268,7 +283,13 @@ class MaxPool2d(_Pool2d):
 
 
 class AvgPool2d(_Pool2d):
-    """The mean of each window; zeros of the padding count, as in PyTorch's default."""
+    """The mean of each window; zeros of the padding count, as in PyTorch's default.
+
+    Examples
+    --------
+    >>> AvgPool2d(2).forward(np.array([[[[1.0, 2.0], [7.0, 2.0]]]]))
+    array([[[[3.]]]])
+    """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(N, C, H, W) -> (N, C, OH, OW)."""
@@ -283,74 +304,6 @@ class AvgPool2d(_Pool2d):
         return self._inside(dx)
 
 
-def naive_forward(layer: Conv2d, x: np.ndarray) -> np.ndarray:
-    """The definition of ``Conv2d.forward`` as loops.
-
-    Parameters
-    ----------
-    layer : the convolution whose parameters are used.
-    x : (N, C, H, W).
-
-    Returns
-    -------
-    (N, O, OH, OW).
-    """
-    x = floating(x, layer.weight.dtype)
-    layer._expect_image(x.shape, layer.in_channels)
-    x = _pad_nchw(x, layer.padding)
-    y = np.empty((len(x), len(layer.weight), *_output_size(layer, x)), x.dtype)
-    for (n, o, i, j), inside in _windows(layer, y.shape):
-        y[n, o, i, j] = np.sum(layer.weight[o] * x[(n, *inside)])
-        if layer.bias is not None:
-            y[n, o, i, j] += layer.bias[o]
-    return y
-
-
-def naive_backward(
-    layer: Conv2d, x: np.ndarray, dy: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The chain rule for ``naive_forward``: each output hands its gradient to what it was made of.
-
-    Returns
-    -------
-    dx, dweight, dbias, shaped as x, weight and bias.
-    """
-    x, dy = floating(x, layer.weight.dtype), floating(dy, layer.weight.dtype)
-    layer._expect_image(x.shape, layer.in_channels)
-    padded = _pad_nchw(x, layer.padding)
-    expected = (len(x), len(layer.weight), *_output_size(layer, padded))
-    if dy.shape != expected:
-        raise ShapeError(
-            f"слой {layer.name}: градиент {dy.shape}, а выход: {expected}",
-            f"layer {layer.name}: gradient {dy.shape}, but the output: {expected}",
-        )
-    dx, dw = np.zeros_like(padded), np.zeros_like(layer.weight)
-    db = np.zeros(len(dw), dw.dtype)
-    for (n, o, i, j), inside in _windows(layer, dy.shape):
-        dx[(n, *inside)] += dy[n, o, i, j] * layer.weight[o]
-        dw[o] += dy[n, o, i, j] * padded[(n, *inside)]
-        db[o] += dy[n, o, i, j]
-    (ph, pw), (h, w) = layer.padding, x.shape[2:]
-    return dx[:, :, ph : ph + h, pw : pw + w], dw, db
-
-
-def _windows(layer: Conv2d, y_shape: tuple[int, ...]):
-    """For each output index: the slices (channels, rows, columns) of the input that it sees."""
-    (kh, kw), (sh, sw), (dh, dw) = layer.kernel_size, layer.stride, layer.dilation
-    cg, og = layer.weight.shape[1], len(layer.weight) // layer.groups
-    for n, o, i, j in np.ndindex(*y_shape):
-        channels = slice(o // og * cg, (o // og + 1) * cg)
-        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-        columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-        yield (n, o, i, j), (channels, rows, columns)
-
-
-def _output_size(layer: Conv2d, padded: np.ndarray) -> Pair:
-    sizes = zip(padded.shape[2:], layer.kernel_size, layer.stride, layer.dilation, strict=True)
-    height, width = ((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in sizes)
-    return height, width
-
-
 def _row_windows(x: np.ndarray, size: int, stride: int, dilation: int) -> np.ndarray:
     """(G, H, A, B) -> (G, OH, size, A, B): windows of rows, a view."""
     windows = sliding_window_view(x, dilation * (size - 1) + 1, axis=1)
@@ -360,10 +313,6 @@ def _row_windows(x: np.ndarray, size: int, stride: int, dilation: int) -> np.nda
 def _layout(x: np.ndarray) -> np.ndarray:
     """(N, C, H, W) -> contiguous (H, C, W, N); copies only if it must."""
     return np.ascontiguousarray(x.transpose(2, 1, 3, 0))
-
-
-def _pad_nchw(x: np.ndarray, padding: Pair) -> np.ndarray:
-    return np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
 
 
 def _pair(value: int | Pair, what: str, smallest: int = 1) -> Pair:

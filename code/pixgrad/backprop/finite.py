@@ -11,7 +11,17 @@ from pixgrad.errors import PixgradError, say
 
 
 class NonFiniteError(PixgradError):
-    """NaN or infinity appeared; the message names the layer that first produced it."""
+    """NaN or infinity appeared; the message names the layer that first produced it.
+
+    Examples
+    --------
+    >>> from pixgrad.backprop import Adam, Linear, train_step
+    >>> net = Linear(1, 1, rng=0)
+    >>> train_step(net, MSE(), Adam(net.parameters()), np.array([[np.nan]]), np.array([[0.0]]))
+    Traceback (most recent call last):
+        ...
+    pixgrad.backprop.finite.NonFiniteError: NaN или бесконечность уже во входных данных сети
+    """
 
 
 def all_finite(arrays: Iterable[np.ndarray]) -> bool:
@@ -28,6 +38,18 @@ def raise_first_nonfinite(
     ------
     NonFiniteError : always; it names the layer and the pass (forward or backward), or the data if
         they are not finite, or the loss if nothing before it went wrong this time.
+
+    Examples
+    --------
+    >>> from pixgrad.backprop import Linear, Sequential
+    >>> net = Sequential(Linear(1, 1), Linear(1, 1))
+    >>> net.layers[1].bias[:] = np.inf
+    >>> try:
+    ...     raise_first_nonfinite(net, MSE(), np.array([[1.0]]), np.array([[0.0]]))
+    ... except NonFiniteError as error:
+    ...     print(str(error).split(";")[0])
+    ...
+    слой 1: Linear(1, 1), прямой проход: появилось NaN или бесконечность
     """
     if not all_finite([x]):
         raise NonFiniteError(

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 
 class ShapeError(PixgradError):
-    """An array of the wrong shape was given to a layer."""
+    """An array of the wrong shape was given to a layer.
+
+    Examples
+    --------
+    >>> from pixgrad.backprop import Linear
+    >>> Linear(2, 1).forward(np.zeros((5, 3)))
+    Traceback (most recent call last):
+        ...
+    pixgrad.backprop.inputs.ShapeError: слой Linear(2, 1): ожидается вход (N, …, 2), получен (5, 3)
+    """
 
 
 Chance = np.random.Generator | int | None

@@ -1,4 +1,4 @@
-"""Layers with hand-written gradients: the base class, activations, linear, shape and sum.
+"""Layers with hand-written gradients: the base class, activations, the linear one.
 
 Conventions of the whole package: a batch is ``(N, C, H, W)`` or ``(N, features)``; ``forward(x)``
 keeps what ``backward`` needs and nothing more; ``backward(dy)`` takes the gradient of the loss by
@@ -22,7 +22,7 @@ from pixgrad.backprop.inputs import (
     generator,
 )
 from pixgrad.checks import whole
-from pixgrad.errors import PixgradError, say
+from pixgrad.errors import PixgradError
 
 
 class Layer:
@@ -36,6 +36,17 @@ class Layer:
     needs_input_grad : False lets the first layer of a network skip the gradient by the images;
         ``backward`` then returns None.
     name : how errors call the layer; a container adds the layer's place.
+
+    Examples
+    --------
+    >>> class Double(Layer):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    ...     def backward(self, dy):
+    ...         return 2 * dy
+    ...
+    >>> Double().forward([1, 2])
+    array([2., 4.], dtype=float32)
     """
 
     weight: np.ndarray | None = None
@@ -140,6 +151,17 @@ class Linear(Layer):
     dtype : of the parameters.
     rng : generator (or its seed) of the initial values, uniform in ±1/√fan_in as in PyTorch.
     bias : whether there is a b.
+
+    Examples
+    --------
+    >>> layer = Linear(2, 1)
+    >>> layer.weight[:], layer.bias[:] = [[1, 2]], 3
+    >>> layer.forward(np.array([[10.0, 1.0]]))
+    array([[15.]])
+    >>> layer.backward(np.array([[1.0]]))
+    array([[1., 2.]])
+    >>> layer.grads["weight"]
+    array([[10.,  1.]])
     """
 
     def __init__(
@@ -178,7 +200,16 @@ class Linear(Layer):
 
 
 class ReLU(Layer):
-    """y = max(x, 0); the derivative at 0 is taken as 0."""
+    """y = max(x, 0); the derivative at 0 is taken as 0.
+
+    Examples
+    --------
+    >>> layer = ReLU()
+    >>> layer.forward(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    >>> layer.backward(np.array([5.0, 5.0]))
+    array([0., 5.])
+    """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._y = np.maximum(x, 0)
@@ -189,7 +220,13 @@ class ReLU(Layer):
 
 
 class Sigmoid(Layer):
-    """y = 1 / (1 + e⁻ˣ), computed so that e never overflows."""
+    """y = 1 / (1 + e⁻ˣ), computed so that e never overflows.
+
+    Examples
+    --------
+    >>> Sigmoid().forward(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         e = np.exp(-np.abs(x))
@@ -201,7 +238,13 @@ class Sigmoid(Layer):
 
 
 class Tanh(Layer):
-    """y = tanh x."""
+    """y = tanh x.
+
+    Examples
+    --------
+    >>> Tanh().forward(np.array([-1000.0, 0.0, 1000.0]))
+    array([-1.,  0.,  1.])
+    """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._y = np.tanh(x)
@@ -212,7 +255,14 @@ class Tanh(Layer):
 
 
 class Softmax(Layer):
-    """yₖ = eˣᵏ / Σⱼ eˣʲ over axis 1 (the classes)."""
+    """yₖ = eˣᵏ / Σⱼ eˣʲ over axis 1 (the classes).
+
+    Examples
+    --------
+    >>> Softmax().forward(np.array([[0.0, 0.0], [1000.0, 0.0]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x.ndim >= 2 and x.shape[1] > 0, "(N, K, …)", x.shape)
@@ -229,6 +279,15 @@ class Dropout(Layer):
     """Zero each value with probability p and divide the rest by 1 - p (training only).
 
     Srivastava et al. 2014, section 10 ("inverted" form: prediction is the identity).
+
+    Examples
+    --------
+    >>> layer = Dropout(0.5, rng=0)
+    >>> layer.forward(np.ones((1, 4)))
+    array([[2., 0., 0., 0.]])
+    >>> layer.train(False)
+    >>> layer.forward(np.ones((1, 4)))
+    array([[1., 1., 1., 1.]])
     """
 
     def __init__(self, p: float = 0.5, rng: Chance = None) -> None:
@@ -252,64 +311,6 @@ class Dropout(Layer):
         return dy if self._mask is None else dy * self._mask
 
 
-class Reshape(Layer):
-    """(N, …) -> (N, \\*shape); one of ``shape`` may be -1."""
-
-    def __init__(self, *shape: int) -> None:
-        super().__init__()
-        if shape.count(-1) > 1:
-            raise PixgradError(
-                f"Reshape{shape}: -1 бывает только одна", f"Reshape{shape}: only one may be -1"
-            )
-        self.shape = tuple(n if n == -1 else whole("shape", n) for n in shape)
-        self.name = f"{type(self).__name__}{shape}"
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        self._expect(
-            x.ndim > 0 and len(x) > 0,
-            say("хотя бы с одним примером", "of at least one example"),
-            x.shape,
-        )
-        self._shape = x.shape
-        size = math.prod(x.shape[1:])
-        known = math.prod(n for n in self.shape if n != -1)
-        fits = size % known == 0 if -1 in self.shape else size == known
-        self._expect(
-            fits,
-            say(
-                f"(N, …) с размером, из которого получится {self.shape}",
-                f"(N, …) of a size that makes {self.shape}",
-            ),
-            x.shape,
-        )
-        return batch_last(x).reshape(-1, len(x)).T.reshape(len(x), *self.shape)
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        return dy.reshape(self._shape)
-
-
-class Flatten(Reshape):
-    """(N, …) -> (N, features)."""
-
-    def __init__(self) -> None:
-        super().__init__(-1)
-
-
-class Sum(Layer):
-    """y = a + b, the joint of a residual block: the gradient goes to both terms unchanged."""
-
-    def forward(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        self._expect(
-            a.shape == b.shape,
-            say(f"{a.shape} (как у первого слагаемого)", f"{a.shape} (as of the first term)"),
-            b.shape,
-        )
-        return a + b
-
-    def backward(self, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return dy, dy
-
-
 def uniform_init(
     shape: tuple[int, ...],
     fan_in: int,
@@ -321,11 +322,6 @@ def uniform_init(
     bound, dtype = 1 / math.sqrt(fan_in), floating_type(dtype)
     weight = rng.uniform(-bound, bound, shape).astype(dtype)
     return weight, rng.uniform(-bound, bound, shape[0]).astype(dtype) if bias else None
-
-
-def batch_last(x: np.ndarray) -> np.ndarray:
-    """``x`` with its first axis moved to the end, contiguous; copies only if it must."""
-    return np.ascontiguousarray(np.moveaxis(x, 0, -1))
 
 
 def _join(prefix: str, name: str) -> str:

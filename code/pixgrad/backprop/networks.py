@@ -4,7 +4,8 @@ import numpy as np
 
 from pixgrad.backprop.containers import Sequential
 from pixgrad.backprop.convolution import Conv2d, MaxPool2d
-from pixgrad.backprop.layers import Flatten, Linear, ReLU, Sigmoid
+from pixgrad.backprop.layers import Linear, ReLU, Sigmoid
+from pixgrad.backprop.shapes import Flatten
 
 
 def lenet(
@@ -21,6 +22,13 @@ def lenet(
     ----------
     widths : channels of the two 5×5 convolutions and units of the hidden linear layer.
     rng : generator (or its seed) of the initial weights.
+
+    Examples
+    --------
+    >>> lenet().forward(np.zeros((2, 1, 28, 28))).shape
+    (2, 10)
+    >>> sum(array.size for array in lenet().parameters().values())
+    34622
     """
     a, b, c = widths
     rng = np.random.default_rng(rng)
@@ -44,6 +52,11 @@ def sigmoid_net(
     """The same sizes from the assignment's layers alone: convolution, sigmoid, reshape, linear.
 
     Strided convolutions stand for the pooling that the assignment's list does not have.
+
+    Examples
+    --------
+    >>> sigmoid_net().forward(np.zeros((2, 1, 28, 28))).shape
+    (2, 10)
     """
     rng = np.random.default_rng(rng)
     return Sequential(

@@ -27,6 +27,14 @@ class BatchNorm2d(Layer):
     ----------
     weight, bias : γ and β, (C,).
     running_mean, running_var : (C,); the variance is the unbiased one, as in PyTorch.
+
+    Examples
+    --------
+    >>> layer = BatchNorm2d(1, np.float64, eps=0)
+    >>> layer.forward(np.array([[[[0.0, 2.0]]], [[[4.0, 6.0]]]])).ravel().round(3)
+    array([-1.342, -0.447,  0.447,  1.342])
+    >>> layer.running_mean
+    array([0.3])
     """
 
     buffers = ("running_mean", "running_var")

@@ -24,6 +24,14 @@ class Optimiser:
     parameters : arrays to change in place, by name.
     lr : step size α; may be changed between steps.
     weight_decay : λ; λθ is added to the gradient.
+
+    Examples
+    --------
+    >>> theta = {"w": np.array([1.0])}
+    >>> optimiser = SGD(theta, lr=0.1)
+    >>> optimiser.step({"w": np.array([2.0])})
+    >>> theta["w"], sorted(optimiser.state())
+    (array([0.8]), ['m.w', 't'])
     """
 
     moments: tuple[str, ...] = ()
@@ -79,6 +87,16 @@ class SGD(Optimiser):
     ----------
     momentum : μ; 0 is plain gradient descent.
     nesterov : in the form of Sutskever et al. 2013, section 2, as PyTorch has it.
+
+    Examples
+    --------
+    >>> theta = {"w": np.array([1.0])}
+    >>> optimiser = SGD(theta, lr=0.5, momentum=0.5)
+    >>> for _ in range(2):
+    ...     optimiser.step({"w": np.array([1.0])})
+    ...
+    >>> theta["w"]
+    array([-0.25])
     """
 
     moments = ("m",)
@@ -108,6 +126,16 @@ class AdaGrad(Optimiser):
     Parameters
     ----------
     eps : ε.
+
+    Examples
+    --------
+    >>> theta = {"w": np.array([0.0])}
+    >>> optimiser = AdaGrad(theta, lr=1.0)
+    >>> for _ in range(2):
+    ...     optimiser.step({"w": np.array([5.0])})
+    ...
+    >>> theta["w"].round(3)
+    array([-1.707])
     """
 
     moments = ("s",)
@@ -131,6 +159,13 @@ class RMSProp(Optimiser):
     ----------
     beta : β.
     eps : ε.
+
+    Examples
+    --------
+    >>> theta = {"w": np.array([0.0])}
+    >>> RMSProp(theta, lr=1.0).step({"w": np.array([5.0])})
+    >>> theta["w"].round(3)
+    array([-10.])
     """
 
     moments = ("v",)
@@ -163,6 +198,13 @@ class Adam(Optimiser):
     ----------
     betas : β₁ and β₂.
     eps : ε.
+
+    Examples
+    --------
+    >>> theta = {"w": np.array([1.0, 1.0])}
+    >>> Adam(theta, lr=0.1).step({"w": np.array([1e-3, 1e3])})
+    >>> theta["w"].round(3)
+    array([0.9, 0.9])
     """
 
     moments = ("m", "v")
@@ -200,6 +242,13 @@ class AdamW(Adam):
     """Adam whose weight decay is not divided by √v: θ = θ - α λ θ before the step.
 
     Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2, with PyTorch's λ (times α).
+
+    Examples
+    --------
+    >>> theta = {"w": np.array([1.0])}
+    >>> AdamW(theta, lr=0.1, weight_decay=0.5).step({"w": np.array([0.0])})
+    >>> theta["w"]
+    array([0.95])
     """
 
     decoupled = True
@@ -209,6 +258,13 @@ class AMSGrad(Adam):
     """Adam that divides by the largest √v so far: Reddi, Kale and Kumar 2018, algorithm 2.
 
     w = max(w, v) stands in the place of v; both unbiased as in PyTorch.
+
+    Examples
+    --------
+    >>> theta = {"w": np.array([1.0])}
+    >>> AMSGrad(theta, lr=0.1).step({"w": np.array([5.0])})
+    >>> theta["w"].round(3)
+    array([0.9])
     """
 
     moments = ("m", "v", "w")
@@ -232,6 +288,13 @@ class AdaMax(Adam):
     form : "paper" has no ε, and where u = 0 (no gradient so far) the step is 0; "torch" is
         PyTorch's u = max(β₂ u, \\|g\\| + ε).
     eps : ε of the "torch" form.
+
+    Examples
+    --------
+    >>> theta = {"w": np.array([1.0, 1.0])}
+    >>> AdaMax(theta, lr=0.1).step({"w": np.array([1e-3, 0.0])})
+    >>> theta["w"]
+    array([0.9, 1. ])
     """
 
     moments = ("m", "u")

@@ -18,6 +18,14 @@ class Value:
     data : the number.
     parents : pairs of an input and the derivative of this number by it.
     grad : derivative of the number whose ``backward`` was called by this one.
+
+    Examples
+    --------
+    >>> x, y = Value(2.0), Value(3.0)
+    >>> z = x * y + x
+    >>> z.backward()
+    >>> z.data, x.grad, y.grad
+    (8.0, 4.0, 2.0)
     """
 
     def __init__(self, data: float, parents: Sequence[tuple[Value, float]] = ()) -> None:

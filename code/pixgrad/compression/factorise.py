@@ -34,6 +34,12 @@ def replaced(net: nn.Module, replacement: Callable[[nn.Conv2d], nn.Module]) -> n
     """A copy with every 3×3 convolution but the first replaced.
 
     The first one has three input channels: there is nothing to save.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1))
+    >>> replaced(net, depthwise)[1][0].groups
+    8
     """
     net = copy.deepcopy(net)
     for name, layer in weighted_layers(net)[1:]:
@@ -43,7 +49,17 @@ def replaced(net: nn.Module, replacement: Callable[[nn.Conv2d], nn.Module]) -> n
 
 
 def low_rank(layer: nn.Conv2d, share: float) -> nn.Sequential:
-    """A 3×3 convolution with few channels, then a 1×1; ``share`` of the weights stays."""
+    """A 3×3 convolution with few channels, then a 1×1; ``share`` of the weights stays.
+
+    Examples
+    --------
+    >>> layer = nn.Conv2d(16, 16, 3, padding=1)
+    >>> less = low_rank(layer, share=0.5)
+    >>> less(torch.zeros(1, 16, 8, 8)).shape == layer(torch.zeros(1, 16, 8, 8)).shape
+    True
+    >>> sum(p.numel() for p in less.parameters()) <= 0.5 * layer.weight.numel() + 16
+    True
+    """
     share = number("share", share, most=1)
     outputs, inputs = layer.weight.shape[:2]
     rank = max(1, int(share * 9 * inputs * outputs / (9 * inputs + outputs)))
@@ -54,7 +70,13 @@ def low_rank(layer: nn.Conv2d, share: float) -> nn.Sequential:
 
 
 def row_column(layer: nn.Conv2d) -> nn.Sequential:
-    """A 1×3 convolution, then a 3×1, with as many channels between them as come out."""
+    """A 1×3 convolution, then a 3×1, with as many channels between them as come out.
+
+    Examples
+    --------
+    >>> [tuple(one.kernel_size) for one in row_column(nn.Conv2d(8, 8, 3, padding=1))]
+    [(1, 3), (3, 1)]
+    """
     outputs, inputs = layer.weight.shape[:2]
     rows = layer.weight.permute(0, 2, 1, 3).reshape(3 * outputs, 3 * inputs)  # (O·3, I·3)
     rank = min(outputs, 3 * inputs)
@@ -66,7 +88,13 @@ def row_column(layer: nn.Conv2d) -> nn.Sequential:
 
 
 def depthwise(layer: nn.Conv2d) -> nn.Sequential:
-    """A 3×3 convolution of every channel alone, then a 1×1 that mixes them."""
+    """A 3×3 convolution of every channel alone, then a 1×1 that mixes them.
+
+    Examples
+    --------
+    >>> [tuple(one.kernel_size) for one in depthwise(nn.Conv2d(8, 8, 3, padding=1))]
+    [(3, 3), (1, 1)]
+    """
     outputs, inputs = layer.weight.shape[:2]
     by_channel = layer.weight.transpose(0, 1).flatten(2)  # (I, O, 9): one matrix an input channel
     left, right = truncated(by_channel, 1)  # (I, O, 1), (I, 1, 9)
@@ -79,6 +107,12 @@ def truncated(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Factors (…, m, rank) and (…, rank, n) of the nearest matrices of that rank.
 
     The singular values are shared evenly, so both factors have weights of like size.
+
+    Examples
+    --------
+    >>> left, right = truncated(torch.ones(3, 4), rank=1)
+    >>> (left @ right).round(decimals=3)[0]
+    tensor([1., 1., 1., 1.])
     """
     u, s, v = torch.linalg.svd(matrix.detach().double(), full_matrices=False)
     root = s[..., :rank].sqrt()

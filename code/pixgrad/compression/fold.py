@@ -21,6 +21,13 @@ def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """One convolution that does the work of both.
 
     w' = w γ / √(σ² + ε),  b' = β + (b − μ) γ / √(σ² + ε), with the running statistics μ and σ².
+
+    Examples
+    --------
+    >>> convolution, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4).eval()
+    >>> x = torch.ones(1, 3, 5, 5)
+    >>> torch.allclose(fold(convolution, norm)(x), norm(convolution(x)), atol=1e-5)
+    True
     """
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # (channels,)
     bias = 0 if convolution.bias is None else convolution.bias
@@ -34,6 +41,13 @@ def folded(net: nn.Module) -> nn.Module:
     """A copy in evaluation mode without batch normalisations, where each followed a convolution.
 
     Modules must stand in the order of execution, as they do in :mod:`pixgrad.nets`.
+
+    Examples
+    --------
+    >>> from pixgrad import nets
+    >>> net = folded(nets.build("resnet-8", 10))
+    >>> any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    False
     """
     net = copy.deepcopy(net).eval()
     for parent in list(net.modules()):

@@ -19,7 +19,13 @@ PLACES = 2
 
 
 def in_turn(stages: Sequence[Work], batches: Iterable[Any]) -> list[Any]:
-    """One worker: every batch through all stages, then the next."""
+    """One worker: every batch through all stages, then the next.
+
+    Examples
+    --------
+    >>> in_turn([lambda x: x + 1, lambda x: 10 * x], [1, 2])
+    [20, 30]
+    """
     done = []
     for batch in batches:
         for stage in stages:
@@ -29,14 +35,26 @@ def in_turn(stages: Sequence[Work], batches: Iterable[Any]) -> list[Any]:
 
 
 def shared_out(work: Work, batches: Iterable[Any], workers: int) -> list[Any]:
-    """Data parallelism: whoever is free takes the next batch; the results come in order."""
+    """Data parallelism: whoever is free takes the next batch; the results come in order.
+
+    Examples
+    --------
+    >>> shared_out(lambda x: x**2, [1, 2, 3], workers=2)
+    [1, 4, 9]
+    """
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(work, batches))
 
 
 def in_a_row(stages: Sequence[Work], batches: Iterable[Any]) -> list[Any]:
     """Model parallelism, a pipeline: a worker a stage; while the second works on a batch, the first
-    has the next one. It is as fast as its slowest stage."""
+    has the next one. It is as fast as its slowest stage.
+
+    Examples
+    --------
+    >>> in_a_row([lambda x: x + 1, lambda x: 10 * x], [1, 2])
+    [20, 30]
+    """
     queues: list[Queue] = [Queue(PLACES) for _ in range(len(stages) + 1)]
 
     def keep_going(stage: Work, before: Queue, after: Queue) -> None:
@@ -61,7 +79,13 @@ def in_a_row(stages: Sequence[Work], batches: Iterable[Any]) -> list[Any]:
 
 
 def ahead(prepare: Work, items: Iterable[Any]) -> Iterator[Any]:
-    """Asynchronous preparation: while the caller uses a batch, a thread prepares the next one."""
+    """Asynchronous preparation: while the caller uses a batch, a thread prepares the next one.
+
+    Examples
+    --------
+    >>> list(ahead(lambda name: name.upper(), ["a", "b"]))
+    ['A', 'B']
+    """
     waiting = None
     with ThreadPoolExecutor(1) as pool:
         for item in items:

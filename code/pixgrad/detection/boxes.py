@@ -29,6 +29,12 @@ class Grid:
     scale, next_scale : side of the square box, and of the next map's: shares of the photo.
     ratios : width over height of further boxes; each also stands upright, as 1 / ratio.
     pitch : distance of neighbouring centres, shares of the photo; 1 / columns by default.
+
+    Examples
+    --------
+    >>> grid = Grid(rows=2, columns=2, scale=0.25, next_scale=0.25, ratios=())
+    >>> grid.shapes
+    [(0.25, 0.25), (0.25, 0.25)]
     """
 
     rows: int
@@ -56,6 +62,13 @@ def default_boxes(grids: Sequence[Grid]) -> Tensor:
     """Default boxes of all maps, float32 (A, 4): centre x, centre y, width, height.
 
     Maps in their order, then rows, columns, shapes.
+
+    Examples
+    --------
+    >>> grid = Grid(rows=1, columns=2, scale=0.25, next_scale=0.25, ratios=())
+    >>> default_boxes([grid])[::2]
+    tensor([[0.2500, 0.5000, 0.2500, 0.2500],
+            [0.7500, 0.5000, 0.2500, 0.2500]])
     """
     found = []
     for grid in grids:
@@ -72,19 +85,37 @@ def default_boxes(grids: Sequence[Grid]) -> Tensor:
 
 
 def to_corners(boxes: Tensor) -> Tensor:
-    """(…, 4) centre x, centre y, width, height -> left, top, right, bottom."""
+    """(…, 4) centre x, centre y, width, height -> left, top, right, bottom.
+
+    Examples
+    --------
+    >>> to_corners(torch.tensor([0.5, 0.5, 0.5, 0.25]))
+    tensor([0.2500, 0.3750, 0.7500, 0.6250])
+    """
     centre, size = boxes[..., :2], boxes[..., 2:]
     return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
 
 
 def to_centres(corners: Tensor) -> Tensor:
-    """(…, 4) left, top, right, bottom -> centre x, centre y, width, height."""
+    """(…, 4) left, top, right, bottom -> centre x, centre y, width, height.
+
+    Examples
+    --------
+    >>> to_centres(torch.tensor([0.25, 0.375, 0.75, 0.625]))
+    tensor([0.5000, 0.5000, 0.5000, 0.2500])
+    """
     first, last = corners[..., :2], corners[..., 2:]
     return torch.cat([(first + last) / 2, last - first], dim=-1)
 
 
 def area(corners: Tensor) -> Tensor:
-    """(…, 4) -> (…)."""
+    """(…, 4) -> (…).
+
+    Examples
+    --------
+    >>> area(torch.tensor([[0.0, 0.0, 0.5, 0.5]]))
+    tensor([0.2500])
+    """
     return (corners[..., 2] - corners[..., 0]) * (corners[..., 3] - corners[..., 1])
 
 
@@ -92,6 +123,12 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of every pair of boxes, corners (A, 4) and (B, 4) -> (A, B).
 
     Two boxes without area have 0.
+
+    Examples
+    --------
+    >>> whole, half = torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[0.0, 0, 1, 0.5], [2, 2, 3, 3]])
+    >>> iou(whole, half)
+    tensor([[0.5000, 0.0000]])
     """
     first, last = torch.maximum(a[:, None, :2], b[:, :2]), torch.minimum(a[:, None, 2:], b[:, 2:])
     common = (last - first).clamp(min=0).prod(dim=2)
@@ -103,6 +140,12 @@ def encode(boxes: Tensor, defaults: Tensor) -> Tensor:
     """Offsets t of boxes from default boxes d: all (…, 4), boxes by centre and size.
 
     t_x = 10 (x - d_x) / d_w, t_w = 5 ln(w / d_w), and so for y and h.
+
+    Examples
+    --------
+    >>> box, default = torch.tensor([0.5, 0.5, 0.5, 0.5]), torch.tensor([0.25, 0.5, 0.5, 0.5])
+    >>> encode(box, default)
+    tensor([5., 0., 0., 0.])
     """
     centre = (boxes[..., :2] - defaults[..., :2]) / defaults[..., 2:] * CENTRE_SCALE
     size = torch.log(boxes[..., 2:] / defaults[..., 2:]) * SIZE_SCALE
@@ -110,7 +153,14 @@ def encode(boxes: Tensor, defaults: Tensor) -> Tensor:
 
 
 def decode(offsets: Tensor, defaults: Tensor) -> Tensor:
-    """The boxes that ``encode`` made offsets of."""
+    """The boxes that ``encode`` made offsets of.
+
+    Examples
+    --------
+    >>> default = torch.tensor([0.25, 0.5, 0.5, 0.5])
+    >>> decode(torch.tensor([5.0, 0, 0, 0]), default)
+    tensor([0.5000, 0.5000, 0.5000, 0.5000])
+    """
     centre = defaults[..., :2] + offsets[..., :2] / CENTRE_SCALE * defaults[..., 2:]
     growth = (offsets[..., 2:] / SIZE_SCALE).clamp(max=LARGEST_GROWTH)
     return torch.cat([centre, growth.exp() * defaults[..., 2:]], dim=-1)

@@ -17,6 +17,12 @@ class Detections:
     boxes : (D, 4), corners.
     scores : (D,), 0 … 1.
     labels : int64 (D,), classes from 0.
+
+    Examples
+    --------
+    >>> one = Detections(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([0.9]), torch.tensor([2]))
+    >>> len(one.boxes), one.labels
+    (1, tensor([2]))
     """
 
     boxes: Tensor
@@ -36,6 +42,12 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     ----------
     boxes : (D, 4), corners.
     scores : (D,).
+
+    Examples
+    --------
+    >>> boxes = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 0.9], [2, 2, 3, 3]])
+    >>> nms(boxes, torch.tensor([0.5, 0.9, 0.7]), threshold=0.45)
+    tensor([1, 2])
     """
     order = scores.argsort(descending=True, stable=True)
     overlaps = iou(boxes[order], boxes[order]) > threshold
@@ -66,6 +78,14 @@ def detections(
     candidates : of each class, the surest ones.
     overlap : of two boxes of one class with more only the surer stays.
     most : objects of the photo, the surest ones.
+
+    Examples
+    --------
+    >>> defaults = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.75, 0.5, 0.5, 1.0]])
+    >>> logits = torch.tensor([[0.0, 9.0], [9.0, 0.0]])  # an object of class 0 in the left half
+    >>> found = detections(torch.zeros(2, 4), logits, defaults)
+    >>> found.boxes, found.labels
+    (tensor([[0.0000, 0.0000, 0.5000, 1.0000]]), tensor([0]))
     """
     boxes = to_corners(decode(offsets, defaults)).clamp(0, 1)
     scores = logits.softmax(dim=1)[:, 1:]

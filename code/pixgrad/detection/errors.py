@@ -32,6 +32,13 @@ def kinds(
     Returns
     -------
     Kinds, str (D,); bool (G,).
+
+    Examples
+    --------
+    >>> boxes = np.array([[0, 0, 1, 1], [0, 0, 1, 0.9], [5, 5, 6, 6]])
+    >>> found, seen = kinds(boxes, np.zeros(3), boxes[:1], np.zeros(1))
+    >>> found.tolist(), seen.tolist()
+    (['found', 'double', 'background'], [True])
     """
     found, seen = np.full(len(boxes), "background", object), np.zeros(len(truth), bool)
     if not len(truth) or not len(boxes):
@@ -51,7 +58,14 @@ def kinds(
 
 
 def count(kinds_of_photos: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, int]:
-    """How many of each of ``KINDS`` in all photos."""
+    """How many of each of ``KINDS`` in all photos.
+
+    Examples
+    --------
+    >>> boxes = np.array([[0.0, 0, 1, 1]])
+    >>> count([kinds(boxes, np.zeros(1), boxes + 5, np.zeros(1))])["missed"]
+    1
+    """
     total = Counter()
     for of_detections, seen in kinds_of_photos:
         total.update(of_detections.tolist())

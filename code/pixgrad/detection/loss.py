@@ -24,6 +24,13 @@ def multibox_loss(
     classes : int64 (N, A), 0 — background.
     negatives : background boxes that count for every positive one of a photo, those with the
         largest loss; None — all of them.
+
+    Examples
+    --------
+    >>> places, classes = torch.zeros(1, 2, 4), torch.tensor([[1, 0]])
+    >>> sure = torch.tensor([[[0.0, 99.0], [99.0, 0.0]]])
+    >>> multibox_loss(places, sure, places, classes)
+    (tensor(0.), tensor(0.))
     """
     positive = classes > 0
     count = positive.sum().clamp(min=1)
@@ -47,6 +54,13 @@ def hardest_negatives(losses: Tensor, positive: Tensor, negatives: int) -> Tenso
     Returns
     -------
     bool (N, A).
+
+    Examples
+    --------
+    >>> losses = torch.tensor([[9.0, 1, 3, 2]])
+    >>> positive = torch.tensor([[True, False, False, False]])
+    >>> hardest_negatives(losses, positive, negatives=2)
+    tensor([[False, False,  True,  True]])
     """
     of_background = losses.masked_fill(positive, -torch.inf)
     rank = of_background.argsort(dim=1, descending=True).argsort(dim=1)

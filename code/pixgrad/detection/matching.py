@@ -22,6 +22,12 @@ def match(truth: Tensor, defaults: Tensor, threshold: float = 0.5) -> Tensor:
     Returns
     -------
     int64 (A,): index of the object, or ``BACKGROUND``.
+
+    Examples
+    --------
+    >>> defaults = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.75, 0.5, 0.5, 1.0]])
+    >>> match(torch.tensor([[0.0, 0.0, 0.4, 1.0]]), defaults)
+    tensor([ 0, -1])
     """
     if not len(truth):
         return torch.full((len(defaults),), BACKGROUND)
@@ -46,6 +52,13 @@ def targets(
     -------
     offsets : (A, 4), zeros for background.
     classes : int64 (A,), 0 — background, else label + 1.
+
+    Examples
+    --------
+    >>> defaults = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.75, 0.5, 0.5, 1.0]])
+    >>> offsets, classes = targets(torch.tensor([[0.0, 0, 0.5, 1]]), torch.tensor([4]), defaults)
+    >>> classes, offsets[0]
+    (tensor([5, 0]), tensor([0., 0., 0., 0.]))
     """
     matched = match(truth, defaults, threshold)
     offsets, classes = torch.zeros(len(defaults), 4), torch.zeros(len(defaults), dtype=torch.int64)

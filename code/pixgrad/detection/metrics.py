@@ -31,6 +31,12 @@ class Judged:
     index : int (D,), its place among the detections of that photo as given.
     hits : bool (T, D), whether it found an object, under each threshold.
     objects : int (P,), objects of every photo.
+
+    Examples
+    --------
+    >>> box, label = np.array([[0.0, 0, 1, 1]]), np.array([0])
+    >>> bool(judge([(box, np.array([0.9]), label)], [(box, label)], label=0).hits.all())
+    True
     """
 
     scores: np.ndarray
@@ -56,6 +62,13 @@ def hits(
     Returns
     -------
     int (T, D): index of the object, or -1.
+
+    Examples
+    --------
+    >>> boxes = np.array([[0, 0, 1, 1], [0, 0, 1, 0.9]])
+    >>> hits(boxes, boxes[1:], thresholds=(0.5, 0.95))
+    array([[ 0, -1],
+           [-1,  0]])
     """
     found = np.full((len(thresholds), len(boxes)), -1)
     if not len(truth) or not len(boxes):
@@ -83,6 +96,13 @@ def judge(
     ----------
     found : of each photo, boxes (D, 4), scores (D,), labels (D,).
     truth : of each photo, boxes (G, 4), labels (G,).
+
+    Examples
+    --------
+    >>> box, label = np.array([[0.0, 0, 1, 1]]), np.array([0])
+    >>> judged = judge([(box + 5, np.array([0.9]), label)], [(box, label)], label=0)
+    >>> bool(judged.hits.any()), judged.objects
+    (False, array([1]))
     """
     parts = []
     for photo, ((boxes, scores, labels), (real, real_labels)) in enumerate(
@@ -108,6 +128,13 @@ def average_precision(judged: Judged, weights: np.ndarray | None = None) -> np.n
     Returns
     -------
     (T,), or (T, R) with weights; NaN where there are no objects.
+
+    Examples
+    --------
+    >>> box, label = np.array([[0.0, 0, 1, 1]]), np.array([0])
+    >>> found = [(np.vstack([box + 5, box]), np.array([0.9, 0.8]), np.zeros(2))]
+    >>> average_precision(judge(found, [(box, label)], label=0, thresholds=(0.5,)))
+    array([0.5])
     """
     counts = np.ones((len(judged.objects), 1)) if weights is None else np.asarray(weights, float)
     objects = judged.objects @ counts  # (R,)
@@ -128,6 +155,15 @@ def average_precision(judged: Judged, weights: np.ndarray | None = None) -> np.n
 
 
 def precision_recall(judged: Judged, row: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and precision after every detection, (D,) each, under one of the thresholds."""
+    """Recall and precision after every detection, (D,) each, under one of the thresholds.
+
+    Examples
+    --------
+    >>> box, label = np.array([[0.0, 0, 1, 1]]), np.array([0])
+    >>> found = [(np.vstack([box + 5, box]), np.array([0.9, 0.8]), np.zeros(2))]
+    >>> recall, precision = precision_recall(judge(found, [(box, label)], label=0))
+    >>> recall, precision
+    (array([0., 1.]), array([0. , 0.5]))
+    """
     true = np.cumsum(judged.hits[row])
     return true / max(judged.objects.sum(), 1), true / np.arange(1, len(true) + 1)

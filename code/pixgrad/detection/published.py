@@ -23,6 +23,12 @@ def grids(side: int) -> list[Grid]:
     Parameters
     ----------
     side : of the photo, 300 or 512.
+
+    Examples
+    --------
+    >>> from pixgrad.detection.boxes import default_boxes
+    >>> len(default_boxes(grids(300)))
+    8732
     """
     maps = MAPS[side]
     ratios = (FEW, *[MANY] * (len(maps) - 3), FEW, FEW)

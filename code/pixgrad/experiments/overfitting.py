@@ -19,7 +19,7 @@ from torch import nn
 from pixgrad import nets
 from pixgrad.experiments.running import training
 from pixgrad.experiments.running.training import Arm, Budget, Tested, Training
-from pixgrad.results.statistics import reliability
+from pixgrad.results.calibration import reliability
 from pixgrad.training import loop, scores
 from pixgrad.training.batches import Images, load_images
 from pixgrad.training.run import OnEpoch, Outcome
@@ -200,7 +200,7 @@ class Overfitting(Training):
         return net
 
     def arrays(self, tested: Sequence[Tested], data: Task) -> dict[str, np.ndarray]:
-        """``reliability.RUN`` (3, 15) float32, see :func:`~pixgrad.results.statistics.reliability`;
+        """``reliability.RUN`` (3, 15) float32, by `results.calibration.reliability`;
         ``before`` (2,): shares of right answers of the network that was transferred, on its
         own training and validation images."""
         found = {}

@@ -140,6 +140,14 @@ def skeleton(
     """The same network on the meta device: its layers have shapes and no values, nothing is drawn.
 
     Enough to count and to draw, at once for any size; for the arguments see :func:`build`.
+
+    Examples
+    --------
+    >>> net = skeleton("resnet-152", 1000)
+    >>> sum(parameter.numel() for parameter in net.parameters())
+    60192808
+    >>> next(net.parameters()).device.type
+    'meta'
     """
     _check(say("сети", "network"), name, NETS)
     for what, number in (("num_classes", num_classes), ("in_channels", in_channels)):
@@ -168,7 +176,13 @@ def skeleton(
 
 
 def names() -> tuple[str, ...]:
-    """Names that :func:`build` knows."""
+    """Names that :func:`build` knows.
+
+    Examples
+    --------
+    >>> "resnet-20" in names()
+    True
+    """
     return tuple(NETS)
 
 

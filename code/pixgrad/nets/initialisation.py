@@ -33,6 +33,13 @@ def initialise(net: nn.Module, scheme: str, generator: torch.Generator) -> None:
     Raises
     ------
     PixgradError : a scheme that the network does not take.
+
+    Examples
+    --------
+    >>> net = nn.Conv2d(16, 64, 3)
+    >>> initialise(net, "he", torch.Generator().manual_seed(0))
+    >>> round(float(net.weight.detach().var() * 64 * 9), 1)
+    2.0
     """
     if hasattr(net, "initialise"):
         if scheme != "default":

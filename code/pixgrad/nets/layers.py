@@ -10,6 +10,14 @@ def weighted_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d | nn.Linear]]:
 
     Projections in skip connections stand beside the main path and are left out, as He et al. count
     layers: plain-D and resnet-D have exactly D.
+
+    Examples
+    --------
+    >>> from pixgrad import nets
+    >>> len(weighted_layers(nets.skeleton("resnet-20", 10)))
+    20
+    >>> weighted_layers(nets.skeleton("resnet-20", 10))[0][0]
+    'conv1'
     """
     beside = {module for _, block in residual_blocks(net) for module in block.downsample.modules()}
     return [
@@ -20,7 +28,14 @@ def weighted_layers(net: nn.Module) -> list[tuple[str, nn.Conv2d | nn.Linear]]:
 
 
 def residual_blocks(net: nn.Module) -> list[tuple[str, Block]]:
-    """Blocks with a skip connection, with their names, in the order of execution."""
+    """Blocks with a skip connection, with their names, in the order of execution.
+
+    Examples
+    --------
+    >>> from pixgrad import nets
+    >>> [name for name, _ in residual_blocks(nets.skeleton("resnet-8", 10))]
+    ['layer1.0', 'layer2.0', 'layer3.0']
+    """
     return [
         (name, module)
         for name, module in net.named_modules()

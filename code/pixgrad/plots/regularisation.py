@@ -145,7 +145,7 @@ def reliability(ax: Axes, curves: np.ndarray, color: str, label: str, **line) ->
 
     Parameters
     ----------
-    curves : (runs, 3, bins), see :func:`pixgrad.results.statistics.reliability`.
+    curves : (runs, 3, bins), see :func:`pixgrad.results.calibration.reliability`.
     """
     share, sure, right = (
         curves.mean(0)[0],

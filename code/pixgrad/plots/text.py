@@ -1,6 +1,7 @@
 """Numbers, tables and code in Russian typography, for the cells of the chapters."""
 
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
@@ -156,8 +157,12 @@ def matrix(values: Sequence[Sequence[float]], digits: int = 0) -> str:
     return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
 
 
+_EXAMPLES = re.compile(r'\n\n( +)Examples\n\1-+\n(?:.*\n)*?(?=\1""")')
+_SUMMARY = re.compile(r'("""[^"\n]+)\n +"""')
+
+
 def source(*functions: Callable) -> Markdown:
-    """The code of functions as they run, one under another."""
+    """The code of functions as they run, one under another, without their examples."""
     pieces = [textwrap.dedent(inspect.getsource(function)).rstrip() for function in functions]
-    code = "\n\n".join(pieces)
+    code = _SUMMARY.sub(r'\1"""', _EXAMPLES.sub("\n", "\n\n".join(pieces)))
     return Markdown(f"```python\n{code}\n```")

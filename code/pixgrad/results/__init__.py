@@ -13,6 +13,8 @@ from pixgrad.data.files import read_bytes
 from pixgrad.errors import PixgradError, SourceError
 from pixgrad.results.records import Record, parse_record
 
+__all__ = ["Results", "load", "load_record", "recorded"]
+
 FOLDER = "results"
 RECORD = "record.json"
 
@@ -26,6 +28,12 @@ class Results:
     record : how it was made.
     tables : each ``.csv`` and ``.parquet``, by its name without the suffix.
     arrays : the contents of ``arrays.npz``.
+
+    Examples
+    --------
+    >>> found = Results(record=None, tables={}, arrays={"kernels": np.zeros((4, 3, 3))})
+    >>> found.arrays["kernels"].shape
+    (4, 3, 3)
     """
 
     record: Record
@@ -44,6 +52,15 @@ def load(name: str, root: Path | None = None) -> Results:
     Raises
     ------
     PixgradError : there are no such results; SourceError : the record breaks the schema.
+
+    Examples
+    --------
+    >>> try:
+    ...     load("no-such-experiment")
+    ... except PixgradError as error:
+    ...     print(str(error).partition(" (")[0])
+    ...
+    нет результатов «no-such-experiment»
     """
     folder = (Path(FOLDER) if root is None else root) / name
     record = load_record(folder)
@@ -62,13 +79,28 @@ def recorded(root: Path | None = None) -> dict[str, Record]:
     Parameters
     ----------
     root : as for :func:`load`.
+
+    Examples
+    --------
+    >>> recorded(Path("no-such-folder"))
+    {}
     """
     files = sorted((Path(FOLDER) if root is None else root).glob(f"*/{RECORD}"))
     return {path.parent.name: load_record(path.parent) for path in files}
 
 
 def load_record(folder: Path) -> Record:
-    """Read and check ``record.json`` of one experiment's folder."""
+    """Read and check ``record.json`` of one experiment's folder.
+
+    Examples
+    --------
+    >>> try:
+    ...     load_record(Path("results", "no-such-experiment"))
+    ... except PixgradError as error:
+    ...     print(str(error).partition(" (")[0])
+    ...
+    нет результатов «no-such-experiment»
+    """
     path = folder / RECORD
     if not path.is_file():
         raise PixgradError(

@@ -62,6 +62,11 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     ----------
     values : one number a run, at least two.
     level : coverage, 0 … 1.
+
+    Examples
+    --------
+    >>> round(student_interval([1.0, 2.0, 3.0]).high, 3)
+    4.484
     """
     array = np.asarray(values, dtype=float)
     quantile = stats.t.ppf((1 + level) / 2, len(array) - 1)
@@ -89,6 +94,12 @@ def paired_student(
     Raises
     ------
     PixgradError : nothing shared, other seeds, fewer than two pairs, or a run without a number.
+
+    Examples
+    --------
+    >>> found = paired_student({1: 5.0, 2: 7.0, 3: 9.5}, {1: 4.0, 2: 6.1, 3: 8.4}, ["weights"])
+    >>> round(found.estimate, 3), verdict(found)
+    (1.0, 'holds')
     """
     if not shared or not set(shared) <= set(STREAMS):
         named = ", ".join(shared) or say("никаких", "none")
@@ -125,6 +136,11 @@ def welch(
     Raises
     ------
     PixgradError : fewer than two runs, or a run without a number.
+
+    Examples
+    --------
+    >>> verdict(welch([5.0, 7.0, 9.5], [4.0, 6.1, 8.4]))
+    'not seen'
     """
     return contrast([a], [b], level, power)
 
@@ -168,6 +184,11 @@ def verdict(interval: Interval | Difference) -> Literal["holds", "not seen", "op
     Raises
     ------
     PixgradError : its ends are no numbers.
+
+    Examples
+    --------
+    >>> verdict(Interval(1.0, 0.5, 1.5)), verdict(Interval(1.0, -0.5, 2.5))
+    ('holds', 'not seen')
     """
     if not interval.low <= interval.high:
         raise PixgradError(
@@ -257,6 +278,11 @@ def f1_scores(
     Returns
     -------
     (…, num_classes) or (…, num_classes, R). A class with neither answers nor members has 0.
+
+    Examples
+    --------
+    >>> f1_scores(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), num_classes=2).round(3)
+    array([0.8  , 0.667])
     """
     classes = np.arange(num_classes)[:, None]
     member, answered = labels == classes, np.asarray(predictions)[..., None, :] == classes
@@ -317,35 +343,6 @@ def paired_macro_f1_bootstrap(
         return macro[: len(a)].mean(axis=0) - macro[len(a) :].mean(axis=0)
 
     return bootstrap(difference, np.vstack([labels, a, b]), generator, **options)
-
-
-def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> np.ndarray:
-    """How often a classifier is right where it is so sure.
-
-    Parameters
-    ----------
-    probabilities : (N, K), labels : int (N,).
-    bins : equal parts of 0 … 1, by the probability of the answer.
-
-    Returns
-    -------
-    (3, bins): share of the images, mean probability of the answer, share of right answers; the
-    last two are 0 where there are no images.
-    """
-    sure, right = probabilities.max(1), probabilities.argmax(1) == labels
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    count, total, hits = (np.bincount(place, of, bins) for of in (np.ones_like(sure), sure, right))
-    filled = np.maximum(count, 1)
-    return np.stack([count / len(labels), total / filled, hits / filled])
-
-
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: mean of |confidence - accuracy| over bins, by their images.
-
-    (Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, section 2.)
-    """
-    share, confidence, accuracy = reliability(probabilities, labels, bins)
-    return float(share @ np.abs(confidence - accuracy))
 
 
 def _mean(outcomes: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from pixgrad.results.statistics import calibration_error, f1_scores
+from pixgrad.results.calibration import calibration_error
+from pixgrad.results.statistics import f1_scores
 from pixgrad.training.losses import LOSSES
 
 Score = Callable[[Tensor, Tensor], float]

@@ -11,7 +11,16 @@ from pixgrad.views import opencv
 
 
 def scikit_image_features(image: np.ndarray) -> Features:
-    """Features of ``skimage.feature.SIFT`` with its defaults; no response and no octave."""
+    """Features of ``skimage.feature.SIFT`` with its defaults; no response and no octave.
+
+    Examples
+    --------
+    >>> square = np.zeros((64, 64), np.uint8)
+    >>> square[20:44, 20:44] = 255
+    >>> found = scikit_image_features(square)
+    >>> len(found) > 0, found.descriptors.shape[1]
+    (True, 128)
+    """
     from skimage.feature import SIFT
 
     sift = SIFT()
@@ -41,7 +50,18 @@ as OpenCV does without fused multiply-add: on every processor the same."""
 def detect_all(
     pairs: Sequence[Pair], detect: Callable[[np.ndarray], Features]
 ) -> list[tuple[Features, Features]]:
-    """Features of both views of every pair; a first view shared by a sequence is done once."""
+    """Features of both views of every pair; a first view shared by a sequence is done once.
+
+    Examples
+    --------
+    >>> from pixgrad.data import load
+    >>> pair = load("synthetic")[0]
+    >>> views = pair.first[:99, :99], pair.second[:99, :99]
+    >>> small = Pair("small", 2, "", *views, "", "", np.eye(3))
+    >>> [(first, second)] = detect_all([small], DETECTORS["наш"])
+    >>> len(first) > 0 and len(second) > 0
+    True
+    """
     images = {pair.sequence: pair.first for pair in pairs}
     firsts = {sequence: detect(image) for sequence, image in images.items()}
     return [(firsts[pair.sequence], detect(pair.second)) for pair in pairs]

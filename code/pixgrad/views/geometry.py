@@ -21,6 +21,14 @@ def transfer(pair: Pair, xy: np.ndarray) -> np.ndarray:
     Returns
     -------
     float64, shape (N, 2), pixels of the second view; NaN where the geometry is unknown.
+
+    Examples
+    --------
+    >>> from pixgrad.data import load
+    >>> pair = load("synthetic")[0]
+    >>> middle = np.array([[255.5, 255.5]])
+    >>> transfer(pair, middle).round(3)
+    array([[255.5, 255.5]])
     """
     if pair.homography is not None:
         return project(pair.homography, xy)[0]
@@ -34,6 +42,13 @@ def magnification(pair: Pair, xy: np.ndarray) -> np.ndarray:
 
     The square root of the area ratio |det J|. Rectified stereo keeps sizes up to the slant of the
     surface.
+
+    Examples
+    --------
+    >>> from pixgrad.data import load
+    >>> pair = load("synthetic")[0]
+    >>> magnification(pair, np.array([[255.5, 255.5]])).round(3)
+    array([0.95])
     """
     if pair.homography is None:
         return np.ones(len(xy))
@@ -52,6 +67,13 @@ def project(homography: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndar
     -------
     points : (N, 2) float64; NaN for points on or behind the horizon.
     jacobian : (N, 2, 2) float64, ``d points / d xy``.
+
+    Examples
+    --------
+    >>> points, jacobian = project(np.diag([2.0, 3, 1]), np.array([[10.0, 10]]))
+    >>> points, jacobian[0]
+    (array([[20., 30.]]), array([[2., 0.],
+           [0., 3.]]))
     """
     mapped = _homogeneous(homography, np.asarray(xy, np.float64))
     depth = np.where(mapped[:, 2:] > 0, mapped[:, 2:], np.nan)
@@ -61,7 +83,14 @@ def project(homography: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def shrink_pair(pair: Pair, longest: int = 400) -> Pair:
-    """Both views of a planar pair scaled down, and the homography with them."""
+    """Both views of a planar pair scaled down, and the homography with them.
+
+    Examples
+    --------
+    >>> from pixgrad.data import load
+    >>> shrink_pair(load("synthetic")[0], 100).first.shape
+    (100, 100, 3)
+    """
     first, second = shrink(pair.first, longest), shrink(pair.second, longest)
     before, after = _scaling(pair.first, first), _scaling(pair.second, second)
     homography = after @ pair.homography @ np.linalg.inv(before)
@@ -73,6 +102,14 @@ def same_change(pair: Pair, photo: Photo, rng: np.random.Generator) -> Pair:
 
     The homography is scaled about the middle to the photo's shorter side; the photo gives its
     name to the sequence.
+
+    Examples
+    --------
+    >>> from pixgrad.data import load
+    >>> pair = load("synthetic")[0]
+    >>> photo = Photo("grey", "серый", np.full((64, 64), 128, np.uint8), "here", "CC0")
+    >>> same_change(pair, photo, np.random.default_rng(0)).second.shape
+    (64, 64)
     """
     (height, width), (high, wide) = pair.first.shape[:2], photo.image.shape[:2]
     s = min(high, wide) / min(height, width)
@@ -93,6 +130,13 @@ def drift_of_bias(pair: Pair, bias: Sequence[float]) -> np.ndarray:
     -------
     (2,), pixels of the second view: ``(E - A) bias``, with the linear part A of the homography in
     the middle of the first view.
+
+    Examples
+    --------
+    >>> image = np.zeros((40, 40), np.uint8)
+    >>> half_size = Pair("pair", 2, "", image, image, "", "", np.diag([0.5, 0.5, 1]))
+    >>> drift_of_bias(half_size, [0.25, 0.25])
+    array([0.125, 0.125])
     """
     height, width = pair.first.shape[:2]
     _, (linear,) = project(pair.homography, np.array([[width / 2, height / 2]]))
@@ -107,6 +151,12 @@ def corner_error(estimated: np.ndarray | None, truth: np.ndarray, shape: tuple[i
     estimated, truth : 3x3; no estimate gives infinity, one with corners behind its horizon the
         distance to where the formula puts them.
     shape : (H, W, …) of the first image.
+
+    Examples
+    --------
+    >>> shifted = np.array([[1.0, 0, 3], [0, 1, 4], [0, 0, 1]])
+    >>> corner_error(shifted, np.eye(3), (40, 60))
+    5.0
     """
     if estimated is None:
         return float("inf")
@@ -128,6 +178,11 @@ def ransac_trials(share: float, confidence: float = 0.99) -> float:
     Returns
     -------
     N = ln(1 - p) / ln(1 - w^4).
+
+    Examples
+    --------
+    >>> round(ransac_trials(0.5), 1)
+    71.4
     """
     return float(np.log1p(-confidence) / np.log1p(-(share**4)))
 

@@ -43,6 +43,12 @@ class Evaluation:
     again : of these, those found again.
     matches : of these, those whose match was accepted.
     correct : of these, those whose match is correct.
+
+    Examples
+    --------
+    >>> found = Evaluation(points=10, again=8, matches=5, correct=4)
+    >>> found.repeatability, found.precision, found.recall, found.matching_score
+    (0.8, 0.8, 0.5, 0.4)
     """
 
     points: int
@@ -81,6 +87,15 @@ class Judged:
     matches : the nearest neighbour of every feature of ``a``, before any test.
     correct : (N,) bool, matches whose ends correspond.
     again : (N,) bool, features of ``a`` found again.
+
+    Examples
+    --------
+    >>> from pixgrad import data, sift
+    >>> image = data.load("synthetic")[0].first[:120, :120]
+    >>> pair = Pair("same", 2, "", image, image, "", "", np.eye(3))
+    >>> found = sift.Sift().detect_and_compute(image)
+    >>> judge(pair, found, found).average_precision > 0.9
+    True
     """
 
     a: Features
@@ -121,6 +136,15 @@ def judge(pair: Pair, a: Features, b: Features) -> Judged:
     Parameters
     ----------
     a, b : features of both views; descriptors may be RootSIFT.
+
+    Examples
+    --------
+    >>> from pixgrad import data, sift
+    >>> image = data.load("synthetic")[0].first[:120, :120]
+    >>> pair = Pair("same", 2, "", image, image, "", "", np.eye(3))
+    >>> found = sift.Sift().detect_and_compute(image)
+    >>> judge(pair, found, found).evaluate().repeatability
+    1.0
     """
     a, b = common_part(pair, a, b)
     matches = match(a, b)
@@ -129,7 +153,17 @@ def judge(pair: Pair, a: Features, b: Features) -> Judged:
 
 
 def common_part(pair: Pair, a: Features, b: Features) -> tuple[Features, Features]:
-    """Drop the features whose place the other view of a planar pair does not show."""
+    """Drop the features whose place the other view of a planar pair does not show.
+
+    Examples
+    --------
+    >>> from pixgrad import data, sift
+    >>> pair = data.load("synthetic")[0]
+    >>> found = sift.Sift().detect_and_compute(pair.first[:100, :100])
+    >>> seen, _ = common_part(pair, found, found)
+    >>> 0 < len(seen) <= len(found)
+    True
+    """
     return (
         a[_lands_inside(pair.homography, a.xy, pair.second.shape)],
         b[_lands_inside(np.linalg.inv(pair.homography), b.xy, pair.first.shape)],
@@ -142,6 +176,14 @@ def corresponds(pair: Pair, a: Features, b: Features) -> np.ndarray:
     Returns
     -------
     bool, (N,): at most `TOLERANCE` pixels of the second view and `OCTAVES` apart.
+
+    Examples
+    --------
+    >>> image = np.zeros((40, 40), np.uint8)
+    >>> pair = Pair("same", 2, "", image, image, "", "", np.eye(3))
+    >>> a = Features(10 * np.eye(2), *np.ones((4, 2)), np.eye(2))
+    >>> corresponds(pair, a, a[::-1]), corresponds(pair, a, a)
+    (array([False, False]), array([ True,  True]))
     """
     near = np.linalg.norm(transfer(pair, a.xy) - b.xy, axis=1) <= TOLERANCE
     return near & _same_size(b.size, a.size * magnification(pair, a.xy))
@@ -153,6 +195,14 @@ def found_again(pair: Pair, a: Features, b: Features) -> np.ndarray:
     Returns
     -------
     bool, (N,).
+
+    Examples
+    --------
+    >>> image = np.zeros((40, 40), np.uint8)
+    >>> pair = Pair("same", 2, "", image, image, "", "", np.eye(3))
+    >>> a = Features(10 * np.eye(2), *np.ones((4, 2)), np.eye(2))
+    >>> found_again(pair, a, a[:1])
+    array([ True, False])
     """
     there, expected = transfer(pair, a.xy), a.size * magnification(pair, a.xy)
     known = np.flatnonzero(np.isfinite(there).all(axis=1))
@@ -167,6 +217,14 @@ def found_by_chance(pair: Pair, a: Features, b: Features) -> float:
     """Share of ``a`` found again if the points of ``b`` lay as densely but elsewhere.
 
     Those of ``b`` are moved by a third of the view, round its sides.
+
+    Examples
+    --------
+    >>> image = np.zeros((40, 40), np.uint8)
+    >>> pair = Pair("same", 2, "", image, image, "", "", np.eye(3))
+    >>> a = Features(10 * np.eye(2), *np.ones((4, 2)), np.eye(2))
+    >>> found_by_chance(pair, a, a)
+    0.0
     """
     extent = np.array(pair.second.shape[1::-1], dtype=np.float32)
     elsewhere = replace(b, xy=(b.xy + extent / 3) % extent)
@@ -180,6 +238,12 @@ def average_precision(ratio: np.ndarray, correct: np.ndarray, possible: int) -> 
     ----------
     ratio : (M,), d1 / d2 of the matches; correct : (M,) bool.
     possible : the number of correct matches that a perfect matcher finds.
+
+    Examples
+    --------
+    >>> ratio, correct = np.array([0.3, 0.5, 0.9]), np.array([True, False, True])
+    >>> round(average_precision(ratio, correct, possible=2), 3)
+    0.833
     """
     hit = correct[np.argsort(ratio, kind="stable")]
     precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
@@ -195,6 +259,11 @@ class Location:
     error : median distance from where the point truly went; NaN without correct matches.
     drift : (2,), median vector of that error.
     corners : `corner_error` of the homography that RANSAC finds from the accepted matches.
+
+    Examples
+    --------
+    >>> Location(error=0.4, drift=np.zeros(2), corners=1.5).error
+    0.4
     """
 
     error: float
@@ -206,6 +275,15 @@ def locate(pair: Pair, judged: Judged) -> Location:
     """Measure positions in a planar pair, with the matches that pass the ratio test.
 
     RANSAC is given one match for a feature of ``b``.
+
+    Examples
+    --------
+    >>> from pixgrad import data, sift
+    >>> image = data.load("synthetic")[0].first[:120, :120]
+    >>> pair = Pair("same", 2, "", image, image, "", "", np.eye(3))
+    >>> found = sift.Sift().detect_and_compute(image)
+    >>> locate(pair, judge(pair, found, found)).error
+    0.0
     """
     accepted = judged.matches[judged.matches.ratio < RATIO]
     single = one_per_keypoint(accepted)
@@ -219,14 +297,30 @@ def locate(pair: Pair, judged: Judged) -> Location:
 
 
 def rejected(matches: Matches, correct: np.ndarray, threshold: float) -> tuple[float, float]:
-    """Shares of the false and of the correct matches that the ratio test r < t throws away."""
+    """Shares of the false and of the correct matches that the ratio test r < t throws away.
+
+    Examples
+    --------
+    >>> numbers = np.arange(2)
+    >>> found = Matches(numbers, numbers, np.array([0.5, 0.9]), np.ones(2))
+    >>> rejected(found, np.array([True, False]), threshold=0.8)
+    (1.0, 0.0)
+    """
     thrown = matches.ratio >= threshold
     return float(thrown[~correct].mean()), float(thrown[correct].mean())
 
 
 @dataclass(frozen=True)
 class RatioCurve:
-    """Precision and recall against the ratio threshold; ``*_interval`` is (2, T), 95 %."""
+    """Precision and recall against the ratio threshold; ``*_interval`` is (2, T), 95 %.
+
+    Examples
+    --------
+    >>> ratio, correct = np.array([0.5, 0.9]), np.array([True, False])
+    >>> xy = np.array([[0.0, 0], [200, 0]])
+    >>> ratio_curve(ratio, correct, correct, xy, np.array([0.8]), resamples=50).precision
+    array([1.])
+    """
 
     threshold: np.ndarray
     precision: np.ndarray
@@ -256,6 +350,14 @@ def ratio_curve(
     xy : the keypoints, (N, 2).
     threshold : (T,), the values of t in the test r < t.
     tile : side of a tile in pixels.
+
+    Examples
+    --------
+    >>> ratio, correct = np.array([0.5, 0.7, 0.9, 0.95]), np.array([True, True, False, True])
+    >>> xy = np.array([[0.0, 0], [200, 0], [0, 200], [200, 200]])
+    >>> curve = ratio_curve(ratio, correct, correct, xy, np.array([0.8]), resamples=50)
+    >>> curve.precision, curve.recall.round(3)
+    (array([1.]), array([0.667]))
     """
     kept = ratio[:, None] < threshold
     counts = _per_tile(np.floor(xy / tile).astype(int), kept, correct, again)

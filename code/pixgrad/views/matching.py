@@ -31,6 +31,13 @@ class Matches:
     distance : float, (M,), Euclidean distance d1 of the descriptors.
     next_distance : float, (M,), distance d2 to the second nearest descriptor, infinite if there
         is none.
+
+    Examples
+    --------
+    >>> numbers = np.arange(2)
+    >>> matches = Matches(numbers, numbers, np.array([0.5, 0.9]), np.ones(2))
+    >>> matches[matches.ratio < 0.8].first
+    array([0])
     """
 
     first: np.ndarray

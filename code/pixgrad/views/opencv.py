@@ -24,6 +24,13 @@ def detect(image: np.ndarray, most: int = 0, conventions: str = "opencv") -> Fea
     image : uint8, (H, W) grey or (H, W, 3) RGB.
     most : keep so many of the keypoints with the largest response (0: all).
     conventions : the grid, "opencv" or "precise", as in `Sift`.
+
+    Examples
+    --------
+    >>> square = np.zeros((64, 64), np.uint8)
+    >>> square[20:44, 20:44] = 255
+    >>> len(detect(square)) == len(cv2.SIFT_create().detect(square, None))
+    True
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     sift = cv2.SIFT_create(nfeatures=most, enable_precise_upscale=conventions == "precise")
@@ -33,7 +40,13 @@ def detect(image: np.ndarray, most: int = 0, conventions: str = "opencv") -> Fea
 
 
 def has_fma() -> bool:
-    """Whether OpenCV runs its fused multiply-add code for x86 here."""
+    """Whether OpenCV runs its fused multiply-add code for x86 here.
+
+    Examples
+    --------
+    >>> has_fma() in (True, False)
+    True
+    """
     return f"*{WITH_FMA[0]}" in cv2.getCPUFeaturesLine().split()
 
 
@@ -55,7 +68,16 @@ def detect_with_fma(images: Sequence[np.ndarray], conventions: str = "opencv") -
 
 
 def brute_force(first: Features, second: Features) -> Matches:
-    """For every descriptor of ``first`` its two nearest in ``second``, found exactly."""
+    """For every descriptor of ``first`` its two nearest in ``second``, found exactly.
+
+    Examples
+    --------
+    >>> square = np.zeros((64, 64), np.uint8)
+    >>> square[20:44, 20:44] = 255
+    >>> found = detect(square)
+    >>> bool((brute_force(found, found).distance == 0).all())
+    True
+    """
     return _two_nearest(cv2.BFMatcher(cv2.NORM_L2), first, second)
 
 
@@ -66,6 +88,14 @@ def flann(first: Features, second: Features, trees: int = 4, checks: int = 32) -
     ----------
     trees : number of trees built over the descriptors of ``second``.
     checks : how many leaves are looked at for one query: more is slower and more exact.
+
+    Examples
+    --------
+    >>> square = np.zeros((64, 64), np.uint8)
+    >>> square[20:44, 20:44] = 255
+    >>> found = detect(square)
+    >>> len(flann(found, found)) == len(found)
+    True
     """
     cv2.setRNGSeed(0)  # the trees are random
     index = {"algorithm": FLANN_KDTREE, "trees": trees}
@@ -85,6 +115,13 @@ def homography(
     Returns
     -------
     The 3x3 matrix (None if there is none) and a bool mask (M,) of the matches that agree.
+
+    Examples
+    --------
+    >>> xy = np.random.default_rng(0).uniform(0, 100, (20, 2))
+    >>> matrix, agrees = homography(xy, xy + [5, 0])
+    >>> bool(np.allclose(matrix, [[1, 0, 5], [0, 1, 0], [0, 0, 1]])), bool(agrees.all())
+    (False, True)
     """
     matrix, agrees = None, None
     if len(xy) >= 4:
@@ -100,6 +137,12 @@ def chance_inliers(xy: np.ndarray, xy2: np.ndarray, trials: int = 20, seed: int 
     Returns
     -------
     int, (trials,): RANSAC's number of inliers in each shuffle.
+
+    Examples
+    --------
+    >>> xy = np.random.default_rng(0).uniform(0, 1000, (50, 2))
+    >>> bool((chance_inliers(xy, xy, trials=3) < 10).all())
+    True
     """
     rng = np.random.default_rng(seed)
     return np.array([homography(xy, rng.permutation(xy2))[1].sum() for _ in range(trials)])
