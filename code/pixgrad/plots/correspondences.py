@@ -1,7 +1,6 @@
 """Figures and tables that compare matches; in a table what was not measured is a dash."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,22 +20,6 @@ def share(value: float, digits: int = 1) -> str:
 def pixels(value: float, digits: int = 2, most: float = 100.0) -> str:
     """A length in pixels; a dash for NaN and from ``most`` on, where nothing was found."""
     return text.number(value, digits) if math.isfinite(value) and value < most else DASH
-
-
-def both(first: float, second: float) -> str:
-    """Two shares in per cent in one cell, ``12,5 / 50,0``."""
-    return " / ".join(share(value).removesuffix(f"{text.NBSP}%") for value in (first, second))
-
-
-def two_measures(titles: Sequence[str], first: np.ndarray, second: np.ndarray) -> list[list[str]]:
-    """Rows of a table, a pair of views a row, a detector a column, two measures in a cell.
-
-    Parameters
-    ----------
-    titles : of the P pairs.
-    first, second : (D, P), shares of D detectors.
-    """
-    return [[title, *map(both, first[:, n], second[:, n])] for n, title in enumerate(titles)]
 
 
 def draw_ratio_histograms(ax: Axes, ratio: np.ndarray, correct: np.ndarray, threshold: float):

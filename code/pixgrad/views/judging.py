@@ -12,7 +12,6 @@ precision). K. Mikolajczyk et al., "A comparison of affine region detectors", IJ
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -21,7 +20,7 @@ from pixgrad.data import Pair
 from pixgrad.sift import Features
 from pixgrad.views import opencv
 from pixgrad.views.geometry import corner_error, magnification, project, transfer
-from pixgrad.views.matching import Matches, match, mutual, one_per_keypoint
+from pixgrad.views.matching import Matches, match, one_per_keypoint
 
 RATIO = 0.8
 """Lowe's threshold of the ratio test."""
@@ -103,11 +102,6 @@ class Judged:
     matches: Matches
     correct: np.ndarray
     again: np.ndarray
-
-    @cached_property
-    def mutual(self) -> np.ndarray:
-        """(N,) bool, matches that hold both ways."""
-        return mutual(self.matches, match(self.b, self.a))
 
     def evaluate(self, kept: np.ndarray | None = None) -> Evaluation:
         """Score detection and matching.
