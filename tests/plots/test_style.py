@@ -84,3 +84,24 @@ def test_losses_that_differ_many_times_get_a_logarithmic_axis(high, scale):
     assert ax.get_yscale() == scale
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert {"1,5", "1,50"} & {*labels} and not any("." in label for label in labels)
+
+
+def test_last_bits_do_not_move_the_axes():
+    """Limits that differ in their last bits give tick labels and margins that do."""
+    places = []
+    with plt.style.context("pixgrad.plots.figures"):
+        for nudge in (0.0, 1e-13):
+            figure, axes = plt.subplots(1, 3, figsize=(7.3, 2.9))
+            for ax, top in zip(axes, (7.7, 310, 5e4), strict=True):
+                ax.loglog([1, 2, 3], [1, top * (1 + nudge), 2])
+                ax.set_ylabel("подпись")
+            colorbar = figure.colorbar(axes[0].scatter([1], [1], c=[1]), ax=axes[0])
+            colorbar.set_label("шкала")
+            figure.canvas.draw()
+            figure.canvas.draw()  # a second time it is laid out anew
+            places.append([ax.get_position(original=True).get_points() for ax in figure.axes])
+            assert isinstance(figure.get_layout_engine(), style.SteadyLayout)
+            plt.close(figure)
+    np.testing.assert_array_equal(*places)
+    np.testing.assert_allclose(places[0], np.round(places[0], 4), rtol=0, atol=1e-12)
+    assert len(np.unique(np.array(places[0])[:, 0, 0])) == 4
