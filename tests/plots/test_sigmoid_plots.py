@@ -40,25 +40,25 @@ def test_every_arm_has_its_curve_and_short_runs_have_none():
         assert line.get_ydata() == pytest.approx([40, 40])
 
 
-def test_first_step_is_the_first_and_compares_both_epsilons():
-    gradients = table({"step": [0, 26], "layer": [1, 2]})
-    gradients["grad_rms"] = 1e-9 * gradients["layer"] + gradients["step"]
-    gradients["update_ratio"] = gradients["eps"] + gradients["step"]
+def test_first_epoch_is_the_first_and_compares_both_epsilons():
+    gradients = table({"epoch": [1, 2], "layer": [1, 2]})
+    gradients["grad_rms"] = 1e-9 * gradients["layer"] * gradients["epoch"] ** 9
+    gradients["eps"] = gradients["eps"].astype("float32")  # as such tables are kept
+    gradients["update_ratio"] = gradients["eps"] * gradients["layer"] * gradients["epoch"] ** 9
     _, axes = plt.subplots(1, 2)
-    sigmoid.first_step(axes, gradients)
+    sigmoid.first_epoch(axes, gradients)
     *curves, level = axes[0].lines
     assert len(curves) == 5 and level.get_ydata() == [1e-8, 1e-8]
     assert all(line.get_ydata() == pytest.approx([1e-9, 2e-9]) for line in curves)
-    assert sorted(line.get_ydata()[0] for line in axes[1].lines) == pytest.approx(
-        [1e-20, 1e-20, 1e-8, 1e-8]
-    )
+    steps = sorted(line.get_ydata()[0] for line in axes[1].lines)  # over the rate, 0.001
+    assert steps == pytest.approx([1e-17, 1e-17, 1e-5, 1e-5])
 
 
 @pytest.mark.parametrize(
     ("accuracies", "verdict"),
     [
         ((0.9, 0.91, 0.92), "learns"),
-        ((0.3, 0.9, 0.9), "stays"),  # three seeds so far apart say nothing
+        ((0.3, 0.9, 0.9), "mixed"),  # three seeds so far apart say nothing
         ((0.2, 0.21, 0.22), "moves"),
         ((0.1, 0.1, 0.1), "stays"),
     ],
