@@ -77,6 +77,31 @@ def test_given_keypoints_are_described_as_opencv_does(grey, found):
         assert differs < 0.01  # OpenCV's fused multiply-add; see test_opencv.py
 
 
+@pytest.mark.parametrize("shape", [(1, 60), (2, 70), (40, 40)])
+def test_any_image_that_has_the_octave_is_enough(shape):
+    """Detection looks for no keypoint there; OpenCV describes one all the same."""
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    top = min(shape).bit_length() - 1
+    by_hand = [cv2.KeyPoint(5, 1, 5, 37.0), cv2.KeyPoint(9, 0, 9, 0, 0, top + (1 << 8))]
+    keypoints = Features.from_opencv(by_hand)
+    _, theirs = cv2.SIFT_create().compute(image, by_hand)
+    ours = Sift().compute(image, keypoints).descriptors
+    assert np.abs(ours - theirs).max() <= 1
+    with pytest.raises(PixgradError, match=f"октава {top + 1}"):
+        Sift().compute(image, replace(keypoints, octave=np.full(2, top + 1, np.int32)))
+
+
+@pytest.mark.parametrize("most", [5, 60])
+def test_a_mask_drops_some_of_the_best(grey, most):
+    """OpenCV keeps the best first; the mask may leave fewer of them than there could be."""
+    mask = np.zeros(grey.shape, np.uint8)
+    mask[:, ::2] = 1
+    found = Sift(nfeatures=most, compiled=False).detect_and_compute(grey, mask)
+    theirs = cv2.SIFT_create(nfeatures=most).detect(grey, mask)
+    assert 0 < len(found) == len(theirs) < most
+    assert found.descriptors.shape == (len(found), 128)
+
+
 def test_a_keypoint_of_a_larger_image_is_refused(grey, found):
     sift, everything = found
     strange = replace(everything[:2], octave=np.array([everything.octave[0], 9 + 256], np.int32))

@@ -1,5 +1,6 @@
 """Compiled code gives the bits of NumPy or of fused arithmetic; nothing depends on threads."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -81,13 +82,22 @@ def test_blur_has_the_bits_of_opencv(fast, height, sigma):
             )
 
 
+def layers_of(dog):
+    """An octave whose differences are these, if its numbers are exact."""
+    return np.concatenate([np.zeros_like(dog[:1]), np.cumsum(dog, axis=0, dtype=np.float32)])
+
+
 @numba_only
 def test_extrema(fast, octave):
     dog = scale_space.difference_of_gaussians(octave)
-    flat = np.rint(dog)  # plateaus
-    for values in (dog, flat, flat[:, :10, :10], flat[:, :11, :12]):
-        found = fast.find_extrema(values, 1)
-        np.testing.assert_array_equal(found, extrema.find_extrema(values, 1))
+    flat = layers_of(np.rint(dog))  # plateaus
+    noise = layers_of(np.random.default_rng(0).integers(-9, 9, (5, 80, 37)).astype(np.float32))
+    wells = layers_of(np.full((3, 70, 41), 7, np.float32))  # more extrema than are expected
+    for layers in (octave, flat, flat[:, :10, :10], flat[:, :11, :12], noise, wells):
+        found = fast.find_extrema(fast.differences(layers), 1)
+        dog = scale_space.difference_of_gaussians(layers)
+        np.testing.assert_array_equal(found, extrema.find_extrema(dog, 1))
+    assert len(found) == 60 * 31 > 1024
 
 
 @numba_only
@@ -97,7 +107,7 @@ def test_refinement(fast, octave):
     corner = np.array([1, extrema.BORDER, extrema.BORDER])
     anywhere = corner + np.random.default_rng(0).integers(0, inner, (3000, 3))
     start = np.concatenate([extrema.find_extrema(dog, 1), anywhere])
-    found, plain = fast.refine(dog, start), refinement.refine(dog, start)
+    found, plain = fast.refine(octave, start), refinement.refine(dog, start)
     assert set(found.status) == set(range(len(refinement.STATUS_NAMES)))
     # Where rounding decides a step or a test, the two may part.
     same = (found.point == plain.point).all(axis=1) & (found.status == plain.status)
@@ -112,9 +122,9 @@ def test_refinement(fast, octave):
 
 @numba_only
 def test_flat_dog_refines_to_nowhere(fast):
-    flat = np.zeros((5, 20, 20), np.float32)
+    flat = np.zeros((6, 20, 20), np.float32)
     start = np.array([[1, 8, 8]])
-    found, plain = fast.refine(flat, start), refinement.refine(flat, start)
+    found, plain = fast.refine(flat, start), refinement.refine(flat[1:], start)
     for one, two in zip(found, plain, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -149,7 +159,16 @@ def test_histograms_up_to_the_borders(fast, octave):
 @pytest.mark.parametrize("conventions", ["opencv", "precise"])
 def test_whole_detector_but_for_fused_stages(fast, grey, conventions, monkeypatch):
     found = Sift(conventions=conventions, compiled=True).detect_and_compute(grey)
-    mixed = backend.NUMPY._replace(blur=fast.blur, refine=fast.refine)
+
+    def find_extrema(octave, threshold):
+        return extrema.find_extrema(scale_space.difference_of_gaussians(octave), threshold)
+
+    mixed = backend.NUMPY._replace(
+        blur=fast.blur,
+        differences=fast.differences,
+        find_extrema=find_extrema,
+        refine=fast.refine,
+    )
     monkeypatch.setattr(detector.backend, "choose", lambda compiled: mixed)
     assert_same(found, Sift(conventions=conventions).detect_and_compute(grey))
 
@@ -199,6 +218,50 @@ def test_threads_change_nothing():
         digests.add(done.stdout)
     assert len(digests) == 1
     assert int(digests.pop().split()[0]) > 50
+
+
+@numba_only
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_of_compiled_code_change_nothing(grey, threads, monkeypatch):
+    from pixgrad.sift.compiled.threads import config
+
+    sift = Sift(compiled=True)
+    monkeypatch.setattr(config, "NUMBA_NUM_THREADS", 1)
+    alone = sift.detect_and_compute(grey)
+    monkeypatch.setattr(config, "NUMBA_NUM_THREADS", threads)
+    assert_same(sift.detect_and_compute(grey), alone)
+
+
+@numba_only
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.1, 20.0])
+def test_blur_in_parts(fast, sigma, monkeypatch):
+    """Each thread filters the rows above its part anew."""
+    from pixgrad.sift import compiled
+
+    image = np.random.default_rng(0).uniform(0, 255, (90, 33)).astype(np.float32)
+    whole = fast.blur(image, sigma)
+
+    def in_parts(function, count, least, *arguments):
+        for first in range(0, count, 13):
+            function(first, min(first + 13, count), *arguments)
+
+    monkeypatch.setattr(compiled, "spread", in_parts)
+    np.testing.assert_array_equal(fast.blur(image, sigma), whole)
+
+
+@numba_only
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_has_threads_of_its_own(grey, monkeypatch):
+    from pixgrad.sift.compiled.threads import config
+
+    monkeypatch.setattr(config, "NUMBA_NUM_THREADS", 2)
+    count = len(Sift(compiled=True).detect(grey))
+    context = multiprocessing.get_context("fork")
+    found = context.Queue()
+    child = context.Process(target=lambda: found.put(len(Sift(compiled=True).detect(grey))))
+    child.start()
+    assert found.get(timeout=60) == count
+    child.join()
 
 
 def test_environment_switches_numba_off(monkeypatch):

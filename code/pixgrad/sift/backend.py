@@ -12,12 +12,15 @@ SWITCH = "PIXGRAD_NUMBA"  # environment variable: 0 keeps to NumPy
 
 
 class Stages(NamedTuple):
-    """Functions of the stages; ``histograms`` and ``raw_histograms`` get what ``gradients`` gave.
+    """Functions of the stages.
 
-    (NumPy computes gradients of whole layers, compiled code only those under the keypoints.)
+    ``find_extrema`` and ``refine`` get what ``differences`` gave, ``histograms`` and
+    ``raw_histograms`` what ``gradients`` gave: NumPy computes both for whole layers, compiled code
+    where it needs them.
     """
 
     blur: Callable
+    differences: Callable
     find_extrema: Callable
     refine: Callable
     gradients: Callable
@@ -27,6 +30,7 @@ class Stages(NamedTuple):
 
 NUMPY = Stages(
     scale_space.blur,
+    scale_space.difference_of_gaussians,
     extrema.find_extrema,
     refinement.refine,
     orientation.gradients,
@@ -82,6 +86,7 @@ def choose(compiled: bool | None = None) -> Stages:
         ) from error
     return Stages(
         fast.blur,
+        fast.differences,
         fast.find_extrema,
         fast.refine,
         fast.gradients,

@@ -21,7 +21,7 @@ QUANTUM = 512.0
 LENGTH = WIDTH * WIDTH * DIRECTIONS
 # Votes go to a grid with a spare cell on each side.
 _SIZE = (WIDTH + 2) * (WIDTH + 2) * DIRECTIONS
-CHUNK = 1 << 15  # samples processed at once, to stay in the cache
+CHUNK = 1 << 17  # samples processed at once: fewer calls, and they stay in the L3 cache
 
 
 def raw_histograms(

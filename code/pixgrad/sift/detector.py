@@ -1,6 +1,7 @@
 """The whole of SIFT: image -> keypoints with descriptors."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Literal
@@ -15,14 +16,14 @@ from .features import Features, concatenate, pack_octave, sort_unique, unpack_oc
 from .image import check_mask, check_memory, to_grey
 from .orientation import peaks
 from .refinement import KEPT
-from .scale_space import base_image, difference_of_gaussians, gaussian_pyramid
+from .scale_space import base_image, gaussian_pyramid
 
 FIRST_LAYER = np.array([1, 0, 0])  # keypoints start at layer 1, and so do the gradients
 NOTHING = Features(
     np.empty((0, 2), np.float32),
     *np.empty((3, 0), np.float32),
     np.empty(0, np.int32),
-    np.empty((0, LENGTH), np.float32),
+    np.empty((0, 0), np.float32),
 )
 
 
@@ -39,7 +40,7 @@ class Sift:
     conventions : ``"opencv"`` — OpenCV's default grid, biased by 0.25 px; ``"precise"`` —
         unbiased, as ``cv2.SIFT_create(enable_precise_upscale=True)``.
     nfeatures : keep so many keypoints with the largest response (and those that tie with the last
-        of them, as OpenCV does); 0 — all.
+        of them, as OpenCV does); 0 — all. A mask drops keypoints later, from those kept.
     descriptor_type : "float32" or "uint8", as OpenCV's ``descriptorType``: the same whole numbers.
     compiled : True — numba, False — NumPy, None — see `backend.choose`, which also says how the
         results differ: as OpenCV's do between processors with fused multiply-add and without it.
@@ -115,7 +116,8 @@ class Sift:
         """
         octaves, layers = unpack_octave(keypoints.octave)
         first = -1 if (octaves < 0).any() else 0
-        stages, pyramid = self._pyramid(image, doubled=first < 0)
+        count = int(octaves.max(initial=first)) - first + 1
+        stages, pyramid = self._pyramid(image, doubled=first < 0, octaves=count)
         last, top = first + len(pyramid) - 1, self.n_octave_layers + 2
         strange = np.flatnonzero((octaves < first) | (octaves > last) | (layers > top))
         if len(strange):
@@ -124,60 +126,76 @@ class Sift:
                 f"точка {k}: октава {octaves[k]}, слой {layers[k]}, а у этого изображения октавы "
                 f"{first}…{last} и слои 0…{top}"
             )
-        votes = np.zeros((len(keypoints), LENGTH), np.float32)
-        for o, octave in enumerate(pyramid, start=first):
-            k = np.flatnonzero(octaves == o)
-            to_octave = np.float32(2.0**-o)
-            xy, scale = keypoints.xy[k] * to_octave, keypoints.size[k] * to_octave / np.float32(2)
-            votes[k] = stages.raw_histograms(
-                *stages.gradients(octave), layers[k], xy, scale, keypoints.angle[k]
-            )
-        return replace(keypoints, descriptors=self._quantised(votes))
+        gradients = (stages.gradients(octave) for octave in pyramid)
+        return self._describe(stages, keypoints, first, gradients, layers)
 
     def _find(self, image: np.ndarray, mask: np.ndarray | None, described: bool) -> Features:
         mask = check_mask(mask, np.shape(image)[:2])
         stages, pyramid = self._pyramid(image)
-        parts = [
-            self._process_octave(stages, o, octave, mask, described)
-            for o, octave in enumerate(pyramid)
-        ]
-        nothing = replace(NOTHING, descriptors=self._quantised(NOTHING.descriptors))
-        found = sort_unique(concatenate([nothing if described else _bare(nothing), *parts]))
+        parts, gradients = [NOTHING], []
+        for o, octave in enumerate(pyramid, start=-1):
+            found, maps = self._process_octave(stages, o, octave)
+            parts.append(found)
+            gradients.append(maps)
+        found = sort_unique(concatenate(parts))
         if 0 < self.nfeatures < len(found):
             least = np.partition(found.response, -self.nfeatures)[-self.nfeatures]
             found = found[found.response >= least]
-        return found
+        if mask is not None:
+            column, row = (found.xy + np.float32(0.5)).astype(np.int64).T
+            found = found[mask[row, column]]
+        if not described:
+            return found
+        _, layers = unpack_octave(found.octave)
+        return self._describe(stages, found, -1, gradients, layers - FIRST_LAYER[0])
 
     def _pyramid(
-        self, image: np.ndarray, doubled: bool = True
+        self, image: np.ndarray, doubled: bool = True, octaves: int | None = None
     ) -> tuple[backend.Stages, list[np.ndarray]]:
         check_memory(image, self.n_octave_layers)
         stages, precise = backend.choose(self.compiled), self.conventions == "precise"
         base = base_image(to_grey(image), self.sigma, precise, stages.blur, doubled)
-        return stages, gaussian_pyramid(base, self.sigma, self.n_octave_layers, stages.blur)
+        s = self.n_octave_layers
+        return stages, gaussian_pyramid(base, self.sigma, s, stages.blur, octaves)
 
-    def _quantised(self, votes: np.ndarray) -> np.ndarray:
-        return quantise(votes).astype(self.descriptor_type, copy=False)
-
-    def _process_octave(
+    def _describe(
         self,
         stages: backend.Stages,
-        o: int,
-        octave: np.ndarray,
-        mask: np.ndarray | None,
-        described: bool,
+        keypoints: Features,
+        first: int,
+        gradients: Iterable[tuple[np.ndarray, ...]],
+        layers: np.ndarray,
     ) -> Features:
-        """Features of octave ``o`` (0 is the doubled image), in pixels of the input."""
+        """Describe keypoints on the layers (N,) of the gradients of octaves ``first``, …"""
+        octaves, _ = unpack_octave(keypoints.octave)
+        votes = np.zeros((len(keypoints), LENGTH), np.float32)
+        for o, maps in enumerate(gradients, start=first):
+            k = np.flatnonzero(octaves == o)
+            to_octave = np.float32(2.0**-o)
+            xy, scale = keypoints.xy[k] * to_octave, keypoints.size[k] * to_octave / np.float32(2)
+            if len(k):
+                votes[k] = stages.raw_histograms(*maps, layers[k], xy, scale, keypoints.angle[k])
+        descriptors = quantise(votes).astype(self.descriptor_type, copy=False)
+        return replace(keypoints, descriptors=descriptors)
+
+    def _process_octave(
+        self, stages: backend.Stages, o: int, octave: np.ndarray
+    ) -> tuple[Features, tuple[np.ndarray, ...]]:
+        """Features of octave ``o`` (-1 is the doubled image), in pixels of the input.
+
+        Returns
+        -------
+        features without descriptors; the gradients of layers 1 … s, if there are features.
+        """
         s = self.n_octave_layers
-        dog = difference_of_gaussians(octave)
+        dog = stages.differences(octave)
         candidates = stages.find_extrema(dog, prior_threshold(self.contrast_threshold, s))
         refined = stages.refine(dog, candidates, self.contrast_threshold, self.edge_threshold)
         del dog
         kept = refined.status == KEPT
         point, offset, contrast = refined.point[kept], refined.offset[kept], refined.contrast[kept]
         if not len(point):
-            nothing = replace(NOTHING, descriptors=self._quantised(NOTHING.descriptors))
-            return nothing if described else _bare(nothing)
+            return NOTHING, ()
         octaves = (point[:, 0] + offset[:, 2]).astype(np.float32) / np.float32(s)
         scale = np.float32(self.sigma) * np.exp2(octaves.astype(np.float64)).astype(np.float32)
 
@@ -186,25 +204,13 @@ class Sift:
         k, direction = peaks(histogram)
 
         xy = point[:, :0:-1].astype(np.float32) + offset[:, :2]
-        to_input = np.float32(2.0 ** (o - 1))
-        if mask is not None:
-            column, row = (xy[k] * to_input + np.float32(0.5)).astype(np.int64).T
-            wanted = mask[row, column]
-            k, direction = k[wanted], direction[wanted]
-        layer, xy, scale = point[k, 0] - FIRST_LAYER[0], xy[k], scale[k]
+        to_input = np.float32(2.0**o)
         found = Features(
-            xy * to_input,
-            scale * (2 * to_input),
+            xy[k] * to_input,
+            scale[k] * (2 * to_input),
             direction,
             np.abs(contrast[k]),
-            pack_octave(o - 1, point[k, 0], offset[k, 2]),
+            pack_octave(o, point[k, 0], offset[k, 2]),
             np.empty((len(k), 0), np.float32),
         )
-        if not described:
-            return found
-        votes = stages.raw_histograms(*gradients, layer, xy, scale, direction)
-        return replace(found, descriptors=self._quantised(votes))
-
-
-def _bare(features: Features) -> Features:
-    return replace(features, descriptors=features.descriptors[:, :0])
+        return found, gradients

@@ -151,7 +151,8 @@ def _localise(dog: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.n
     active, border = np.arange(len(point)), np.array([1, BORDER, BORDER])
     for _ in range(MAX_STEPS):
         gradient, hessian = derivatives(neighbourhood(dog, point[active]))
-        u = offset[active] = -solve(hessian, gradient)
+        with np.errstate(over="ignore", invalid="ignore"):  # a determinant of almost zero
+            u = offset[active] = -solve(hessian, gradient)
         inside = (np.abs(u) < 0.5).all(axis=1)
         status[active[inside]] = KEPT
         sane = ~inside & (np.abs(u) <= (2**31 - 1) // 3).all(axis=1)

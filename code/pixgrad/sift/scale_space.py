@@ -111,6 +111,7 @@ def gaussian_pyramid(
     sigma: float = 1.6,
     n_octave_layers: int = 3,
     blur: Callable[..., np.ndarray] = blur,
+    octaves: int | None = None,
 ) -> list[np.ndarray]:
     """Octaves of Gaussian layers; each octave starts from every second pixel of the last.
 
@@ -118,6 +119,7 @@ def gaussian_pyramid(
     ----------
     base : (H, W) float array with blur ``sigma``.
     blur : the function to blur with.
+    octaves : how many, while there are pixels; None — `octave_count`.
 
     Returns
     -------
@@ -125,7 +127,9 @@ def gaussian_pyramid(
     """
     pyramid: list[np.ndarray] = []
     blurs = layer_blurs(sigma, n_octave_layers)
-    for _ in range(octave_count(base.shape)):
+    for _ in range(octave_count(base.shape) if octaves is None else octaves):
+        if not base.size:
+            break
         octave = np.empty((n_octave_layers + 3, *base.shape), base.dtype)
         octave[0] = base
         for i, step in enumerate(blurs):
