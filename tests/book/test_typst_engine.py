@@ -362,6 +362,24 @@ def test_long_table_breaks_across_pages_and_repeats_its_head(tmp_path: Path) -> 
 
 
 @needs_poppler
+def test_tables_stay_in_order_and_their_rows_whole(tmp_path: Path) -> None:
+    short = "| а | б |\n|:--|--:|\n| 1 | 2 |\n\n: Короткая {#tbl-short}"
+    text = "слово " * 60
+    rows = "\n".join(
+        f"| начало{number}х {text} конец{number}х | {number} |" for number in range(40)
+    )
+    table = f"| Первый | Второй |\n|:-----|-:|\n{rows}\n\n: Длинная {{#tbl-long}}"
+    filler = "Абзац текста. " * 200
+    found = pages(build(one_chapter(tmp_path, filler, short, table)))
+    page_of = {
+        word: next(number for number, page in enumerate(found) if word in page)
+        for word in ("Короткая", "Длинная")
+    }
+    assert page_of["Короткая"] <= page_of["Длинная"]
+    for number in range(40):
+        assert any(f"начало{number}х" in page and f"конец{number}х" in page for page in found)
+
+
 def test_table_of_html_output_is_a_table(tmp_path: Path) -> None:
     import typst
 
