@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pixgrad.book.ledger import qmd
+from pixgrad.book.rendering.tree import Tree
+
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "chapters").glob("*.qmd"))
 GLOSSARY = ROOT / "chapters" / "glossary.qmd"
@@ -44,6 +47,11 @@ def text_of(page: Path) -> str:
 @pytest.fixture(scope="module")
 def rows() -> list[re.Match]:
     return list(ROW.finditer(GLOSSARY.read_text("utf-8")))
+
+
+def test_the_rows_are_a_table(rows: list[re.Match]) -> None:
+    (table,) = Tree(qmd.read(GLOSSARY)).of("Table")
+    assert sum(len(body[3]) for body in table.content[4]) == len(rows)
 
 
 def test_terms_are_many_and_in_order(rows: list[re.Match]) -> None:
