@@ -17,12 +17,10 @@ ROOMS = (
     *("sift", "views", "backprop", "nets", "data", "detection", "compression"),
     *("training", "results"),
 )
-LATER = {PACKAGE / "sift" / "detector.py", PACKAGE / "sift" / "image.py"}
 SOURCES = sorted(
     {PACKAGE / "files.py", PACKAGE / "dataroot.py"}.union(
         *((PACKAGE / room).rglob("*.py") for room in ROOMS)
     )
-    - LATER
 )
 TITLES = {
     "data/photos.py": {"synthetic_view", "_foolbox", "_oxford", "_motorcycle"},
@@ -164,6 +162,7 @@ def refusals():
     from pixgrad.data import photos, superclasses
     from pixgrad.nets import cifar_weights, gradcam
     from pixgrad.results import statistics
+    from pixgrad.sift import Sift
     from pixgrad.training import batches, boxes, paths
     from pixgrad.views import matching
 
@@ -183,6 +182,14 @@ def refusals():
 
     layer = bp.Linear(2, 2)
     yield from (
+        lambda: Sift(sigma=-1),
+        lambda: Sift(nfeatures=2.5),
+        lambda: Sift(conventions="mine"),
+        lambda: Sift(compiled="yes"),
+        lambda: Sift().detect(np.full((9, 9), 1.5)),
+        lambda: Sift().detect(np.zeros((9, 9)), np.zeros((3, 3), bool)),
+        lambda: Sift(compiled=False).compute(np.zeros((9, 9)), features(1, 128)),
+        lambda: features(2, 128)[0],
         lambda: matching.rootsift(features(1, 128)),
         lambda: matching.match(features(1, 128), features(1, 64)),
         lambda: bp.Sequential(layer, layer),

@@ -1,5 +1,7 @@
 """What users pass as an image or a mask: a result that OpenCV confirms, or a clear refusal."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -251,6 +253,8 @@ def test_a_range_that_nobody_knows_is_refused(high):
         ("edge_threshold", None),
         ("edge_threshold", np.inf),
         ("n_octave_layers", 2.5),
+        ("n_octave_layers", True),
+        ("nfeatures", True),
         ("n_octave_layers", 0),
         ("nfeatures", -1),
         ("nfeatures", 1.5),
@@ -262,3 +266,15 @@ def test_a_range_that_nobody_knows_is_refused(high):
 def test_parameters_out_of_range_name_themselves(name, value):
     with pytest.raises(PixgradError, match=f"{name}={value!r}".replace("'", ".")):
         Sift(**{name: value})
+
+
+@pytest.mark.parametrize("layers", [1, 3, 8])
+def test_memory_is_foretold(layers):
+    """F14: the layers were not counted, and the estimate was half of what was taken."""
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320), dtype=np.uint8)
+    image, sift = cv2.GaussianBlur(noise, (0, 0), 2), Sift(compiled=False, n_octave_layers=layers)
+    tracemalloc.start()
+    sift.detect_and_compute(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.6 < peak / memory_estimate(*image.shape, layers) < 1.3

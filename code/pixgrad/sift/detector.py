@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Real
 from typing import Literal
 
 import numpy as np
 
+from ..checks import whole
 from ..errors import PixgradError
 from . import backend
 from .descriptor import LENGTH, quantise
@@ -75,16 +76,24 @@ class Sift:
             ("descriptor_type", ("float32", "uint8")),
         ):
             if getattr(self, name) not in choices:
-                raise PixgradError(f"{name}={getattr(self, name)!r}: есть {', '.join(choices)}")
+                raise PixgradError(
+                    f"{name}={getattr(self, name)!r}: есть {', '.join(choices)}",
+                    f"{name}={getattr(self, name)!r}: there are {', '.join(choices)}",
+                )
         for name, least in (("n_octave_layers", 1), ("nfeatures", 0)):
-            if not isinstance(number := getattr(self, name), Integral) or number < least:
-                raise PixgradError(f"{name}={number!r}: нужно целое число от {least}")
+            whole(name, getattr(self, name), least)
         for name in ("contrast_threshold", "edge_threshold", "sigma"):
             number = getattr(self, name)
             if not isinstance(number, Real) or not math.isfinite(number) or number < 0:
-                raise PixgradError(f"{name}={number!r}: нужно неотрицательное число")
+                raise PixgradError(
+                    f"{name}={number!r}: нужно неотрицательное число",
+                    f"{name}={number!r}: give a number from 0 on",
+                )
         if self.sigma == 0:
-            raise PixgradError("sigma=0: нужно положительное число")
+            raise PixgradError(
+                "sigma=0: нужно положительное число",
+                "sigma=0: give a positive number",
+            )
 
     def detect_and_compute(self, image: np.ndarray, mask: np.ndarray | None = None) -> Features:
         """Find keypoints and describe them.
@@ -112,8 +121,10 @@ class Sift:
 
         Raises
         ------
-        PixgradError : a keypoint's octave or layer is not in the pyramid of this image.
+        PixgradError : a keypoint without a place or a size; one whose octave or layer is not in the
+            pyramid of this image.
         """
+        keypoints.check_described()
         octaves, layers = unpack_octave(keypoints.octave)
         first = -1 if (octaves < 0).any() else 0
         count = int(octaves.max(initial=first)) - first + 1
@@ -124,7 +135,9 @@ class Sift:
             k = int(strange[0])
             raise PixgradError(
                 f"точка {k}: октава {octaves[k]}, слой {layers[k]}, а у этого изображения октавы "
-                f"{first}…{last} и слои 0…{top}"
+                f"{first}…{last} и слои 0…{top}",
+                f"keypoint {k}: octave {octaves[k]}, layer {layers[k]}, but this image has octaves "
+                f"{first}…{last} and layers 0…{top}",
             )
         gradients = (stages.gradients(octave) for octave in pyramid)
         return self._describe(stages, keypoints, first, gradients, layers)

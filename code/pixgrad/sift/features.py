@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from ..errors import PixgradError
+
 
 @dataclass(frozen=True, eq=False)
 class Features:
@@ -38,6 +40,35 @@ class Features:
     response: np.ndarray
     octave: np.ndarray
     descriptors: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Refuse columns that are not of one length: a keypoint would get another's numbers."""
+        shapes = {f.name: np.shape(getattr(self, f.name)) for f in fields(self)}
+        n = shapes["xy"][:1]
+        rows = all(shapes[name] == n for name in ("size", "angle", "response", "octave"))
+        descriptors = shapes["descriptors"]
+        if shapes["xy"] != (*n, 2) or not rows or len(descriptors) != 2 or descriptors[:1] != n:
+            raise PixgradError(
+                f"столбцы не подходят друг к другу: {shapes}", f"columns that do not fit: {shapes}"
+            )
+
+    def check_described(self) -> None:
+        """Refuse keypoints that have no place or no region, such as those with NaN.
+
+        Raises
+        ------
+        PixgradError : the first of them, with its numbers.
+        """
+        numbers = np.column_stack([self.xy, self.size, self.angle])
+        wrong = np.flatnonzero(~np.isfinite(numbers).all(axis=1) | ~(self.size > 0))
+        if len(wrong):
+            k = int(wrong[0])
+            raise PixgradError(
+                f"точка {k}: x, y, размер и угол {numbers[k].tolist()}; нужны конечные числа и "
+                "положительный размер",
+                f"keypoint {k}: x, y, size and angle {numbers[k].tolist()}; give finite numbers "
+                "and a positive size",
+            )
 
     def __len__(self) -> int:
         return len(self.xy)

@@ -59,10 +59,14 @@ def check_mask(mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | 
     mask = np.asarray(mask)
     if mask.shape != shape:
         raise PixgradError(
-            f"маска имеет размер {mask.shape}, а изображение — {shape}: они должны совпадать"
+            f"маска имеет размер {mask.shape}, а изображение — {shape}: они должны совпадать",
+            f"the mask is {mask.shape}, the image {shape}: they must be of one size",
         )
     if mask.dtype.kind not in "bui":
-        raise PixgradError(f"маска имеет тип {mask.dtype}; нужен bool или целый (например, uint8)")
+        raise PixgradError(
+            f"маска имеет тип {mask.dtype}; нужен bool или целый (например, uint8)",
+            f"a mask of type {mask.dtype}; give bool or whole numbers (such as uint8)",
+        )
     return mask != 0
 
 
@@ -83,7 +87,9 @@ def check_memory(image: np.ndarray, n_octave_layers: int) -> None:
     if free is not None and need > free:
         raise PixgradError(
             f"изображению {width}×{height} нужно около {need / 2**30:.1f} ГиБ памяти, "
-            f"доступно {free / 2**30:.1f} ГиБ; уменьшите изображение или разрежьте его на части"
+            f"доступно {free / 2**30:.1f} ГиБ; уменьшите изображение или разрежьте его на части",
+            f"an image of {width}×{height} needs about {need / 2**30:.1f} GiB of memory, "
+            f"{free / 2**30:.1f} GiB are free; shrink the image or cut it into parts",
         )
 
 
@@ -95,14 +101,20 @@ def memory_estimate(height: int, width: int, n_octave_layers: int = 3) -> int:
 def _check_shape(image: np.ndarray) -> None:
     if image.ndim not in (2, 3):
         raise PixgradError(
-            f"массив формы {image.shape} — не изображение; нужна форма (H, W) или (H, W, 3)"
+            f"массив формы {image.shape} — не изображение; нужна форма (H, W) или (H, W, 3)",
+            f"an array of shape {image.shape} is no image; give (H, W) or (H, W, 3)",
         )
     if image.size == 0:
-        raise PixgradError(f"изображение пустое: форма {image.shape}")
+        raise PixgradError(
+            f"изображение пустое: форма {image.shape}",
+            f"the image is empty: shape {image.shape}",
+        )
     if image.ndim == 3 and image.shape[2] not in (1, 3):
         raise PixgradError(
             f"в изображении каналов: {image.shape[2]}; нужен 1 (серое) или 3 (RGB). "
-            "Прозрачность отбросьте: image[..., :3]"
+            "Прозрачность отбросьте: image[..., :3]",
+            f"an image of {image.shape[2]} channels; give 1 (grey) or 3 (RGB). "
+            "Leave out transparency: image[..., :3]",
         )
 
 
@@ -124,20 +136,29 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
     if image.dtype == np.bool_:
         return image.astype(np.uint8) * np.uint8(255)
     if image.dtype.kind not in "uif":
-        raise PixgradError(f"тип пикселей {image.dtype} не поддерживается; нужен uint8 или float")
+        raise PixgradError(
+            f"тип пикселей {image.dtype} не поддерживается; нужен uint8 или float",
+            f"pixels of type {image.dtype}; give uint8 or float",
+        )
     low, high = image.min(), image.max()
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise PixgradError("в изображении есть NaN или бесконечность; замените их числами")
+        raise PixgradError(
+            "в изображении есть NaN или бесконечность; замените их числами",
+            "the image holds NaN or infinity; put numbers in their place",
+        )
     is_float, unit = image.dtype.kind == "f", high <= 1 + SPILL
     if low < (-SPILL if is_float and unit else 0) or high > 255:
         raise PixgradError(
-            f"значения пикселей лежат в [{low:g}, {high:g}]; нужно 0…1 (float) или 0…255"
+            f"значения пикселей лежат в [{low:g}, {high:g}]; нужно 0…1 (float) или 0…255",
+            f"pixels lie in [{low:g}, {high:g}]; give 0…1 (float) or 0…255",
         )
     if not is_float:
         return image.astype(np.uint8)
     if 1 + SPILL < high < 2:
         raise PixgradError(
             f"наибольшее значение пикселей {high:g}: непонятно, 0…1 это или 0…255; обрежьте "
-            "лишнее, например np.clip(image, 0, 1), или умножьте на 255"
+            "лишнее, например np.clip(image, 0, 1), или умножьте на 255",
+            f"the largest pixel is {high:g}: that may be 0…1 or 0…255; clip what is over, such as "
+            "np.clip(image, 0, 1), or multiply by 255",
         )
     return np.rint(np.clip(image, 0, 1) * 255.0 if unit else image).astype(np.uint8)
