@@ -185,7 +185,7 @@ def refusals():
         lambda: Sift(sigma=-1),
         lambda: Sift(nfeatures=2.5),
         lambda: Sift(conventions="mine"),
-        lambda: Sift(compiled="yes"),
+        lambda: Sift(compiled="yes").detect(np.zeros((9, 9))),
         lambda: Sift().detect(np.full((9, 9), 1.5)),
         lambda: Sift().detect(np.zeros((9, 9)), np.zeros((3, 3), bool)),
         lambda: Sift(compiled=False).compute(np.zeros((9, 9)), features(1, 128)),
