@@ -268,10 +268,10 @@ def test_parameters_out_of_range_name_themselves(name, value):
         Sift(**{name: value})
 
 
-@pytest.mark.parametrize("layers", [1, 3, 8])
+@pytest.mark.parametrize("layers", [1, 8])
 def test_memory_is_foretold(layers):
     """F14: the layers were not counted, and the estimate was half of what was taken."""
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
     image, sift = cv2.GaussianBlur(noise, (0, 0), 2), Sift(compiled=False, n_octave_layers=layers)
     tracemalloc.start()
     sift.detect_and_compute(image)
