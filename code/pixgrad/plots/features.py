@@ -192,5 +192,5 @@ def _cell(size: float, angle: float) -> np.ndarray:
 
 def _directions(angle: np.ndarray) -> np.ndarray:
     """Unit vectors (N, 2) of angles in degrees, clockwise on the screen (y down)."""
-    radians = np.deg2rad(angle)
-    return np.stack([np.cos(radians), np.sin(radians)], axis=-1)
+    radians = np.deg2rad(np.asarray(angle, float))  # float32 cosines differ between processors
+    return np.round(np.stack([np.cos(radians), np.sin(radians)], axis=-1), 9)

@@ -311,7 +311,7 @@ def _gradient_arrows(ax: Axes, magnitude: np.ndarray, angle: np.ndarray, sigma: 
     step = np.arange(-reach, reach + 1, 2)
     dy, dx = (part.ravel() for part in np.meshgrid(step, step, indexing="ij"))
     weight = magnitude[middle + dy, middle + dx] * np.exp(-(dx**2 + dy**2) / (2 * spread**2))
-    turn = np.deg2rad(angle[middle + dy, middle + dx])
+    turn = np.deg2rad(angle[middle + dy, middle + dx].astype(float))
     seen = weight > 0.02 * weight.max()
     length = (3.2 * np.sqrt(weight / weight.max()))[seen]
     ax.quiver(

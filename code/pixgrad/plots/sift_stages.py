@@ -137,7 +137,7 @@ def direction_arrows(ax: Axes, magnitude: np.ndarray, angle: np.ndarray, step: i
         part.ravel() for part in np.mgrid[: len(magnitude) : step, : magnitude.shape[1] : step]
     )
     strong = magnitude[rows, columns] > np.quantile(magnitude, 0.75)
-    turn = np.deg2rad(angle[rows, columns][strong])
+    turn = np.deg2rad(angle[rows, columns][strong].astype(float))
     ax.quiver(
         columns[strong],
         rows[strong],
