@@ -1,11 +1,13 @@
-"""Speed and memory of our SIFT against OpenCV's and scikit-image's, one thread each.
+"""Speed and memory of our SIFT against OpenCV's and scikit-image's, one thread each, then two.
 
     OMP_NUM_THREADS=1 PYTHONPATH=code python benchmarks/sift.py [--rounds 5] [photo ...]
 
-The detectors take turns on each photo, and the best of the rounds counts. Time is processor time
-of this process: with one thread it is the time on an idle machine, whatever else runs on it.
-Memory is the growth of the peak resident size in a fresh process, in float32 copies of the
-doubled image. Compilation is measured with an empty cache, and again with the cache it left.
+The detectors take turns on each photo; a line has the median of the rounds, and the median and the
+quartiles of the ratio to OpenCV's time in the same round. Time is processor time of this process:
+with one thread it is the time on an idle machine, if whatever else runs leaves it the caches and
+the memory; the load is printed. With two threads it is time on the clock. Memory is the growth of
+the peak resident size in a fresh process, in float32 copies of the doubled image. Compilation is
+measured with an empty cache, and again with the cache it left.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from typer import echo
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+REFERENCE = "OpenCV"
 
 
 def main() -> None:
@@ -40,9 +44,22 @@ def main() -> None:
         return print_peak(options.memory_of)
     if options.first_call:
         return print_first_call()
+    load()
     memory()  # first: a child starts with the peak that its parent had
     compilation()
-    speed(read_photos(options.photos), options.rounds)
+    photos = read_photos(options.photos)
+    speed(photos, options.rounds)
+    load()
+    two_threads(photos, options.rounds)
+    for compiled in (True, False):
+        profile(photos, compiled)
+    bounds(photos)
+    load()
+
+
+def load() -> None:
+    one, five, _ = os.getloadavg()
+    echo(f"load {one:.1f} (one minute), {five:.1f} (five) on {os.cpu_count()} processors")
 
 
 def read_photos(paths: list[Path]) -> dict[str, np.ndarray]:
@@ -74,44 +91,203 @@ def detectors() -> Mapping[str, Callable[[np.ndarray], int]]:
         return len(sift.sigmas)
 
     return {
-        "OpenCV": lambda image: len(opencv.detectAndCompute(image, None)[0]),
-        "NumPy": lambda image: len(Sift(compiled=False).detect_and_compute(image)),
+        REFERENCE: lambda image: len(opencv.detectAndCompute(image, None)[0]),
         "numba": lambda image: len(Sift(compiled=True).detect_and_compute(image)),
+        "NumPy": lambda image: len(Sift(compiled=False).detect_and_compute(image)),
         "scikit-image": scikit_image,
     }
 
 
 def speed(photos: dict[str, np.ndarray], rounds: int) -> None:
     ours = detectors()
-    texture = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
-    for detect in ours.values():
-        detect(texture.repeat(8, 0).repeat(8, 1))  # imports and compilation
-    echo(f"{'photo':24} {'size':>9} {'points':>6} {'OpenCV':>8}" + header(list(ours)[1:]))
-    total = dict.fromkeys(ours, 0.0)
-    for name, image in photos.items():
-        best = dict.fromkeys(ours, np.inf)
-        for _ in range(rounds):
-            for label, detect in reversed(ours.items()):
-                start = time.process_time()
-                points = detect(image)
-                best[label] = min(best[label], time.process_time() - start)
-        size = f"{image.shape[1]}x{image.shape[0]}"
-        echo(f"{name:24.24} {size:>9} {points:6} {row(best)}")
-        total = {label: total[label] + best[label] for label in ours}
-    echo(f"{'all':24} {'':>9} {'':>6} {row(total)}")
+    warm_up(ours.values())
+    times = {
+        name: interleaved(ours, image, rounds, time.process_time) for name, image in photos.items()
+    }
+    table(photos, times)
+    total = {label: sum(np.median(t[label]) for t in times.values()) for label in ours}
     gain = total["scikit-image"] / total["NumPy"]
     echo(f"NumPy is {gain:.2f} x faster than scikit-image")
 
 
-def header(labels: list[str]) -> str:
-    return "".join(f"{label:>14}" for label in labels)
+def warm_up(functions: Iterable[Callable]) -> None:
+    """Imports and compilation."""
+    texture = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
+    for function in functions:
+        function(texture.repeat(8, 0).repeat(8, 1))
 
 
-def row(times: dict[str, float]) -> str:
-    """Milliseconds of OpenCV, then the others' times as multiples of it."""
-    reference = times["OpenCV"]
-    rest = [t / reference for label, t in times.items() if label != "OpenCV"]
-    return f"{reference * 1e3:5.0f} ms" + "".join(f"{ratio:12.2f} x" for ratio in rest)
+def interleaved(
+    functions: Mapping[str, Callable], image: np.ndarray, rounds: int, clock: Callable[[], float]
+) -> dict[str, np.ndarray]:
+    """Seconds of each function in each round, (rounds,), by name."""
+    times = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = clock()
+            function(image)
+            times[name].append(clock() - start)
+    return {name: np.array(seconds) for name, seconds in times.items()}
+
+
+def table(photos: dict[str, np.ndarray], times: dict[str, dict[str, np.ndarray]]) -> None:
+    """A line of each photo, and of their sum (the median photo's ratio is not that of the sum)."""
+    others = [label for label in next(iter(times.values())) if label != REFERENCE]
+    echo(f"{'photo':24} {'size':>9} {REFERENCE:>9}" + "".join(f"{o:>22}" for o in others))
+    together = {
+        label: np.sum([t[label] for t in times.values()], axis=0) for label in (REFERENCE, *others)
+    }
+    for name, seconds in [*times.items(), ("all", together)]:
+        size = "x".join(map(str, photos[name].shape[::-1])) if name in photos else ""
+        line = f"{name:24.24} {size:>9} {np.median(seconds[REFERENCE]) * 1e3:6.0f} ms"
+        for other in others:
+            low, middle, high = np.quantile(seconds[other] / seconds[REFERENCE], (0.25, 0.5, 0.75))
+            line += f"{middle:8.2f} ({low:.2f}-{high:.2f})"
+        echo(line)
+
+
+def two_threads(photos: dict[str, np.ndarray], rounds: int) -> None:
+    import cv2
+    from numba import config
+
+    from pixgrad.sift import Sift
+
+    opencv, sift = cv2.SIFT_create(), Sift(compiled=True)
+    functions = {
+        REFERENCE: lambda image: opencv.detectAndCompute(image, None),
+        "numba": sift.detect_and_compute,
+    }
+    alone = {name: digest(sift.detect_and_compute(image)) for name, image in photos.items()}
+    cv2.setNumThreads(2)
+    config.NUMBA_NUM_THREADS = 2
+    echo("two threads each, time on the clock")
+    table(
+        photos,
+        {
+            n: interleaved(functions, image, rounds, time.perf_counter)
+            for n, image in photos.items()
+        },
+    )
+    same = [digest(sift.detect_and_compute(photos[n])) == one for n, one in alone.items()]
+    echo(f"results of two threads equal to those of one, to the bit: {sum(same)} of {len(same)}")
+    cv2.setNumThreads(1)
+    config.NUMBA_NUM_THREADS = 1
+
+
+def digest(features) -> bytes:
+    names = ("xy", "size", "angle", "response", "octave", "descriptors")
+    return b"".join(getattr(features, name).tobytes() for name in names)
+
+
+@contextmanager
+def timed_stages(compiled: bool) -> Iterator[dict[str, float]]:
+    """Seconds of processor time of each stage, summed over calls."""
+    from pixgrad.sift import backend
+
+    stages, choose, spent = backend.choose(compiled), backend.choose, {}
+
+    def timed(name: str) -> Callable:
+        function = getattr(stages, name)
+
+        def call(*arguments, **options):
+            start = time.process_time()
+            result = function(*arguments, **options)
+            spent[name] = spent.get(name, 0) + time.process_time() - start
+            return result
+
+        return call
+
+    backend.choose = lambda _: backend.Stages(*(timed(name) for name in stages._fields))
+    try:
+        yield spent
+    finally:
+        backend.choose = choose
+
+
+def profile(photos: dict[str, np.ndarray], compiled: bool) -> None:
+    """Share of each stage in the time of all photos."""
+    from pixgrad.sift import Sift
+
+    sift = Sift(compiled=compiled)
+    warm_up([sift.detect_and_compute])
+    with timed_stages(compiled) as spent:
+        start = time.process_time()
+        for image in photos.values():
+            sift.detect_and_compute(image)
+        total = time.process_time() - start
+    spent["rest"] = total - sum(spent.values())
+    shares = ", ".join(f"{name} {t / total:.0%}" for name, t in spent.items() if t / total > 0.005)
+    echo(f"{'numba' if compiled else 'NumPy'}, {total * 1e3:.0f} ms for all photos: {shares}")
+
+
+def bounds(photos: dict[str, np.ndarray]) -> None:
+    """What this machine allows, and how far blur, which is all arithmetic, is from it."""
+    from pixgrad.sift import Sift, scale_space
+
+    flops, cached, bandwidth = machine()
+    echo(
+        f"machine, one thread: {flops / 1e9:.0f} Gflop/s fused in registers; triad "
+        f"{cached / 1e9:.0f} GB/s in the cache, {bandwidth / 1e9:.0f} GB/s from memory"
+    )
+    taps = [len(scale_space.gaussian_kernel(sigma)) for sigma in scale_space.layer_blurs()]
+    base = len(scale_space.gaussian_kernel(np.sqrt(1.6**2 - 1)))
+    work = moved = 0
+    for image in photos.values():
+        height, width = 2 * image.shape[0], 2 * image.shape[1]
+        for o in range(scale_space.octave_count((height, width))):
+            pixels = (height >> o) * (width >> o)
+            for n in taps + [base] * (o == 0):
+                work += pixels * (2 * n + 3 * (n // 2) + 1)  # along rows, then columns
+                moved += pixels * 12  # read, made room for and written, once
+    with timed_stages(True) as spent:
+        for image in photos.values():
+            Sift(compiled=True).detect_and_compute(image)
+    echo(
+        f"blur of all photos: {spent['blur'] * 1e3:.0f} ms; its {work / 1e9:.2f} Gflop alone need "
+        f"{work / flops * 1e3:.0f} ms, its {moved / 1e6:.0f} MB {moved / bandwidth * 1e3:.0f} ms "
+        f"({work / spent['blur'] / 1e9:.0f} Gflop/s, {work / moved:.1f} flop a byte)"
+    )
+
+
+def machine() -> tuple[float, float, float]:
+    """Fused multiply-adds a second times two; bytes a second in the L2 cache and from memory."""
+    from numba import njit
+
+    from pixgrad.sift.compiled.numbers import fma
+
+    @njit
+    def chains(a, count):
+        """Eight chains for each number; the inner loop is unrolled, vectors are made."""
+        x = np.float32(0.5)
+        for _ in range(count):
+            for i in range(len(a)):
+                p = q = r = s = t = u = v = w = a[i]
+                for _ in range(32):
+                    p, q, r, s = fma(p, x, x), fma(q, x, p), fma(r, x, p), fma(s, x, q)
+                    t, u, v, w = fma(t, x, r), fma(u, x, s), fma(v, x, t), fma(w, x, u)
+                a[i] = (p + q + r + s) + (t + u + v + w)
+
+    @njit
+    def triad(a, b, c, count):
+        for _ in range(count):
+            for i in range(len(a)):
+                a[i] = b[i] + np.float32(0.5) * c[i]
+
+    def best(function: Callable, *arguments) -> float:
+        function(*arguments)
+        seconds = []
+        for _ in range(5):
+            start = time.process_time()
+            function(*arguments)
+            seconds.append(time.process_time() - start)
+        return min(seconds)
+
+    count, many = 2000, 16_000_000
+    flops = 2 * 8 * 32 * 256 * count / best(chains, np.ones(256, np.float32), count)
+    small = [np.ones(16_000, np.float32) for _ in range(3)]
+    large = [np.ones(many, np.float32) for _ in range(3)]
+    cached = 12 * 16_000 * 2000 / best(triad, *small, 2000)
+    return flops, cached, 16 * many / best(triad, *large, 1)  # what is written is read before
 
 
 def memory() -> None:

@@ -138,8 +138,11 @@ def compare(found: Features, reference: Features, count: Count) -> list[str]:
 
 
 def in_order(f: Features) -> Features:
-    """By what may not differ; angles of one point are far apart, but 0 may be 359.99997."""
-    angle = np.where(f.angle > 360 - ANGLE_ERROR, 0, f.angle)
+    """By what may not differ; angles of one point are far apart, but 0 may be 359.99997.
+
+    (That is why the circle is cut elsewhere.)
+    """
+    angle = np.where(f.angle > 355, f.angle - 360, f.angle)
     return f[np.lexsort((angle, f.octave, f.response, f.xy[:, 1], f.xy[:, 0]))]
 
 

@@ -88,6 +88,16 @@ def layers_of(dog):
 
 
 @numba_only
+@pytest.mark.parametrize("precise", [False, True])
+def test_doubling(fast, precise):
+    for shape in ((1, 1), (1, 7), (9, 1), (70, 33)):
+        image = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+        np.testing.assert_array_equal(
+            fast.double(image, precise), scale_space.double(image, precise)
+        )
+
+
+@numba_only
 def test_extrema(fast, octave):
     dog = scale_space.difference_of_gaussians(octave)
     flat = layers_of(np.rint(dog))  # plateaus

@@ -19,6 +19,7 @@ class Stages(NamedTuple):
     where it needs them.
     """
 
+    double: Callable
     blur: Callable
     differences: Callable
     find_extrema: Callable
@@ -29,6 +30,7 @@ class Stages(NamedTuple):
 
 
 NUMPY = Stages(
+    scale_space.double,
     scale_space.blur,
     scale_space.difference_of_gaussians,
     extrema.find_extrema,
@@ -85,6 +87,7 @@ def choose(compiled: bool | None = None) -> Stages:
             f"compiled SIFT needs numba ({error}); pip install numba, or compiled=False",
         ) from error
     return Stages(
+        fast.double,
         fast.blur,
         fast.differences,
         fast.find_extrema,

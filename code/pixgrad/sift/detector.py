@@ -167,7 +167,8 @@ class Sift:
     ) -> tuple[backend.Stages, list[np.ndarray]]:
         check_memory(image, self.n_octave_layers)
         stages, precise = backend.choose(self.compiled), self.conventions == "precise"
-        base = base_image(to_grey(image), self.sigma, precise, stages.blur, doubled)
+        grey = to_grey(image)
+        base = base_image(grey, self.sigma, precise, stages.blur, doubled, stages.double)
         s = self.n_octave_layers
         return stages, gaussian_pyramid(base, self.sigma, s, stages.blur, octaves)
 

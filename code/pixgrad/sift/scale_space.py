@@ -74,6 +74,7 @@ def base_image(
     precise: bool = False,
     blur: Callable[..., np.ndarray] = blur,
     doubled: bool = True,
+    double: Callable[..., np.ndarray] = double,
 ) -> np.ndarray:
     """Doubled image blurred to the scale ``sigma`` of the first layer, (2H, 2W) float32.
 

@@ -18,12 +18,21 @@ from .. import descriptor, orientation, refinement
 from ..extrema import BORDER
 from ..refinement import F
 from ..scale_space import gaussian_kernel, mirror
-from .blurring import blur_rows
+from .blurring import blur_rows, double_rows
 from .localising import extrema_of_rows, refine_points
 from .threads import spread
 from .voting import descriptor_votes, orientation_votes
 
 KEYPOINTS, ROWS = 16, 32  # fewer of them are not worth a thread
+
+
+def double(image: np.ndarray, precise: bool = False) -> np.ndarray:
+    """`scale_space.double` of whole numbers 0 … 255, where nothing is rounded."""
+    height, width = image.shape
+    even, odd = ((F(1), F(0)), (F(0.5), F(0.5))) if precise else ((F(0.75), F(0.25)),) * 2
+    out = np.empty((2 * height, 2 * width), np.float32)
+    spread(double_rows, 2 * height, ROWS, image, even, odd, out)
+    return out
 
 
 def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Blur: several taps in one pass over a row, so that sums stay in registers between them."""
+"""Doubling; blur, several taps in one pass over a row: sums stay in registers between them."""
 
 import numpy as np
 
@@ -6,6 +6,32 @@ from ..scale_space import SMALL_KERNEL
 from .numbers import compiled, fma, inlined
 
 ROW_VECTOR, COLUMN_VECTOR = 4, 8  # sums that OpenCV's filters of rows and columns do at once
+
+
+@compiled
+def double_rows(first, last, image, even, odd, out):
+    """Doubled rows first … last; ``even`` and ``odd`` are weights of a sample and its neighbour.
+
+    (The one before it, then the one after it; the sample stands for one that is not there.)
+    """
+    height, width = image.shape
+    row = np.empty(width, np.float32)
+    (a, b), (c, d) = even, odd
+    for y in range(first, last):
+        i = y // 2
+        here, near, far = image[i], image[max(i - 1, 0)], image[min(i + 1, height - 1)]
+        if y % 2:
+            for x in range(width):
+                row[x] = c * here[x] + d * far[x]
+        else:
+            for x in range(width):
+                row[x] = a * here[x] + b * near[x]
+        wide = out[y]
+        wide[0], wide[2 * width - 1] = (a + b) * row[0], (c + d) * row[width - 1]
+        inner = wide[1 : 2 * width - 1]
+        for x in range(width - 1):
+            inner[2 * x] = c * row[x] + d * row[x + 1]
+            inner[2 * x + 1] = a * row[x + 1] + b * row[x]
 
 
 @compiled
