@@ -20,8 +20,6 @@ PLAIN = re.compile(
     "min|max|ln|exp|sin|cos|tanh|rVert|rvert|rangle|rfloor|rceil"
 )
 """Commands without a row: shape of the formula, signs from school, second halves of brackets."""
-TWO_IN_A_CHAPTER = {(3, "x"), (3, "y")}
-"""Chapter 3 names a stage's input and output, and the place of a point, by the same two letters."""
 
 
 class Symbol(NamedTuple):
@@ -211,7 +209,7 @@ def test_every_letter_of_a_formula_has_one_meaning_in_its_chapter(
             known = meanings if one.is_index else len(meanings) == 1
             if not known and not (one.name in indices and not meanings):
                 wrong[number, one.name] = (label, meanings)
-    assert {key: found for key, found in wrong.items() if key not in TWO_IN_A_CHAPTER} == {}
+    assert wrong == {}
 
 
 def test_every_row_leads_to_a_chapter_where_it_holds(
