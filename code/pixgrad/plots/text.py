@@ -111,30 +111,17 @@ def noun(count: int, one: str, few: str, many: str) -> str:
     return many if is_teen else {1: one, 2: few, 3: few, 4: few}.get(count % 10, many)
 
 
-def agreeing(gender: str, he: str, she: str, it: str, they: str) -> str:
-    """The form of a verb or adjective for a subject: for "f" ``научилась``.
+def listing(items: Iterable[str]) -> str:
+    """``а``, ``а и б``, ``а, б и в``; of none ``ничего``.
 
-    Parameters
-    ----------
-    gender : "m", "f", "n"; "p" — plural.
-    """
-    return {"m": he, "f": she, "n": it, "p": they}[gender]
-
-
-def listing(items: Iterable[str], nothing: str = "ничего", last: str = "и") -> str:
-    """``а``, ``а и б``, ``а, б и в``; items with commas of their own are set apart by semicolons.
-
-    Parameters
-    ----------
-    nothing : what to say of none.
-    last : the word before the last item.
+    Items with commas of their own are set apart by semicolons.
     """
     items = list(items)
     if len(items) < 2:
-        return items[0] if items else nothing
+        return items[0] if items else "ничего"
     if any(", " in item for item in items):
         return "; ".join(items)
-    return f"{', '.join(items[:-1])} {last} {items[-1]}"
+    return f"{', '.join(items[:-1])} и {items[-1]}"
 
 
 def table(
