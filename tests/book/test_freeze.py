@@ -204,6 +204,8 @@ def test_record_names_what_the_chapters_used_and_nothing_else(book):
         "project:code/mod_a.py", "project:code/pack/__init__.py", "project:code/pack/shared.py",
     }  # fmt: skip
     assert records[A]["files"]["data:later.txt"] is None
+    names = {module: line.split()[0] for module, line in records[A]["units"].items()}
+    assert names == {"": "import", "mod_a": "one", "pack.shared": "one"}
     assert set(records[A]["listings"]) == {"data:folder"}
     assert records[B]["listings"] == {}
     assert set(records[B]["files"]) == {
@@ -246,19 +248,41 @@ def test_data_file_makes_stale_exactly_the_chapters_that_read_it(book, name, cha
 
 
 @pytest.mark.parametrize(
-    ("name", "chapters"),
+    ("name", "old", "new", "causes"),
     [
-        ("mod_a.py", {A}),
-        ("mod_b.py", {B}),
-        ("pack/shared.py", {A, B}),
-        ("pack/__init__.py", {A, B}),
-        ("unused.py", set()),
+        ("mod_a.py", "return one()", "return one() + 0", {A: "mod_a.value"}),
+        ("mod_b.py", "shared.one()", "shared.one() + 0", {B: "mod_b.value"}),
+        ("pack/shared.py", "return 1", "return 2", {A: "pack.shared.one", B: "pack.shared.one"}),
+        ("pack/__init__.py", "Package.", "Other words.", {}),
+        ("pack/__init__.py", "\n", "\nprint(1)\n", {A: "pack (код модуля)", B: "pack (код модуля)"}),
+        ("pack/shared.py", "return 1", "return (1)  # one", {}),
+        ("pack/shared.py", "return 1", "return 1\n\n\ndef two():\n    return 2", {}),
+        ("unused.py", "1", "2", {}),
     ],
 )
-def test_module_makes_stale_exactly_the_chapters_that_import_it(book, name, chapters):
-    path = book / "code" / name
-    path.write_bytes(path.read_bytes() + b"\n")
-    assert stale(book) == dict.fromkeys(chapters, f"code/{name}")
+def test_function_makes_stale_exactly_the_chapters_that_reach_it(book, name, old, new, causes):
+    edit(book / "code" / name, old, new)
+    found = {chapter: cause.split(", ")[0] for chapter, cause in stale(book).items()}
+    assert found == causes
+
+
+def test_record_of_files_alone_is_current_while_they_agree_and_gets_its_units(book, executed):
+    """What an older version has written."""
+    path = book / "_freeze" / "pixgrad.json"
+    before = path.read_bytes()
+    content = json.loads(before)
+    for record in content["chapters"].values():
+        for key in ("units", "lazy", "roots", "whole"):
+            del record[key]
+    path.write_text(json.dumps(content), "utf-8")
+    edit(book / "code/mod_b.py", "\n", "\n# a remark\n")
+    assert stale(book) == {B: "code/mod_b.py"}
+    edit(book / "code/mod_b.py", "\n# a remark\n", "\n")
+    freeze.freeze_book(book)
+    assert executed == []
+    assert path.read_bytes() == before
+    edit(book / "code/mod_b.py", "\n", "\n# a remark\n")
+    assert stale(book) == {}
 
 
 def test_touching_everything_makes_nothing_stale(book):
@@ -285,7 +309,7 @@ def test_editing_a_function_executes_exactly_its_chapters_and_going_back_execute
 ):
     before = snapshot(book / "_freeze")
     edit(book / "code" / "mod_a.py", "return one()", "return one() + 1")
-    assert stale(book) == {A: "code/mod_a.py"}
+    assert stale(book) == {A: "mod_a.value"}
     freeze.freeze_book(book)
     assert executed == [A]
     assert stale(book) == {}

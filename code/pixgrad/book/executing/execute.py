@@ -99,7 +99,7 @@ async def run(
         manager = client.km = _kernel_manager(Path(folder))
         try:
             await _start(client, job)
-            await _silently(client, _setup(job.figures))
+            await _silently(client, _setup(job.figures, folder))
             for index, (cell, options) in enumerate(zip(notebook.cells, job.options, strict=True)):
                 if isinstance(job.cells[index], Inline):
                     await _evaluate(client, cell, job.cells[index], job.chapter)
@@ -114,7 +114,8 @@ async def run(
             if manager.has_kernel:
                 await manager.shutdown_kernel(now=True)
     _forget_places(notebook, job.root)
-    return notebook, dependencies.from_trace(trace, started)
+    cells = [cell.source for cell in job.cells]
+    return notebook, dependencies.from_trace(trace, started, cells, _told(notebook))
 
 
 class Cache:
@@ -139,7 +140,7 @@ class Cache:
             if not entry.data or entry.data.get("key") != key:
                 continue
             record = entry.data["record"]
-            if any(self._dependencies.changes(record)):
+            if any(self._dependencies.changes(record, [cell.source for cell in job.cells])):
                 continue
             try:
                 return self._cache.get_cache_bundle(entry.pk).nb, record
@@ -156,6 +157,13 @@ class Cache:
             cell.metadata["pixgrad"] = {"key": job.key, "dependencies": digest}
         bundle = CacheBundleIn(notebook, job.chapter, data={"key": job.key, "record": record})
         self._cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def _told(notebook: NotebookNode) -> str:
+    """Warnings and tracebacks of the cells: they may name lines of a module."""
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    told = [one.text for one in outputs if one.get("name") == "stderr"]
+    return "\n".join([*told, *(line for one in outputs for line in one.get("traceback", ()))])
 
 
 def _notebook(job: Job) -> NotebookNode:
@@ -231,7 +239,7 @@ def _kernel_environment(job: Job) -> dict[str, str]:
     }
 
 
-def _setup(figures: Figures) -> str:
+def _setup(figures: Figures, folder: str) -> str:
     """One expression, so that no name is left in the chapter's namespace.
 
     The figure format goes to IPython's settings: matplotlib need not be imported for it.
@@ -242,6 +250,7 @@ def _setup(figures: Figures) -> str:
         "import sys, types\n"
         f"module = sys.modules[{_KEPT_TRACE!r}] = types.ModuleType({_KEPT_TRACE!r})\n"
         f"exec(compile({tracer!r}, {_KEPT_TRACE!r}, 'exec'), vars(module))\n"
+        f"module.trace = module.start({folder!r}, {tracer!r})\n"
         f"shell.config.InlineBackend.figure_formats = {formats!r}\n"
     )
     return f"exec({code!r}, {{'shell': get_ipython()}})"

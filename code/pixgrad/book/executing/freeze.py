@@ -67,6 +67,7 @@ def freeze_book(
     with Ledger.writing(project.root) as ledger:
         states = ledger.assess(chapters)
         _remove_departed(ledger)
+        ledger.complete(states)
         for state in states:
             if state.status == PROSE:
                 ledger.put_prose(state.chapter, state.document)

@@ -1,9 +1,11 @@
-"""Runs inside the kernel: notes what a chapter imports, reads and lists.
+"""Runs inside the kernel and in the Pythons it starts: notes what is imported, read and listed.
 
 ``execute`` sends the text of this file to the kernel, so it imports nothing of the project.
 Readers in C raise no ``open`` event; whoever calls one says so first:
 ``sys.audit("pixgrad.read", path)``. ``sys.audit("pixgrad.source", name, origin)`` tells which
-origin served a named data source. Child processes are not seen.
+origin served a named data source. Child processes note into a file each, line by line, as nobody
+tells when one is killed: forked ones by a hook, other Pythons by the ``sitecustomize`` that is put
+on their path. A child that is no Python is not seen.
 """
 
 import json
@@ -11,15 +13,45 @@ import os
 import re
 import sys
 
-EVENTS = {"open", "os.listdir", "os.scandir", "pixgrad.read", "pixgrad.source"}
+EVENTS = {"open", "os.listdir", "os.scandir", "sqlite3.connect", "pixgrad.read", "pixgrad.source"}
+KINDS = ("reads", "written", "explicit", "listings", "modules", "probed")
+FOLDER = "PIXGRAD_TRACE"
+"""Environment variable: where the children write."""
 
 
 class Trace:
-    """Absolute paths of what the kernel touched; ``sources`` maps a data source to its origin."""
+    """Absolute paths of what was touched; ``sources`` maps a data source to its origin.
 
-    def __init__(self):
-        self.reads, self.written, self.explicit, self.listings = set(), set(), set(), set()
+    Parameters
+    ----------
+    folder : where child processes write their own.
+    """
+
+    def __init__(self, folder):
+        self.folder, self.child = folder, None
         self.sources = {}
+        self.found = {kind: set() for kind in KINDS}
+
+    def start(self):
+        """Listen from now on, here and in the children."""
+        sys.meta_path.insert(0, self)
+        sys.addaudithook(self.hook)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.in_child)
+
+    def find_spec(self, name, path=None, target=None):
+        """Asked for every module before those who can find one."""
+        self._add("probed", name)
+
+    def in_child(self):
+        """Write down what is found from now on instead of keeping it."""
+        self.child = None  # the hook hears of this very file
+        name = os.path.join(self.folder, f"{os.getpid()}.trace")
+        try:
+            self.child = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError:
+            self.child = -1  # the chapter is over
+        self.found = {kind: set() for kind in KINDS}
 
     def hook(self, event, args):
         if event not in EVENTS:
@@ -30,40 +62,83 @@ class Trace:
             return  # a path that is no path: the call itself will say so
 
     def save(self, path):
-        """Write the trace as JSON."""
+        """Write the trace as JSON, those of the children included."""
         folders_of_imports = {os.path.abspath(entry) for entry in sys.path}
-        modules = set()
+        loaded = set()
         for module in list(sys.modules.values()):
             known = getattr(module, "__dict__", {})  # some modules make up any attribute asked for
             folders_of_imports.update(map(os.path.abspath, known.get("__path__") or ()))
             if isinstance(known.get("__file__"), str):
-                modules.add(os.path.abspath(known["__file__"]))
-        trace = {
-            "modules": sorted(modules),
-            "reads": sorted(self.reads - self.written),
-            "explicit": sorted(self.explicit),
-            "listings": sorted(self.listings - folders_of_imports),
-            "sources": self.sources,
-        }
+                loaded.add(os.path.abspath(known["__file__"]))
+        found = self.found
+        # What is loaded as code but is no module was read: runpy, pkgutil.
+        found["reads"] |= found["modules"] - loaded
+        found["modules"] = loaded
+        for name in sorted(os.listdir(self.folder)):
+            if name.endswith(".trace"):
+                with open(os.path.join(self.folder, name), encoding="utf-8") as file:
+                    for line in file:
+                        kind, value = json.loads(line)
+                        if kind == "source":
+                            self.sources.update([value])
+                        else:
+                            found[kind].add(value)
+        found["reads"] -= found["written"]
+        found["listings"] -= folders_of_imports
+        trace = {kind: sorted(found[kind]) for kind in KINDS}
+        trace["probed"] = sorted(found["probed"] - set(sys.modules))
+        trace["imported"] = sorted({name.partition(".")[0] for name in list(sys.modules)})
+        trace["path"] = [os.path.abspath(entry) for entry in sys.path]
+        trace["sources"] = self.sources
         with open(path, "w", encoding="utf-8") as file:
             json.dump(trace, file)
 
     def _note(self, event, args):
         if event == "pixgrad.source":
-            name, origin = args
-            self.sources[str(name)] = str(origin)
+            name, origin = map(str, args)
+            self.sources[name] = origin
+            self._write("source", [name, origin])
             return
         if isinstance(args[0], int):
             return
         path = os.path.abspath(os.fsdecode(args[0] if args[0] is not None else "."))
-        if event == "pixgrad.read":
-            self.explicit.add(path)
+        if event in ("pixgrad.read", "sqlite3.connect"):
+            self._add("explicit" if event == "pixgrad.read" else "reads", path)
         elif event != "open":
-            self.listings.add(path)
+            self._add("listings", path)
         elif (args[2] or 0) & (os.O_WRONLY | os.O_RDWR):
-            self.written.add(path)
+            self._add("written", path)
+        elif path.endswith((".py", ".pyc")):
+            self._python(path, is_import=args[2] == 0)
         else:
-            self.reads.add(path)
+            self._add("reads", path)
+
+    def _python(self, path, is_import):
+        """Python opens what it imports without flags; ``linecache`` only shows lines of it."""
+        if path.endswith(".pyc"):
+            folder, name = os.path.split(path)
+            if os.path.basename(folder) != "__pycache__":
+                return self._add("reads", path)
+            path = os.path.join(os.path.dirname(folder), name.split(".")[0] + ".py")
+            if not is_import or not os.path.isfile(path):
+                return None
+        if is_import:
+            return self._add("modules", path)
+        frame = sys._getframe(2)
+        for _ in range(4):
+            if frame is not None and frame.f_code.co_filename.endswith("linecache.py"):
+                return None
+            frame = frame and frame.f_back
+        return self._add("reads", path)
+
+    def _add(self, kind, value):
+        if value not in self.found[kind]:
+            self.found[kind].add(value)
+            self._write(kind, value)
+
+    def _write(self, kind, value):
+        if self.child is not None and self.child >= 0:
+            os.write(self.child, (json.dumps([kind, value]) + "\n").encode())
 
 
 class Written:
@@ -82,5 +157,36 @@ class Written:
         return str(self.value)
 
 
-trace = Trace()
-sys.addaudithook(trace.hook)
+def start(folder, text):
+    """Trace this kernel; other Pythons that it starts find the ``text`` of this module."""
+    site = os.path.join(folder, "site")
+    os.makedirs(site)
+    with open(os.path.join(site, "sitecustomize.py"), "w", encoding="utf-8") as file:
+        file.write(text + _START)
+    os.environ[FOLDER] = folder
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([site, *([before] if before else [])])
+    trace = Trace(folder)
+    trace.start()
+    return trace
+
+
+_START = '''
+
+def _start_in_child():
+    folder = os.environ.get(FOLDER)
+    sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(__file__)]
+    own = sys.modules.pop("sitecustomize")
+    try:
+        import sitecustomize  # the one that this file stood before
+    except ImportError:
+        pass
+    sys.modules.setdefault("sitecustomize", own)
+    if folder and os.path.isdir(folder):
+        trace = Trace(folder)
+        trace.in_child()
+        trace.start()
+
+
+_start_in_child()
+'''

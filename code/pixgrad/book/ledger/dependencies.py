@@ -1,4 +1,4 @@
-"""The files a chapter depends on: names that mean the same on every machine, and digests.
+"""What a chapter depends on: names that mean the same on every machine, and digests.
 
 A name is ``project:chapters/x.csv``,
 ``data:photos/cat.jpg`` (in the data root), ``package:foolbox/data/0.jpg`` (in site-packages) or
@@ -14,9 +14,10 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pixgrad.book.ledger.code import Code, relative_roots
 from pixgrad.dataroot import data_root
 from pixgrad.files import read_json, write
 
@@ -49,6 +50,7 @@ class Dependencies:
         self._memory_path = root / ".cache" / "pixgrad" / "digests.json"
         self._memory: dict[str, list] = read_json(self._memory_path)
         self._grown = False
+        self._modules: dict = {}
 
     def digest(self, path: Path) -> str | None:
         """SHA-256 of the content of a file, None if there is no such file."""
@@ -71,10 +73,15 @@ class Dependencies:
             write(self._memory_path, json.dumps(self._memory))
             self._grown = False
 
-    def from_trace(self, trace: Mapping, started_ns: int) -> dict[str, dict[str, str | None]]:
-        """What is kept of a chapter's trace: digests of files and listings, data sources.
+    def from_trace(
+        self, trace: Mapping, started_ns: int, cells: Sequence[str] = (), told: str = ""
+    ) -> dict:
+        """What is kept of a chapter's trace: digests of files and listings, data sources, units.
 
-        ``started_ns`` is when the kernel started: a file changed after that has no honest digest.
+        Parameters
+        ----------
+        started_ns : when the kernel started: a file changed after that has no honest digest.
+        told : warnings and tracebacks; the lines that they name are those of whole files.
         """
         files: dict[str, str | None] = {}
         listings: dict[str, str | None] = {}
@@ -101,12 +108,56 @@ class Dependencies:
             # Libraries look for folders that are not there (torch: for CUDA, along sys.path).
             if name and not name.startswith("file:") and os.path.isdir(path):
                 listings[name] = listing_digest(Path(path))
-        return {"files": files, "listings": listings, "sources": dict(trace["sources"])}
+        read = {self.name_of(path) for path in [*trace["reads"], *trace["explicit"]]}
+        roots = relative_roots(self._root, filter(self._is_ours, trace["path"]))
+        return {
+            "files": files,
+            "listings": listings,
+            "sources": dict(trace["sources"]),
+            **self._code_record(files, read, roots, cells, told),
+        }
 
-    def changes(self, record: Mapping) -> tuple[list[str], list[str]]:
+    def _code_record(
+        self,
+        files: Mapping[str, str | None],
+        read: set[str | None],
+        roots: Sequence[str],
+        cells: Sequence[str],
+        told: str = "",
+    ) -> dict:
+        """``roots``, ``whole`` (modules that count by their bytes), ``lazy`` and ``units``."""
+        code = self._code(roots)
+        modules = {name: code.name_of(shown(name)) for name in files if name.startswith("project:")}
+        whole = [
+            name
+            for name, module in modules.items()
+            if module and (name in read or Path(name).name in told)
+        ]
+        used = code.used(cells, [module for module in modules.values() if module])
+        return {"roots": list(roots), "whole": sorted(whole), **used} if used else {}
+
+    def with_units(self, record: Mapping, cells: Sequence[str], told: str) -> dict:
+        """A record of a time when files alone counted, with its units: the files have to agree."""
+        roots = self._roots_of_book()
+        return {**record, **self._code_record(record["files"], set(), roots, cells, told)}
+
+    def _roots_of_book(self) -> list[str]:
+        """The folders of ``PYTHONPATH`` in ``_environment``, and the project."""
+        path = self._root / "_environment"
+        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+        given = [line.partition("=")[2] for line in lines if line.startswith("PYTHONPATH=")]
+        folders = [one.strip("'\"") for text in given for one in text.split(os.pathsep) if one]
+        return relative_roots(self._root, [*(str(self._root / one) for one in folders),
+                                           str(self._root)])  # fmt: skip
+
+    def _code(self, roots: Sequence[str]) -> Code:
+        return Code(self._root, roots, self.digest, self._modules)
+
+    def changes(self, record: Mapping, cells: Sequence[str]) -> tuple[list[str], list[str]]:
         """(names that differ from the record, names that cannot be verified: absent here).
 
-        A file of the project is never "unverified": it travels with ``_freeze``.
+        A file of the project is never "unverified": it travels with ``_freeze``. Where files of
+        modules differ, the units that ``cells`` reach in them are compared.
         """
         changed, unverified = [], []
         entries = [(*item, self.digest) for item in record["files"].items()]
@@ -118,7 +169,24 @@ class Dependencies:
                 continue
             elsewhere = not name.startswith("project:")
             (unverified if current is None and elsewhere else changed).append(name)
+        if "units" not in record:
+            return changed, unverified
+        code = self._code(record["roots"])
+        modules = {name for name in record["files"] if code.name_of(shown(name))}
+        in_units = {name for name in changed if name in modules.difference(record["whole"])
+                    and record["files"][name] != CHANGED_WHILE_RUNNING
+                    and (self._root / shown(name)).is_file()}  # fmt: skip
+        moved = [name for name in modules if self._is_hidden(code, name)]
+        if in_units or moved:
+            units = code.changes(record, cells)
+            names = sorted(in_units) if units is None else [f"unit:{unit}" for unit in units]
+            changed = [*names, *(name for name in changed if name not in in_units)]
         return changed, unverified
+
+    def _is_hidden(self, code: Code, name: str) -> bool:
+        """Whether Python would now find another file under the name of a module."""
+        found = code.path(code.name_of(shown(name)) or "")
+        return found is not None and found != self._root / shown(name)
 
     def name_of(self, path: str) -> str | None:
         """Portable name of an opened file; None for what is not the book's business."""
@@ -137,6 +205,10 @@ class Dependencies:
             return folders[kind] / relative
         found = (folder / relative for folder in self._site_packages())
         return next((path for path in found if path.exists()), None)
+
+    def _is_ours(self, folder: str) -> bool:
+        """Whether modules that are found in a folder are of the project."""
+        return (self.name_of(os.path.join(folder, "x.py")) or "").startswith("project:")
 
     def _explicit_name(self, path: str) -> str:
         """A reader of the project named this file itself: it counts wherever it lies."""
@@ -165,7 +237,7 @@ def listing_digest(path: Path) -> str | None:
 def shown(name: str) -> str:
     """The name as the user knows it."""
     kind, _, relative = name.partition(":")
-    return relative if kind in ("project", "file") else name
+    return relative if kind in ("project", "file", "unit") else name
 
 
 def _absolute(path: str) -> str:

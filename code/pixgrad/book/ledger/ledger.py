@@ -150,6 +150,17 @@ class Ledger:
         cells, figures = frozen.read_parts(self.folder(chapter), record["spans"])
         self.put(chapter, document, cells, figures, record)
 
+    def complete(self, states: Iterable[State]) -> None:
+        """Records of a time when files alone counted get their units while the files agree."""
+        for state in states:
+            record = self.records.get(state.chapter)
+            if state.status != STALE and "units" not in record:
+                results = frozen.read(self.folder(state.chapter), "html") or {}
+                self.records[state.chapter] = self.dependencies.with_units(
+                    record, sources(state.document), json.dumps(results)
+                )
+                self.save()
+
     def remove(self, chapter: str) -> None:
         """Remove the results of a chapter that has left the book or has no cells any more.
 
@@ -181,7 +192,7 @@ class Ledger:
         for file, digest in self.settings.items():
             if record["settings"].get(file) != digest:
                 return State(chapter, document, STALE, f"{file} (настройки исполнения)")
-        changed, absent = self.dependencies.changes(record)
+        changed, absent = self.dependencies.changes(record, sources(document))
         unverified = tuple(map(shown, absent))
         folder = self.folder(chapter)
         if changed:
@@ -225,6 +236,11 @@ def execution_settings(yaml_text: str) -> str:
         if inside or _NESTED_KEY.match(line):
             kept.append(line)
     return "\n".join(kept)
+
+
+def sources(document: qmd.Document) -> list[str]:
+    """What the kernel runs."""
+    return [cell.source for cell in document.cells]
 
 
 def cells_digest(document: qmd.Document) -> str:
