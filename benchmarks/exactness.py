@@ -47,6 +47,16 @@ class Tree:
                 return _module(name, self.blobs[path], is_package)
         return None
 
+    def check(self) -> None:
+        """
+        Raises
+        ------
+        SyntaxError : a module is no Python.
+        """
+        for path in self.blobs:
+            if path.startswith("code/") and path.endswith(".py"):
+                self.load(path[5:-3].removesuffix("/__init__").replace("/", "."))
+
     def chapters(self) -> dict[str, tuple[str, ...]]:
         """Chapter -> its cells."""
         found = {p: _cells(b) for p, b in self.blobs.items() if p.endswith(".qmd")}
@@ -100,7 +110,11 @@ def replay(commits: list[str]) -> dict[str, tuple[int, float]]:
     before: dict[str, tuple] = {}
     counts = {"files": [0, 0.0], "units": [0, 0.0]}
     for number, commit in enumerate(commits):
-        tree, after = Tree(commit), {}
+        try:
+            tree, after = Tree(commit), {}
+            tree.check()
+        except SyntaxError:  # committed in the middle of a merge
+            continue
         for chapter, cells in tree.chapters().items():
             name = Path(chapter).stem.lstrip("0123456789-")
             files, old = tree.files(cells), before.get(name)
@@ -108,12 +122,12 @@ def replay(commits: list[str]) -> dict[str, tuple[int, float]]:
                 after[name] = old
                 continue
             after[name] = (cells, files, reach(cells, tree.load))
-            if number:
+            if old:
                 _count(counts["files"], name)
-            if number and not (old and (old[0], old[2]) == (cells, after[name][2])):
-                _count(counts["units"], name)
+                if (old[0], old[2]) != (cells, after[name][2]):
+                    _count(counts["units"], name)
         before = after
-        print(number, counts, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{number} {counts}\n")
     return {way: (count, seconds) for way, (count, seconds) in counts.items()}
 
 
@@ -129,8 +143,9 @@ def main() -> None:
     commits = _git("log", f"-{wanted}", "--reverse", "--format=%H", "--", "code").split()
     found = replay(commits)
     for way, (count, seconds) in found.items():
-        print(f"{way}: {count} executions, {seconds:.0f} s")
-    print(f"ratio: {found['units'][1] / found['files'][1]:.3f} over {len(commits) - 1} commits")
+        sys.stdout.write(f"{way}: {count} executions, {seconds:.0f} s\n")
+    ratio = found["units"][1] / found["files"][1]
+    sys.stdout.write(f"ratio: {ratio:.3f} over {len(commits) - 1} commits\n")
 
 
 if __name__ == "__main__":

@@ -127,7 +127,8 @@ def test_order_of_what_runs_on_import_counts_and_that_of_functions_does_not():
 
 
 def test_methods_all_count_with_their_class_and_its_bases():
-    source = "class A:\n    def f(self):\n        return 1\nclass B(A):\n    def g(self):\n        return 2"
+    source = "class A:\n    def f(self):\n        return 1\n"
+    source += "class B(A):\n    def g(self):\n        return 2"
     for edit in (("return 1", "return 3"), ("return 2", "return 3")):
         assert changes("from m import B\nB()", edit, m=source)
     assert changes("import m\nm.A()", ("return 2", "return 3"), m=source) is False
@@ -157,7 +158,9 @@ def test_words_of_strings_and_attributes_of_modules_as_values_lead_on():
     ],
 )
 def test_names_that_are_made_up_reach_the_whole_module(cell):
-    source = "def draw_a():\n    return 1\ndef by_name(kind):\n    return globals()['draw_' + kind]\n"
+    source = (
+        "def draw_a():\n    return 1\ndef by_name(kind):\n    return globals()['draw_' + kind]\n"
+    )
     assert changes(cell, ("return 1", "return 2"), m=source)
 
 
@@ -175,7 +178,8 @@ def test_import_star_leads_on_and_a_new_name_in_it_counts():
 
 
 REGISTER = {
-    "base": "class Base:\n    known = []\n    def __init_subclass__(cls):\n        Base.known.append(cls)\n",
+    "base": "class Base:\n    known = []\n"
+    "    def __init_subclass__(cls):\n        Base.known.append(cls)\n",
     "m": "from base import Base\nclass One(Base):\n    def f(self):\n        return 1\n",
 }
 
@@ -191,7 +195,8 @@ def test_subclass_of_a_base_that_hears_of_it_counts():
 
 
 def test_function_that_registers_itself_counts():
-    source = "ALL = {}\ndef register(f):\n    ALL[f.__name__] = f\n    return f\n@register\ndef a():\n    return 1\n"
+    source = "ALL = {}\ndef register(f):\n    ALL[f.__name__] = f\n    return f\n"
+    source += "@register\ndef a():\n    return 1\n"
     assert changes("from m import ALL\nALL[key]()", ("return 1", "return 2"), m=source)
     cached = "import functools\n@functools.lru_cache(maxsize=None)\ndef a():\n    return 1\n"
     assert not changes("import m", ("return 1", "return 2"), m=cached)
@@ -208,8 +213,10 @@ def test_what_an_unreached_header_looks_up_has_to_exist():
 
 
 PRINTING = {
-    "text": "import inspect\ndef source(*functions):\n    return [inspect.getsource(f) for f in functions]\n",
-    "m": "class A:\n    def f(self):\n        return 1  # one\n    def g(self):\n        return 2  # two\n"
+    "text": "import inspect\ndef source(*functions):\n"
+    "    return [inspect.getsource(f) for f in functions]\n",
+    "m": "class A:\n    def f(self):\n        return 1  # one\n"
+    "    def g(self):\n        return 2  # two\n"
     "def h():\n    return 3  # three\n",
 }
 

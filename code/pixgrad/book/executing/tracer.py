@@ -171,7 +171,7 @@ def start(folder, text):
     return trace
 
 
-_START = '''
+_START = """
 
 def _start_in_child():
     folder = os.environ.get(FOLDER)
@@ -189,4 +189,4 @@ def _start_in_child():
 
 
 _start_in_child()
-'''
+"""

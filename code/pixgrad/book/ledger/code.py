@@ -9,12 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Optional
 
 from pixgrad.book.ledger.reach import MODULE, Reach, static_modules
 from pixgrad.book.ledger.units import Module
-
-Units = "dict[str, dict[str, str]]"
 
 
 class Code:
@@ -32,12 +29,12 @@ class Code:
         self,
         root: Path,
         roots: Sequence[str],
-        digest: Callable[[Path], Optional[str]],
+        digest: Callable[[Path], str | None],
         memory: dict,
     ) -> None:
         self._root, self._roots, self._digest, self._memory = root, roots, digest, memory
 
-    def path(self, name: str) -> Optional[Path]:
+    def path(self, name: str) -> Path | None:
         """Where a module is, None if the project has none of this name."""
         for folder in self._roots:
             stem = self._root / folder / name.replace(".", "/")
@@ -46,7 +43,7 @@ class Code:
                     return path
         return None
 
-    def load(self, name: str) -> Optional[Module]:
+    def load(self, name: str) -> Module | None:
         path = self.path(name)
         if path is None:
             return None
@@ -56,7 +53,7 @@ class Code:
             self._memory[key] = Module(name, text, path.name == "__init__.py")
         return self._memory[key]
 
-    def name_of(self, relative: str) -> Optional[str]:
+    def name_of(self, relative: str) -> str | None:
         """The dotted name of a file of the project, None if it is no module."""
         for folder in self._roots:
             inside = relative[len(folder) + 1 :] if folder else relative
@@ -80,7 +77,7 @@ class Code:
         except (SyntaxError, ValueError, RecursionError):
             return {}
 
-    def changes(self, record: Mapping, cells: Sequence[str]) -> Optional[list[str]]:
+    def changes(self, record: Mapping, cells: Sequence[str]) -> list[str] | None:
         """The units that differ from the record; None if this Python cannot read the code."""
         try:
             now = self._units(cells, record["lazy"])
@@ -118,7 +115,8 @@ def packed(units: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 def unpacked(lines: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {
-        module: dict(one.rsplit(" ", 1) for one in line.split(", ")) for module, line in lines.items()
+        module: dict(one.rsplit(" ", 1) for one in line.split(", "))
+        for module, line in lines.items()
     }
 
 
@@ -133,6 +131,6 @@ def relative_roots(root: Path, folders: Iterable[str]) -> list[str]:
     found = []
     for folder in folders:
         inside = os.path.relpath(os.path.realpath(folder or "."), os.path.realpath(root))
-        if not inside.startswith("..") and not os.path.isabs(inside):
+        if not inside.startswith(".."):
             found.append("" if inside == "." else Path(inside).as_posix())
     return list(dict.fromkeys(found))

@@ -240,7 +240,7 @@ def execution_settings(yaml_text: str) -> str:
 
 def sources(document: qmd.Document) -> list[str]:
     """What the kernel runs."""
-    return [cell.source for cell in document.cells]
+    return [one.source for one in document.runs]
 
 
 def cells_digest(document: qmd.Document) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from typing import Optional, Tuple
 
-Chain = Tuple[str, ...]
+Chain = tuple[str, ...]
 """A name with the attributes after it: ``np.linalg.norm`` is ("np", "linalg", "norm")."""
 
 OWN_MODULE: Chain = ()
@@ -36,11 +35,11 @@ class Mentions:
         """Import statements."""
         self.annotations: set[Chain] = set()
         """What stands in annotations of functions and variables."""
-        self.listed: set[Optional[Chain]] = set()
+        self.listed: set[Chain | None] = set()
         """Things that are asked for names not spelt out; None if they have no name themselves."""
         self._visit_all(nodes)
 
-    def _visit_all(self, nodes: Iterable[Optional[ast.AST]]) -> None:
+    def _visit_all(self, nodes: Iterable[ast.AST | None]) -> None:
         for node in nodes:
             if node is not None:
                 self._visit(node)
@@ -159,7 +158,7 @@ def words(text: str) -> set:
     return set(_WORD.findall(text))
 
 
-def chain_of(node: ast.AST) -> Optional[Chain]:
+def chain_of(node: ast.AST) -> Chain | None:
     """``a.b.c`` as ("a", "b", "c"); None if it does not begin with a name."""
     parts = []
     while isinstance(node, ast.Attribute):

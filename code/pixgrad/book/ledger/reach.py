@@ -13,12 +13,10 @@ import ast
 import builtins
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Optional
 
-from pixgrad.book.ledger.mentions import FUNCTIONS, Chain, chain_of, words
+from pixgrad.book.ledger.mentions import Chain, words
+from pixgrad.book.ledger.printed import Printed
 from pixgrad.book.ledger.units import (
-    CLASS,
-    DEFINITION,
     EFFECT,
     IMPORT,
     Module,
@@ -27,7 +25,7 @@ from pixgrad.book.ledger.units import (
     short_digest,
 )
 
-Load = Callable[[str], Optional[Module]]
+Load = Callable[[str], "Module | None"]
 """The module of the project with a dotted name, None if the project has none."""
 
 MAIN = "__main__"
@@ -37,24 +35,16 @@ MISSING = "-"
 """Digest of what a statement looks up and nobody binds."""
 
 _IMPORTERS = {"import_module", "__import__", "run_module", "resolve_name", "walk_packages"}
-_PRINTERS = {"getsource", "getsourcelines", "findsource", "getdoc", "getcomments", "help"}
 _ANNOTATIONS = {"get_type_hints", "__annotations__", "get_annotations"}
 _FRAMES = {"f_globals", "__globals__"}
 _REGISTERING = {"__init_subclass__", "__set_name__", "__prepare__", "__mro_entries__"}
 _GIVEN = {*dir(builtins), "__file__", "__path__"}
 _ALWAYS = {"__getattr__", "__dir__"}
 
-
-def _missing(name: str) -> Statement:
-    return Statement(ast.Pass(), MISSING, [name], -1)
+Unit = tuple[Module, Statement]
 
 
-Unit = tuple  # (Module, Statement)
-
-
-def reach(
-    cells: Iterable[str], load: Load, lazy: Iterable[str] = ()
-) -> dict[str, dict[str, str]]:
+def reach(cells: Iterable[str], load: Load, lazy: Iterable[str] = ()) -> dict[str, dict[str, str]]:
     """The units that cells reach with their digests: module -> name -> digest.
 
     Parameters
@@ -97,7 +87,7 @@ class Reach:
 
     # Which modules are imported
 
-    def _import_all(self, named: Iterable[tuple[str, Optional[str]]]) -> None:
+    def _import_all(self, named: Iterable[tuple[str, str | None]]) -> None:
         for module, inner in named:
             parts = module.split(".")
             for stop in range(1, len(parts) + 1):
@@ -124,7 +114,7 @@ class Reach:
         for module in self.world.values():
             for statement in module.statements:
                 named = set(statement.names)
-                if statement.kind == EFFECT and named != {"__all__"} or named & _ALWAYS:
+                if (statement.kind == EFFECT and named != {"__all__"}) or named & _ALWAYS:
                     self._add(module, statement)
             for star in self._modules(module.stars):
                 self._add_name(star, "__all__")
@@ -166,7 +156,7 @@ class Reach:
         if self._follows_annotations:
             chains = chains | mentions.annotations
         for chain in chains:
-            units, modules, rest = self._resolve(module, chain, local)
+            units, modules, rest = self.resolve(module, chain, local)
             for unit in units:
                 self._add(*unit)
             if modules and not rest:
@@ -177,7 +167,7 @@ class Reach:
         for owner in mentions.listed:
             modules = [module, *self._modules(module.stars)] if owner == () else []
             if owner:
-                modules = self._resolve(module, owner, local)[1]
+                modules = self.resolve(module, owner, local)[1]
             self._listed.update(one.name for one in modules)
             self._lists_anything = self._lists_anything or not modules
         names = mentions.attributes.union(*chains)
@@ -190,10 +180,10 @@ class Reach:
                 self._add(*unit)
         if names & _ANNOTATIONS and not self._follows_annotations:
             self._follows_annotations = True
-            self._queue += self._all_reached()
+            self._queue += self.all_reached()
 
-    def _resolve(
-        self, module: Module, chain: Chain, local: Optional[dict] = None
+    def resolve(
+        self, module: Module, chain: Chain, local: dict | None = None
     ) -> tuple[list[Unit], list[Module], Chain]:
         """(units on the way, modules at its end, what is left of the chain after the last one)."""
         if local and chain[0] in local:
@@ -201,8 +191,10 @@ class Reach:
             is_external = not units and not modules
         else:
             units, modules = self._look(module, chain[0])
-            is_external = bool(units) and not modules and all(
-                statement.kind == IMPORT for _, statement in units
+            is_external = (
+                bool(units)
+                and not modules
+                and all(statement.kind == IMPORT for _, statement in units)
             )
         rest = chain[1:]
         if is_external:
@@ -236,7 +228,7 @@ class Reach:
         self._found[key] = units, modules
         return units, modules
 
-    def _targets(self, targets: Iterable[tuple[str, Optional[str]]]) -> tuple[list, list]:
+    def _targets(self, targets: Iterable[tuple[str, str | None]]) -> tuple[list, list]:
         units, modules = [], []
         for name, inner in targets:
             owner = self.world.get(name)
@@ -266,7 +258,7 @@ class Reach:
     def _modules(self, names: Iterable[str]) -> list[Module]:
         return [self.world[name] for name in names if name in self.world]
 
-    def _all_reached(self) -> Iterator[Unit]:
+    def all_reached(self) -> Iterator[Unit]:
         for name, statements in self.reached.items():
             module = self.main if name == MAIN else self.world[name]
             for statement in list(statements.values()):
@@ -283,7 +275,7 @@ class Reach:
         """Whether a class that this one is made from hears of it, or may."""
         for base in statement.node.bases:
             chain = base_chain(base)
-            units = self._resolve(module, chain)[0] if chain else []
+            units = self.resolve(module, chain)[0] if chain else []
             classes = [unit for unit in units if isinstance(unit[1].node, ast.ClassDef)]
             if not classes and not module.is_quiet_base(base):
                 return True
@@ -301,7 +293,7 @@ class Reach:
 
     def digests(self) -> dict[str, dict[str, str]]:
         """Module -> name -> digest of all that counts; the cells themselves are left out."""
-        printed, all_printed = _Printed(self).units()
+        printed, all_printed = Printed(self).units()
         found: dict[str, dict[str, str]] = {}
         external: set[str] = set()
         for name, module in self.world.items():
@@ -370,82 +362,13 @@ class Reach:
                 yield chain[0]
             if bound and statement.kind != EFFECT and min(o.index for o in bound) > statement.index:
                 yield chain[0]
-            for owner, one in self._resolve(module, chain)[0]:
+            for owner, one in self.resolve(module, chain)[0]:
                 if one.kind == MISSING:
                     yield f"{owner.name}.{one.names[0]}"
 
 
-class _Printed:
-    """Whose source text the reached code may print."""
-
-    def __init__(self, found: Reach) -> None:
-        self._reach = found
-        self._printers: set[int] = set()
-        """Functions that print the source of what they are given."""
-        self._texts: dict[int, set[Optional[str]]] = {}
-        self._all = False
-
-    def units(self) -> tuple[dict[int, set[Optional[str]]], bool]:
-        """(statement -> its methods of which the text counts, None for all of it; all count?)."""
-        size = -1
-        while size != len(self._printers) and not self._all:
-            size = len(self._printers)
-            for module, statement in self._reach._all_reached():
-                mentions = statement.mentions
-                direct = mentions.attributes.union(*mentions.chains) & {*_PRINTERS, "__doc__"}
-                if direct or any(self._prints(module, chain) for chain in mentions.chains):
-                    self._read(module, statement)
-        return self._texts, self._all
-
-    def _prints(self, module: Module, chain: Chain) -> bool:
-        if not self._printers:
-            return False
-        units, modules, rest = self._reach._resolve(module, chain)
-        return not rest and any(id(one) in self._printers for _, one in units)
-
-    def _read(self, module: Module, statement: Statement) -> None:
-        calls = set()
-        for node in ast.walk(statement.node):
-            if isinstance(node, ast.Call) and self._is_printer(module, node.func):
-                calls.add(node.func)
-                for argument in [*node.args, *(word.value for word in node.keywords)]:
-                    self._given(module, statement, argument)
-            elif isinstance(node, (ast.Name, ast.Attribute)) and node not in calls:
-                chain = chain_of(node) or (getattr(node, "attr", ""),)
-                if chain[-1] == "__doc__":
-                    self._given(module, statement, getattr(node, "value", None))
-                elif self._is_printer(module, node):
-                    self._all = True
-
-    def _is_printer(self, module: Module, node: ast.AST) -> bool:
-        chain = chain_of(node)
-        last = chain[-1] if chain else getattr(node, "attr", "")
-        return last in _PRINTERS or (chain is not None and self._prints(module, chain))
-
-    def _given(self, module: Module, statement: Statement, node: Optional[ast.AST]) -> None:
-        chain = chain_of(node) if node is not None else None
-        units, _, rest = self._reach._resolve(module, chain) if chain else ([], [], ())
-        units = [unit for unit in units if unit[1].kind in (DEFINITION, CLASS, EFFECT)]
-        units = [unit for unit in units if isinstance(unit[1].node, (*FUNCTIONS, ast.ClassDef))]
-        if units and len(rest) <= 1:
-            self._print(units[-1], rest[0] if rest else None)
-        elif statement.kind == DEFINITION:
-            self._printers.add(id(statement))
-        else:
-            self._all = True
-
-    def _print(self, unit: Unit, method: Optional[str]) -> None:
-        """The text of a method may stand in a class that this one is made from."""
-        module, statement = unit
-        texts = self._texts.setdefault(id(statement), set())
-        if method is None or module.source(statement, method) is not None:
-            texts.add(method)
-            return
-        for base in getattr(statement.node, "bases", []):
-            chain = base_chain(base)
-            for owner in self._reach._resolve(module, chain)[0] if chain else []:
-                if isinstance(owner[1].node, ast.ClassDef) and owner[1] is not statement:
-                    self._print(owner, method)
+def _missing(name: str) -> Statement:
+    return Statement(ast.Pass(), MISSING, [name], -1)
 
 
 def _main(cells: Iterable[str]) -> tuple[Module, set[str]]:

@@ -11,7 +11,6 @@ import builtins
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from typing import Optional
 
 from pixgrad.book.ledger.mentions import (
     FUNCTIONS,
@@ -23,18 +22,22 @@ from pixgrad.book.ledger.mentions import (
 
 DEFINITION, CLASS, CONSTANT, IMPORT, EFFECT = "definition", "class", "constant", "import", "effect"
 
-_PURE_CALLS = tuple(
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_PURE_CALLS = _names(
     "abc collections contextlib dataclasses enum functools itertools logging.getLogger math "
     "numba.jit numba.njit numpy.array numpy.float32 numpy.float64 operator pathlib re.compile "
     "torch.inference_mode torch.no_grad types typing builtins.classmethod builtins.property "
     "builtins.staticmethod builtins.frozenset builtins.set builtins.dict builtins.list "
-    "builtins.tuple builtins.range builtins.float builtins.int builtins.str".split()
+    "builtins.tuple builtins.range builtins.float builtins.int builtins.str"
 )
 """What may be called while a module is imported without an effect on anything else."""
-_PURE_BASES = (
-    *_PURE_CALLS, "argparse", "ast", "builtins", "html", "json", "logging", "matplotlib", "numpy",
-    "pydantic", "string", "threading", "torch", "torchvision",
-)  # fmt: skip
+_PURE_BASES = _PURE_CALLS + _names(
+    "argparse ast builtins html json logging matplotlib numpy pydantic string threading torch "
+    "torchvision"
+)
 """Whose classes keep no register of those made from them."""
 _UNSEEN_FIELDS = ("ctx", "kind", "type_comment", "type_ignores")
 
@@ -75,10 +78,10 @@ class Module:
         self.name, self.text = name, text
         self._package = name if is_package else name.rpartition(".")[0]
         body = ast.parse(text).body
-        self.targets: dict[str, list[tuple[str, Optional[str]]]] = {}
+        self.targets: dict[str, list[tuple[str, str | None]]] = {}
         """Name -> (module, name in it) of the imports at the top that bind it."""
         self.stars: list[str] = []
-        self.imported: list[tuple[str, Optional[str]]] = []
+        self.imported: list[tuple[str, str | None]] = []
         """(module, name in it) of every import that runs when this module is imported."""
         for node in _run_on_import(body):
             for bound, module, inner in self.imports(node):
@@ -97,7 +100,7 @@ class Module:
             for bound in statement.names:
                 self.bindings.setdefault(bound, []).append(statement)
 
-    def imports(self, node: ast.AST) -> Iterator[tuple[str, str, Optional[str]]]:
+    def imports(self, node: ast.AST) -> Iterator[tuple[str, str, str | None]]:
         """(name bound, module, name in it) of an import; ``import a.b`` binds the module a."""
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -111,7 +114,7 @@ class Module:
             for alias in node.names:
                 yield alias.asname or alias.name, base, alias.name
 
-    def source(self, statement: Statement, method: Optional[str] = None) -> Optional[str]:
+    def source(self, statement: Statement, method: str | None = None) -> str | None:
         """The text of a statement, or of a method in it; None if it has no such method."""
         lines, node = self.text.splitlines(), statement.node
         siblings, end = [one.node for one in self.statements], len(lines)
@@ -132,14 +135,17 @@ class Module:
             unrun = ast.copy_location(ast.Pass(), node)
             yield Statement(unrun, CONSTANT, self._names([node]), index)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            for alias, (bound, *_) in zip(node.names, list(self.imports(node))):
+            for alias in node.names:
                 one = ast.copy_location(type(node)(**{**_fields(node), "names": [alias]}), node)
+                bound = next(self.imports(one))[0]
                 yield Statement(one, IMPORT, [] if bound == "*" else [bound], index)
         elif isinstance(node, FUNCTIONS):
             kind = DEFINITION if self._is_pure_function(node) else EFFECT
             yield Statement(node, kind, [node.name], index)
         elif isinstance(node, ast.ClassDef):
-            yield Statement(node, CLASS if self._is_pure_class(node) else EFFECT, [node.name], index)
+            yield Statement(
+                node, CLASS if self._is_pure_class(node) else EFFECT, [node.name], index
+            )
         else:
             kind = CONSTANT if self._is_plain_assignment(node) else EFFECT
             yield Statement(node, kind, self._names([node]), index)
@@ -182,7 +188,7 @@ class Module:
         """Whether a class of another's keeps no register of those made from it."""
         return self._is_known(_named(base), _PURE_BASES)
 
-    def _is_pure(self, value: Optional[ast.AST]) -> bool:
+    def _is_pure(self, value: ast.AST | None) -> bool:
         if value is None:
             return True
         if isinstance(value, ast.Lambda):
@@ -278,7 +284,7 @@ def _dump(node: object, out: list[str]) -> None:
         out.append(repr(node) + ";")
 
 
-def base_chain(base: ast.AST) -> Optional[Chain]:
+def base_chain(base: ast.AST) -> Chain | None:
     """The name of a class that another is made from: ``Sequence[int]`` is Sequence."""
     return chain_of(_named(base))
 
