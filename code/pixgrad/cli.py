@@ -27,6 +27,9 @@ def freeze(
     accept_sources: Annotated[
         bool, typer.Option("--accept-sources", help="Разрешить смену источника данных.")
     ] = False,
+    accept_versions: Annotated[
+        bool, typer.Option("--accept-versions", help="Оставить сделанное другими версиями пакетов.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Сколько глав исполнять сразу.")] = 2,
     timeout: Annotated[
         int, typer.Option(min=0, help="Сколько секунд ждать одну ячейку; 0 — без предела.")
@@ -36,7 +39,12 @@ def freeze(
     from pixgrad.book.executing import freeze as command
 
     command.freeze_book(
-        project, check=check, accept_sources=accept_sources, jobs=jobs, timeout=timeout
+        project,
+        check=check,
+        accept_sources=accept_sources,
+        jobs=jobs,
+        timeout=timeout,
+        versions=command.ACCEPT if accept_versions else command.EXECUTE,
     )
 
 

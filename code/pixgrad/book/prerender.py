@@ -72,6 +72,9 @@ def _bring_up_to_date(root: Path) -> None:
     unverified = sorted({name for state in states for name in state.unverified})
     if unverified:
         sys.stderr.write(f"pixgrad: не проверено, {absent_text(unverified)}\n")
+    versions = sorted({name for state in states for name in state.versions})
+    if versions:
+        sys.stderr.write(f"pixgrad: исполнено с другими версиями: {', '.join(versions)}\n")
 
 
 def _chapters(root: Path) -> list[str]:

@@ -140,7 +140,12 @@ class Cache:
             if not entry.data or entry.data.get("key") != key:
                 continue
             record = entry.data["record"]
-            if any(self._dependencies.changes(record, [cell.source for cell in job.cells])):
+            cells = [cell.source for cell in job.cells]
+            if any(self._dependencies.changes(record, cells)):
+                continue
+            if self._dependencies.version_changes(record):
+                continue
+            if not self._dependencies.has_what_it_wrote(record):
                 continue
             try:
                 return self._cache.get_cache_bundle(entry.pk).nb, record

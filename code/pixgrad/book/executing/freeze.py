@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pixgrad.book.executing import order
 from pixgrad.book.ledger import qmd
 from pixgrad.book.ledger.frozen import FIGURES
 from pixgrad.book.ledger.ledger import FRESH, PROSE, STALE, Ledger, State, absent_text
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 CELL_TIMEOUT = 600
 """Seconds: a chapter computes what is light, heavy computing belongs to ``pixgrad run``."""
+
+TELL, EXECUTE, ACCEPT = "tell", "execute", "accept"
 
 _FIGURE_KEYS = ("fig-width", "fig-height", "fig-dpi", "fig-format")
 _FIGURE_FORMATS = ("png", "retina", "jpeg", "svg")
@@ -41,6 +44,7 @@ def freeze_book(
     jobs: int = 2,
     timeout: int = CELL_TIMEOUT,
     only: Iterable[str] | None = None,
+    versions: str = TELL,
 ) -> None:
     """Bring ``_freeze`` up to date.
 
@@ -52,6 +56,8 @@ def freeze_book(
     jobs : chapters executed at a time.
     timeout : seconds for one cell; 0 is no limit.
     only : the pages to look at, in the book or not; by default the book and its reports.
+    versions : what to do with chapters that were executed with other versions of packages:
+        TELL, EXECUTE or ACCEPT.
 
     Raises
     ------
@@ -68,16 +74,30 @@ def freeze_book(
         states = ledger.assess(chapters)
         _remove_departed(ledger)
         ledger.complete(states)
+        if versions == ACCEPT:
+            ledger.accept_versions(states)
+        if versions != TELL:
+            states = [_by_versions(state, versions) for state in states]
         for state in states:
             if state.status == PROSE:
                 ledger.put_prose(state.chapter, state.document)
         stale = [state for state in states if state.status == STALE]
         try:
             if stale:
-                _execute(_Execution(project, ledger, accept_sources), stale, jobs, timeout)
+                run = _Execution(project, ledger, accept_sources, jobs, timeout)
+                _require_packages(stale)
+                order.execute(ledger, chapters, stale, lambda ready: _round(run, ready))
         finally:
             ledger.dependencies.save()
     _summary(states)
+
+
+def _by_versions(state: State, versions: str) -> State:
+    if not state.versions:
+        return state
+    if versions == ACCEPT:
+        return replace(state, versions=())
+    return replace(state, status=STALE, cause=", ".join(state.versions), versions=())
 
 
 def _check(states: Sequence[State]) -> None:
@@ -111,6 +131,11 @@ def _tell_unverified(states: Iterable[State]) -> None:
     for state in states:
         if state.unverified:
             typer.echo(f"{state.chapter}: не проверено, {absent_text(state.unverified)}")
+        if state.versions:
+            typer.echo(
+                f"{state.chapter}: исполнена с другими версиями: {', '.join(state.versions)}; "
+                "исполнить заново: pixgrad freeze, оставить: pixgrad freeze --accept-versions"
+            )
 
 
 @dataclass(frozen=True)
@@ -120,22 +145,19 @@ class _Execution:
     project: Project
     ledger: Ledger
     accept_sources: bool
+    jobs: int
+    timeout: int
 
 
-def _execute(run: _Execution, stale: Sequence[State], jobs: int, timeout: int) -> None:
-    _require_packages(stale)
-    planned, failures = [], []
+def _round(run: _Execution, stale: Sequence[State]) -> dict[str, PixgradError]:
+    """Execute chapters side by side; the errors of those that failed."""
+    planned, failures = [], {}
     for state in stale:
         try:
-            planned.append((state, _job(run.project, state, timeout)))
-        except SourceError as error:
-            failures.append(state.document.located(error))
-    failures += asyncio.run(_execute_all(run, planned, jobs))
-    if len(failures) == 1:
-        raise failures[0]
-    if failures:
-        listed = "\n".join(str(failure) for failure in failures)
-        raise PixgradError(f"не исполнено глав: {len(failures)}\n{listed}")
+            planned.append((state, _job(run.project, state, run.timeout)))
+        except PixgradError as error:
+            failures[state.chapter] = error
+    return failures | asyncio.run(_execute_all(run, planned))
 
 
 def _require_packages(stale: Sequence[State]) -> None:
@@ -246,8 +268,8 @@ def _figures(project: Project, front: Mapping, chapter: str) -> execute.Figures:
 
 
 async def _execute_all(
-    run: _Execution, planned: Sequence[tuple[State, execute.Job]], jobs: int
-) -> list[PixgradError]:
+    run: _Execution, planned: Sequence[tuple[State, execute.Job]]
+) -> dict[str, PixgradError]:
     """Execute and write the chapters; the errors of those that failed."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -255,7 +277,7 @@ async def _execute_all(
     from pixgrad.book.executing.execute import Cache
 
     cache = Cache(run.project.root, run.ledger.dependencies)
-    seats = asyncio.Semaphore(jobs)
+    seats = asyncio.Semaphore(run.jobs)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -276,7 +298,9 @@ async def _execute_all(
             return None
 
         outcomes = await asyncio.gather(*(work(*one) for one in planned))
-    return [error for error in outcomes if error]
+    return {
+        state.chapter: error for (state, _), error in zip(planned, outcomes, strict=True) if error
+    }
 
 
 async def _one(

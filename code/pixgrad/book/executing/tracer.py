@@ -30,6 +30,7 @@ class Trace:
     def __init__(self, folder):
         self.folder, self.child = folder, None
         self.sources = {}
+        self.before = _top_names()
         self.found = {kind: set() for kind in KINDS}
 
     def start(self):
@@ -87,7 +88,7 @@ class Trace:
         found["listings"] -= folders_of_imports
         trace = {kind: sorted(found[kind]) for kind in KINDS}
         trace["probed"] = sorted(found["probed"] - set(sys.modules))
-        trace["imported"] = sorted({name.partition(".")[0] for name in list(sys.modules)})
+        trace["imported"] = sorted(_top_names() - self.before)
         trace["path"] = [os.path.abspath(entry) for entry in sys.path]
         trace["sources"] = self.sources
         with open(path, "w", encoding="utf-8") as file:
@@ -139,6 +140,10 @@ class Trace:
     def _write(self, kind, value):
         if self.child is not None and self.child >= 0:
             os.write(self.child, (json.dumps([kind, value]) + "\n").encode())
+
+
+def _top_names():
+    return {name.partition(".")[0] for name in list(sys.modules)}
 
 
 class Written:

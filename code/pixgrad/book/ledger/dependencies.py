@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pixgrad.book.ledger import packages
 from pixgrad.book.ledger.code import Code, relative_roots
 from pixgrad.dataroot import data_root
 from pixgrad.files import read_json, write
@@ -114,8 +115,37 @@ class Dependencies:
             "files": files,
             "listings": listings,
             "sources": dict(trace["sources"]),
+            "writes": self._writes(trace["written"]),
+            "packages": packages.of_modules(trace["imported"]),
             **self._code_record(files, read, roots, cells, told),
+            "absent": self._absent(trace["probed"], roots),
         }
+
+    def _writes(self, written: Sequence[str]) -> dict[str, str | None]:
+        """Files of the project that the chapter wrote: another one may read them."""
+        named = {self.name_of(path): path for path in written}
+        found = {name: self.digest(Path(path)) for name, path in named.items()
+                 if name and name.startswith("project:")}  # fmt: skip
+        return {name: digest for name, digest in found.items() if digest is not None}
+
+    def _absent(self, probed: Sequence[str], roots: Sequence[str]) -> str:
+        """Modules that were looked for in vain, as far as the project could have them."""
+        code = self._code(roots)
+        parents = ((name, name.rpartition(".")[0]) for name in probed)
+        return " ".join(
+            sorted(name for name, parent in parents if not parent or code.path(parent) is not None)
+        )
+
+    def version_changes(self, record: Mapping) -> list[str]:
+        """Packages that the chapter imported and that have another version here."""
+        return packages.changes(record.get("packages", {}), self._site_packages())
+
+    def has_what_it_wrote(self, record: Mapping) -> bool:
+        """Whether the files that the chapter wrote are there as it left them."""
+        return all(
+            self.digest(self._root / shown(name)) == digest
+            for name, digest in record.get("writes", {}).items()
+        )
 
     def _code_record(
         self,
@@ -172,6 +202,8 @@ class Dependencies:
         if "units" not in record:
             return changed, unverified
         code = self._code(record["roots"])
+        appeared = (code.path(name) for name in record.get("absent", "").split())
+        changed += [self.name_of(str(path)) for path in appeared if path is not None]
         modules = {name for name in record["files"] if code.name_of(shown(name))}
         in_units = {name for name in changed if name in modules.difference(record["whole"])
                     and record["files"][name] != CHANGED_WHILE_RUNNING

@@ -3,7 +3,7 @@
 ``_freeze/pixgrad.json`` records what each executed chapter depended on; a :class:`Ledger` compares
 that with what there is now.
 
-Versions of installed packages are not recorded: after an upgrade delete ``_freeze`` to redo all.
+Other versions of installed packages make nothing stale by themselves: ``State.versions`` says so.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class State:
     """The file that made it stale."""
     unverified: tuple[str, ...] = ()
     """Files it was made from that are absent here."""
+    versions: tuple[str, ...] = ()
+    """Packages it was made with that have another version here: ``numpy 2.3.1 → 2.4.0``."""
 
 
 class Ledger:
@@ -194,6 +196,8 @@ class Ledger:
                 return State(chapter, document, STALE, f"{file} (настройки исполнения)")
         changed, absent = self.dependencies.changes(record, sources(document))
         unverified = tuple(map(shown, absent))
+        lost = self._lost_for_others(chapter)
+        changed += [name for name in lost if name not in changed]
         folder = self.folder(chapter)
         if changed:
             more = f" и ещё {len(changed) - 3}" if len(changed) > 3 else ""
@@ -203,7 +207,36 @@ class Ledger:
             cause = f"{folder.relative_to(self.root).as_posix()} (результаты изменены или удалены)"
             return State(chapter, document, STALE, cause, unverified)
         fresh = frozen.is_current(folder, document, record["spans"])
-        return State(chapter, document, FRESH if fresh else PROSE, unverified=unverified)
+        status, versions = FRESH if fresh else PROSE, self.dependencies.version_changes(record)
+        return State(chapter, document, status, "", unverified, tuple(versions))
+
+    def _lost_for_others(self, chapter: str) -> list[str]:
+        """What the chapter wrote and another reads, if it is not there any more as it was."""
+        writes = self.records[chapter].get("writes", {})
+        read = {name for other, record in self.records.items() if other != chapter
+                for name in record["files"]}  # fmt: skip
+        return [
+            name
+            for name, digest in writes.items()
+            if name in read and self.dependencies.digest(self.root / shown(name)) != digest
+        ]
+
+    def writers(self, chapter: str) -> set[str]:
+        """The other chapters whose files this one read when it was last executed."""
+        read = self.records.get(chapter, {}).get("files", {})
+        return {
+            other
+            for other, record in self.records.items()
+            if other != chapter and not set(record.get("writes", {})).isdisjoint(read)
+        }
+
+    def accept_versions(self, states: Iterable[State]) -> None:
+        """Take the results as made with the versions that are here."""
+        for state in states:
+            if state.versions:
+                packages = self.records[state.chapter]["packages"]
+                packages.update((one.split()[0], one.split()[-1]) for one in state.versions)
+                self.save()
 
     def _waiting(self, chapter: str) -> tuple[Path, Path]:
         """Where the new folder and the new record of a chapter wait for their places."""

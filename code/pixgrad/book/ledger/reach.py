@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from pixgrad.book.ledger.mentions import Chain, words
@@ -22,6 +21,7 @@ from pixgrad.book.ledger.units import (
     Module,
     Statement,
     base_chain,
+    is_standard,
     short_digest,
 )
 
@@ -319,7 +319,7 @@ class Reach:
             if units:
                 found[name] = units
             external |= {one.partition(".")[0] for one, _ in module.imported}
-        external = {one for one in external if one not in self.world and not _is_standard(one)}
+        external = {one for one in external if one not in self.world and not is_standard(one)}
         with_effects = [name for name in self.order if MODULE in found.get(name, {})]
         if with_effects or external:
             found[MODULE] = {
@@ -387,8 +387,3 @@ def _main(cells: Iterable[str]) -> tuple[Module, set[str]]:
         except SyntaxError:
             unread |= words(source)
     return Module(MAIN, "\n".join(read)), unread
-
-
-def _is_standard(name: str) -> bool:
-    known = getattr(sys, "stdlib_module_names", None)
-    return name in known if known else name in sys.builtin_module_names

@@ -10,6 +10,7 @@ import ast
 import builtins
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 
 from pixgrad.book.ledger.mentions import (
@@ -21,6 +22,7 @@ from pixgrad.book.ledger.mentions import (
 )
 
 DEFINITION, CLASS, CONSTANT, IMPORT, EFFECT = "definition", "class", "constant", "import", "effect"
+
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -239,6 +241,12 @@ class Module:
 
 def short_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def is_standard(name: str) -> bool:
+    """Whether a top-level module comes with Python."""
+    known = getattr(sys, "stdlib_module_names", None)
+    return name in known if known else name in sys.builtin_module_names
 
 
 def dump(node: ast.AST) -> str:
