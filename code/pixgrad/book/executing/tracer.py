@@ -29,6 +29,8 @@ class Trace:
 
     def __init__(self, folder):
         self.folder, self.child = folder, None
+        self.is_foreign = False
+        """Whether this Python runs another program than the cells: its modules count whole."""
         self.sources = {}
         self.before = _top_names()
         self.found = {kind: set() for kind in KINDS}
@@ -124,7 +126,7 @@ class Trace:
             if not is_import or not os.path.isfile(path):
                 return None
         if is_import:
-            return self._add("modules", path)
+            return self._add("reads" if self.is_foreign else "modules", path)
         frame = sys._getframe(2)
         for _ in range(4):
             if frame is not None and frame.f_code.co_filename.endswith("linecache.py"):
@@ -189,6 +191,8 @@ def _start_in_child():
     sys.modules.setdefault("sitecustomize", own)
     if folder and os.path.isdir(folder):
         trace = Trace(folder)
+        started = " ".join(getattr(sys, "orig_argv", sys.argv))
+        trace.is_foreign = not ("multiprocessing" in started or "loky" in started)
         trace.in_child()
         trace.start()
 

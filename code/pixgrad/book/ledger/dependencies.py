@@ -131,9 +131,10 @@ class Dependencies:
     def _absent(self, probed: Sequence[str], roots: Sequence[str]) -> str:
         """Modules that were looked for in vain, as far as the project could have them."""
         code = self._code(roots)
-        parents = ((name, name.rpartition(".")[0]) for name in probed)
+        absent = [name for name in probed if code.path(name) is None]
+        parents = {name: name.rpartition(".")[0] for name in absent}
         return " ".join(
-            sorted(name for name, parent in parents if not parent or code.path(parent) is not None)
+            sorted(name for name, its in parents.items() if not its or code.path(its) is not None)
         )
 
     def version_changes(self, record: Mapping) -> list[str]:

@@ -328,6 +328,11 @@ class Reach:
             }
         return found
 
+    def printed(self) -> Callable[[Statement], bool]:
+        """Whether the text of a statement may be printed."""
+        texts, all_printed = Printed(self).units()
+        return lambda statement: all_printed or id(statement) in texts
+
     def _in_order(self, module: Module) -> list[Statement]:
         return sorted(self.reached[module.name].values(), key=lambda one: one.index)
 
