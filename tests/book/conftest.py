@@ -29,3 +29,26 @@ def few_letters(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.path.stem not in READ_AS_THEY_ARE:
             patch.setattr(fonts, "_subset", lambda path, characters: _cut_once(path))
         yield
+
+
+@pytest.fixture
+def surroundings(monkeypatch):
+    """No cache, data or modules of whoever runs the tests."""
+    for name in ("JUPYTERCACHE", "PIXGRAD_DATA", "PYTHONPATH", "MPLBACKEND"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def executed(monkeypatch, surroundings):
+    """Names of the chapters for which a kernel was started."""
+    from pixgrad.book.executing import execute
+
+    started = []
+    run = execute.run
+
+    async def counting(job, *arguments):
+        started.append(job.chapter)
+        return await run(job, *arguments)
+
+    monkeypatch.setattr(execute, "run", counting)
+    return started

@@ -16,33 +16,12 @@ from tiny_books import cell, chapter, clean_environment, pixgrad, snapshot, writ
 
 pytest.importorskip("nbclient", reason="executing chapters needs pixgrad[compute]")
 
-from pixgrad.book.executing import execute, freeze
+from pixgrad.book.executing import freeze
 from pixgrad.book.ledger.ledger import FRESH, Ledger
 from pixgrad.errors import PixgradError
 
 REFERENCE = Path(__file__).parents[1] / "quarto-reference"
 SAMPLE = REFERENCE / "_freeze" / "chapters"
-
-
-@pytest.fixture
-def surroundings(monkeypatch):
-    """No cache, data or modules of whoever runs the tests."""
-    for name in ("JUPYTERCACHE", "PIXGRAD_DATA", "PYTHONPATH", "MPLBACKEND"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def executed(monkeypatch, surroundings):
-    """Names of the chapters for which a kernel was started."""
-    started = []
-    run = execute.run
-
-    async def counting(job, *arguments):
-        started.append(job.chapter)
-        return await run(job, *arguments)
-
-    monkeypatch.setattr(execute, "run", counting)
-    return started
 
 
 def stale(root: Path) -> dict[str, str]:

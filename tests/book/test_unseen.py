@@ -1,4 +1,4 @@
-"""Nothing unseen: workers, absent modules, files that other chapters write, versions of packages."""
+"""Nothing unseen: workers, absent modules, files of other chapters, versions of packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_freeze import edit, executed, stale, surroundings  # noqa: F401
+from test_freeze import edit, stale
 from tiny_books import cell, chapter, write, write_book
 
 pytest.importorskip("nbclient", reason="executing chapters needs pixgrad[compute]")
@@ -62,7 +62,7 @@ def unseen(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def book(unseen, tmp_path, surroundings) -> Path:  # noqa: F811
+def book(unseen, tmp_path, surroundings) -> Path:
     shutil.copytree(unseen, tmp_path / "book")
     return tmp_path / "book"
 
@@ -122,7 +122,7 @@ def printed(root: Path, name: str) -> str:
     return results["result"]["markdown"]
 
 
-def test_chapter_that_reads_what_another_writes_is_never_behind(tmp_path, executed):  # noqa: F811
+def test_chapter_that_reads_what_another_writes_is_never_behind(tmp_path, executed):
     root = write_book(
         tmp_path / "book", {"a.qmd": chapter("А", cell(WRITES)), "b.qmd": chapter("Б", cell(READS))}
     )
@@ -142,7 +142,7 @@ def test_chapter_that_reads_what_another_writes_is_never_behind(tmp_path, execut
     assert stale(root) == {}
 
 
-def test_chapter_that_reads_what_a_later_one_writes_is_refused(tmp_path, surroundings):  # noqa: F811
+def test_chapter_that_reads_what_a_later_one_writes_is_refused(tmp_path, surroundings):
     root = write_book(
         tmp_path / "book",
         {"b.qmd": chapter("Б", cell(READS)), "a.qmd": chapter("А", cell(WRITES))},
@@ -159,7 +159,7 @@ def test_other_version_of_a_package_is_told_and_executed_or_accepted(
     tmp_path,
     executed,
     monkeypatch,
-    capsys,  # noqa: F811
+    capsys,
 ):
     site = tmp_path / "site-packages"
     write(site / "toy.py", "number = 1\n")

@@ -8,13 +8,15 @@ tells when one is killed: forked ones by a hook, other Pythons by the ``sitecust
 on their path. A child that is no Python is not seen.
 """
 
+import functools
 import json
 import os
 import re
 import sys
 
 EVENTS = {"open", "os.listdir", "os.scandir", "sqlite3.connect", "pixgrad.read", "pixgrad.source"}
-KINDS = ("reads", "written", "explicit", "listings", "modules", "probed")
+KINDS = ("reads", "written", "explicit", "listings", "modules", "probed", "asked")
+_IMPORTER = "<frozen importlib._bootstrap_external>"
 FOLDER = "PIXGRAD_TRACE"
 """Environment variable: where the children write."""
 
@@ -39,6 +41,8 @@ class Trace:
         """Listen from now on, here and in the children."""
         sys.meta_path.insert(0, self)
         sys.addaudithook(self.hook)
+        for name in ("stat", "lstat", "access"):
+            _wrap(name, self._stat)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.in_child)
 
@@ -112,27 +116,31 @@ class Trace:
         elif (args[2] or 0) & (os.O_WRONLY | os.O_RDWR):
             self._add("written", path)
         elif path.endswith((".py", ".pyc")):
-            self._python(path, is_import=args[2] == 0)
+            self._python(path)
         else:
             self._add("reads", path)
 
-    def _python(self, path, is_import):
-        """Python opens what it imports without flags; ``linecache`` only shows lines of it."""
-        if path.endswith(".pyc"):
+    def _python(self, path):
+        """Whether Python imports it, or ``linecache`` shows lines of it, the callers tell."""
+        callers, frame = [], sys._getframe(2)
+        while frame is not None and len(callers) < 5:
+            callers.append((os.path.basename(frame.f_code.co_filename), frame.f_code.co_name))
+            frame = frame.f_back
+        is_import = (_IMPORTER, "get_code") in callers
+        if path.endswith(".pyc") and is_import:
             folder, name = os.path.split(path)
-            if os.path.basename(folder) != "__pycache__":
-                return self._add("reads", path)
             path = os.path.join(os.path.dirname(folder), name.split(".")[0] + ".py")
-            if not is_import or not os.path.isfile(path):
-                return None
+            if os.path.basename(folder) != "__pycache__" or not os.path.isfile(path):
+                return
         if is_import:
-            return self._add("reads" if self.is_foreign else "modules", path)
-        frame = sys._getframe(2)
-        for _ in range(4):
-            if frame is not None and frame.f_code.co_filename.endswith("linecache.py"):
-                return None
-            frame = frame and frame.f_back
-        return self._add("reads", path)
+            self._add("reads" if self.is_foreign else "modules", path)
+        elif not any(name == "linecache.py" for name, _ in callers):
+            self._add("reads", path)
+
+    def _stat(self, path):
+        """``exists()`` and its kin raise no event."""
+        if isinstance(path, (str, bytes, os.PathLike)):
+            self._add("asked", os.path.abspath(os.fsdecode(path)))
 
     def _add(self, kind, value):
         if value not in self.found[kind]:
@@ -142,6 +150,21 @@ class Trace:
     def _write(self, kind, value):
         if self.child is not None and self.child >= 0:
             os.write(self.child, (json.dumps([kind, value]) + "\n").encode())
+
+
+def _wrap(name, note):
+    """Let a function of ``os`` note its first argument."""
+    original = getattr(os, name)
+
+    @functools.wraps(original)
+    def function(path, *arguments, **options):
+        note(path)
+        return original(path, *arguments, **options)
+
+    for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+        if original in able:
+            able.add(function)
+    setattr(os, name, function)
 
 
 def _top_names():

@@ -116,9 +116,19 @@ class Dependencies:
             "listings": listings,
             "sources": dict(trace["sources"]),
             "writes": self._writes(trace["written"]),
+            "asked": self._asked(trace["asked"], {*files, *listings}),
             "packages": packages.of_modules(trace["imported"]),
             **self._code_record(files, read, roots, cells, told),
             "absent": self._absent(trace["probed"], roots),
+        }
+
+    def _asked(self, paths: Sequence[str], known: set[str]) -> dict[str, str | None]:
+        """What was asked for in the project and in the data, but not read: is it there?"""
+        named = {self.name_of(path): path for path in paths}
+        return {
+            name: _kind(Path(path))
+            for name, path in named.items()
+            if name and name not in known and name.startswith(("project:", "data:"))
         }
 
     def _writes(self, written: Sequence[str]) -> dict[str, str | None]:
@@ -200,6 +210,10 @@ class Dependencies:
                 continue
             elsewhere = not name.startswith("project:")
             (unverified if current is None and elsewhere else changed).append(name)
+        for name, recorded in record.get("asked", {}).items():
+            now = _kind(self.locate(name))
+            if now != recorded and (now or name.startswith("project:")):
+                changed.append(name)
         if "units" not in record:
             return changed, unverified
         code = self._code(record["roots"])
@@ -265,6 +279,10 @@ def listing_digest(path: Path) -> str | None:
     except OSError:
         return None
     return hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _kind(path: Path) -> str | None:
+    return "folder" if path.is_dir() else "file" if path.exists() else None
 
 
 def shown(name: str) -> str:
