@@ -21,17 +21,35 @@ def _names(text: str) -> list[str]:
     return text.split()
 
 
-UNSEEN_READERS = _names(
-    "cv2.imread cv2.imreadmulti cv2.VideoCapture cv2.FileStorage pyarrow torchvision.io "
-    "pandas.read_parquet pandas.read_feather pandas.read_orc torch.jit.load h5py.File "
-    "netCDF4.Dataset sqlite3.connect subprocess multiprocessing os.system os.popen os.exec "
-    "os.spawn os.posix_spawn os.fork urllib.request requests httpx aiohttp socket ftplib "
-    "torch.hub huggingface_hub"
-)
-"""Calls that read files, or let others read them, without Python's ``open`` event."""
+UNSEEN_READERS = {
+    "cv2.imread cv2.imreadmulti": "cv2.imdecode(numpy.fromfile(путь, numpy.uint8), …)",
+    "duckdb": "duckdb.sql(…) над таблицей, прочитанной pandas",
+    "h5py.File pandas.read_hdf tables.open_file": "h5py.File(open(путь, 'rb'))",
+    "lxml.etree.parse lxml.etree.iterparse lxml.html.parse lxml.objectify.parse": (
+        "lxml.etree.parse(open(путь, 'rb'))"
+    ),
+    "netCDF4.Dataset": "netCDF4.Dataset('x', memory=open(путь, 'rb').read())",
+    "onnxruntime.InferenceSession": "onnxruntime.InferenceSession(open(путь, 'rb').read())",
+    "pandas.read_parquet pandas.read_feather pandas.read_orc": (
+        "pandas.read_parquet(open(путь, 'rb'))"
+    ),
+    "polars.read_ polars.scan_": "polars.read_csv(open(путь, 'rb'))",
+    "pyarrow": "pyarrow.parquet.read_table(open(путь, 'rb'))",
+    "safetensors": "safetensors.torch.load(open(путь, 'rb').read())",
+    "soundfile.read torchaudio.load": "soundfile.read(open(путь, 'rb'))",
+    "torch.jit.load": "torch.jit.load(open(путь, 'rb'))",
+    "torchvision.io": "torchvision.io.decode_image(…) из байтов open(путь, 'rb')",
+    "av.open cv2.FileStorage cv2.VideoCapture decord geopandas.read_file rasterio.open": "",
+    "os.exec os.popen os.posix_spawn os.spawn os.system subprocess": "",
+    "aiohttp ftplib httpx huggingface_hub requests socket torch.hub urllib.request": "",
+}
+"""Calls that read files, or let others read them, without Python's ``open`` event -> what serves.
+
+Child processes that are Python are heard; other programs are not.
+"""
 
 SEEN_READERS = _names(
-    "open io.open os.open numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap "
+    "open io.open os.open sqlite3.connect numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap "
     "pandas.read_ PIL.Image.open imageio skimage.io skimage.data matplotlib.pyplot.imread "
     "matplotlib.image.imread torch.load torchvision.datasets sklearn.datasets.fetch_ "
     "sklearn.datasets.load_ json.load pickle.load"
@@ -101,7 +119,12 @@ def file_readers(book: Book) -> Iterator[Finding]:
         if own
         else "читайте через open(), PIL или numpy: их видно"
     )
-    refused = (*UNSEEN_READERS, *(SEEN_READERS if own else ()))
+    refused = {
+        name: f"читайте так: {serving}" if serving and not own else instead
+        for names, serving in UNSEEN_READERS.items()
+        for name in _names(names)
+    }
+    refused |= dict.fromkeys(SEEN_READERS if own else (), instead)
     for page in book.pages:
         imported: dict[str, str] = {}
         for cell in page.cells:
@@ -137,7 +160,7 @@ def _reader_calls(
     page: Page,
     cell: PageCell,
     imported: dict[str, str],
-    refused: tuple[str, ...],
+    refused: Mapping[str, str],
     methods: bool,
     instead: str,
 ) -> Iterator[Finding]:
@@ -157,11 +180,20 @@ def _reader_calls(
         if isinstance(node, ast.Call):
             called = _dotted(node.func, imported)
             method = isinstance(node.func, ast.Attribute) and node.func.attr in _READING_METHODS
-            if any(_matches(called, name) for name in refused) or (methods and method):
+            found = [name for name in refused if _matches(called, name)]
+            if (found and not _reads_open_file(node, imported)) or (methods and method):
                 line = cell.cell.source_line + node.lineno - 1
-                yield page.finding(
-                    line, f"{ast.unparse(node.func)}(…) читает мимо учёта: {instead}"
-                )
+                how = refused[found[0]] if found else instead
+                yield page.finding(line, f"{ast.unparse(node.func)}(…) читает мимо учёта: {how}")
+
+
+def _reads_open_file(call: ast.Call, imported: Mapping[str, str]) -> bool:
+    """Whether a reader is handed a file that Python has opened."""
+    given = call.args[0] if call.args else None
+    return isinstance(given, ast.Call) and (
+        _dotted(given.func, imported) in ("open", "io.BytesIO", "io.StringIO")
+        or (isinstance(given.func, ast.Attribute) and given.func.attr in ("open", "read"))
+    )
 
 
 def _imports(tree: ast.AST) -> Mapping[str, str]:
