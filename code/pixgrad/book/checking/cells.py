@@ -50,9 +50,9 @@ Child processes that are Python are heard; other programs are not.
 
 SEEN_READERS = _names(
     "open io.open os.open sqlite3.connect numpy.load numpy.loadtxt numpy.genfromtxt "
-    "numpy.fromfile numpy.memmap pandas.read_ PIL.Image.open imageio skimage.io skimage.data matplotlib.pyplot.imread "
-    "matplotlib.image.imread torch.load torchvision.datasets sklearn.datasets.fetch_ "
-    "sklearn.datasets.load_ json.load pickle.load"
+    "numpy.fromfile numpy.memmap pandas.read_ PIL.Image.open imageio skimage.io skimage.data "
+    "matplotlib.pyplot.imread matplotlib.image.imread torch.load torchvision.datasets "
+    "sklearn.datasets.fetch_ sklearn.datasets.load_ json.load pickle.load"
 )
 """Calls that raise the ``open`` event: refused only in a book that names its own readers."""
 _READING_METHODS = ("read_text", "read_bytes")

@@ -35,6 +35,8 @@ class Mentions:
         """Import statements."""
         self.annotations: set[Chain] = set()
         """What stands in annotations of functions and variables."""
+        self.importing: set[str] = set()
+        """How the names of modules begin that are imported by name; "" is that of this module."""
         self.listed: set[Chain | None] = set()
         """Things that are asked for names not spelt out; None if they have no name themselves."""
         self._visit_all(nodes)
@@ -80,6 +82,8 @@ class Mentions:
         elif isinstance(node, ast.AnnAssign):
             self._annotation(node.annotation)
             self._visit_all([node.target, node.value])
+        elif isinstance(node, ast.Call) and self._imports_below(node):
+            self._visit_all(node.args)
         else:
             if isinstance(node, ast.Call):
                 self._call(node)
@@ -109,13 +113,29 @@ class Mentions:
                 self.attributes.update(chain[1:])
             else:
                 self.chains.add(chain)
-        for kind in ("attributes", "words", "annotations", "listed"):
+        for kind in ("attributes", "words", "annotations", "importing", "listed"):
             getattr(self, kind).update(getattr(inside, kind))
         self.imports += inside.imports
 
     def _annotation(self, node: ast.AST) -> None:
         found = Mentions([node], bodies=False)
         self.annotations |= found.chains
+
+    def _imports_below(self, node: ast.Call) -> bool:
+        """``import_module("a.b")``, ``import_module(f"{__name__}.{name}")``: of which it is one."""
+        if (chain_of(node.func) or ("",))[-1] != "import_module" or len(node.args) != 1:
+            return False
+        first = node.args[0]
+        if isinstance(first, ast.JoinedStr) and first.values:
+            first = first.values[0]
+            first = first.value if isinstance(first, ast.FormattedValue) else first
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            self.importing.add(first.value)
+        elif isinstance(first, ast.Name) and first.id == "__name__":
+            self.importing.add("")
+        else:
+            return False
+        return True
 
     def _call(self, node: ast.Call) -> None:
         chain = chain_of(node.func) or ("",)

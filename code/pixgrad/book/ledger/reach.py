@@ -170,6 +170,9 @@ class Reach:
                 modules = self.resolve(module, owner, local)[1]
             self._listed.update(one.name for one in modules)
             self._lists_anything = self._lists_anything or not modules
+        for start in mentions.importing:
+            begin = start or module.name
+            self._escaped.update(name for name in self.world if name.startswith(begin))
         names = mentions.attributes.union(*chains)
         if names & _IMPORTERS or ("sys", "modules") in {chain[:2] for chain in chains}:
             self._escaped.update(self.world)
@@ -365,7 +368,7 @@ class Reach:
             bound = module.bindings.get(chain[0], [])
             if not any(self._look(module, chain[0])) and chain[0] not in _GIVEN:
                 yield chain[0]
-            if bound and statement.kind != EFFECT and min(o.index for o in bound) > statement.index:
+            if bound and min(o.index for o in bound) > statement.index:
                 yield chain[0]
             for owner, one in self.resolve(module, chain)[0]:
                 if one.kind == MISSING:

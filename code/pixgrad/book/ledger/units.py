@@ -33,9 +33,14 @@ _PURE_CALLS = _names(
     "numba.jit numba.njit numpy.array numpy.float32 numpy.float64 operator pathlib re.compile "
     "torch.inference_mode torch.no_grad types typing builtins.classmethod builtins.property "
     "builtins.staticmethod builtins.frozenset builtins.set builtins.dict builtins.list "
-    "builtins.tuple builtins.range builtins.float builtins.int builtins.str"
+    "builtins.tuple builtins.range builtins.float builtins.int builtins.str builtins.bool "
+    "builtins.len builtins.zip builtins.enumerate builtins.round builtins.abs builtins.slice "
+    "builtins.object numpy.arange numpy.empty numpy.eye numpy.finfo numpy.geomspace numpy.int32 "
+    "numpy.linspace numpy.ones numpy.zeros"
 )
 """What may be called while a module is imported without an effect on anything else."""
+_PURE_METHODS = _names("endswith format get items join keys split startswith strip values")
+"""Of strings and dictionaries."""
 _PURE_BASES = _PURE_CALLS + _names(
     "argparse ast builtins html json logging matplotlib numpy pydantic string threading torch "
     "torchvision"
@@ -195,11 +200,17 @@ class Module:
             return True
         if isinstance(value, ast.Lambda):
             return all(map(self._is_pure, [*value.args.defaults, *value.args.kw_defaults]))
-        if isinstance(value, ast.Call) and not self._is_known(value.func, _PURE_CALLS):
+        if isinstance(value, ast.Call) and not self._is_pure_call(value.func):
             return False
         if isinstance(value, (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)):
             return False
         return all(map(self._is_pure, ast.iter_child_nodes(value)))
+
+    def _is_pure_call(self, called: ast.AST) -> bool:
+        if self._is_known(called, _PURE_CALLS):
+            return True
+        is_method = isinstance(called, ast.Attribute) and called.attr in _PURE_METHODS
+        return is_method and (chain_of(called) or ("",))[0] not in self.targets
 
     def _is_plain_assignment(self, node: ast.stmt) -> bool:
         if isinstance(node, ast.Assign):
