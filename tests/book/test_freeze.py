@@ -184,7 +184,7 @@ def test_record_names_what_the_chapters_used_and_nothing_else(book):
     }  # fmt: skip
     assert records[A]["files"]["data:later.txt"] is None
     names = {module: line.split()[0] for module, line in records[A]["units"].items()}
-    assert names == {"": "import", "mod_a": "one", "pack.shared": "one"}
+    assert names == {"mod_a": "one", "pack.shared": "one"}
     assert set(records[A]["listings"]) == {"data:folder"}
     assert records[B]["listings"] == {}
     assert set(records[B]["files"]) == {

@@ -85,7 +85,7 @@ class Code:
             return None
         before = unpacked(record["units"])
         names = []
-        for module in sorted({*now, *before}):
+        for module in sorted({*now, *before}, key=lambda name: (name == MODULE, name)):
             old, new = before.get(module, {}), now.get(module, {})
             different = [name for name in {*old, *new} if old.get(name) != new.get(name)]
             names += [_shown(module, name) for name in sorted(different)]
