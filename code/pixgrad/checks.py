@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from numbers import Integral, Real
 
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, say
 
 
 def whole(name: str, value: object, least: int = 1) -> int:
@@ -32,8 +32,9 @@ def number(name: str, value: object, least: float = 0.0, most: float = math.inf)
     """
     finite = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     if not finite or not least <= value <= most:
+        end = "" if math.isinf(most) else say(f" до {most:g}", f" to {most:g}")
         raise PixgradError(
-            f"{name}={value!r}: нужно конечное число от {least:g} до {most:g}",
-            f"{name}={value!r}: give a finite number from {least:g} to {most:g}",
+            f"{name}={value!r}: нужно конечное число от {least:g}{end}",
+            f"{name}={value!r}: give a finite number from {least:g}{end}",
         )
     return value

@@ -248,6 +248,8 @@ def test_a_range_that_nobody_knows_is_refused(high):
         ("sigma", 0),
         ("sigma", -1.6),
         ("sigma", "1.6"),
+        ("sigma", True),
+        ("sigma", 1e9),
         ("contrast_threshold", np.nan),
         ("contrast_threshold", -0.1),
         ("edge_threshold", None),

@@ -1,14 +1,12 @@
 """The whole of SIFT: image -> keypoints with descriptors."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Literal
 
 import numpy as np
 
-from ..checks import whole
+from ..checks import number, whole
 from ..errors import PixgradError
 from . import backend
 from .descriptor import LENGTH, quantise
@@ -19,6 +17,7 @@ from .orientation import peaks
 from .refinement import KEPT
 from .scale_space import base_image, gaussian_pyramid
 
+LARGEST_SIGMA = 1e6  # its kernel has eight million taps
 FIRST_LAYER = np.array([1, 0, 0])  # keypoints start at layer 1, and so do the gradients
 NOTHING = Features(
     np.empty((0, 2), np.float32),
@@ -82,13 +81,9 @@ class Sift:
                 )
         for name, least in (("n_octave_layers", 1), ("nfeatures", 0)):
             whole(name, getattr(self, name), least)
-        for name in ("contrast_threshold", "edge_threshold", "sigma"):
-            number = getattr(self, name)
-            if not isinstance(number, Real) or not math.isfinite(number) or number < 0:
-                raise PixgradError(
-                    f"{name}={number!r}: нужно неотрицательное число",
-                    f"{name}={number!r}: give a number from 0 on",
-                )
+        number("contrast_threshold", self.contrast_threshold)
+        number("edge_threshold", self.edge_threshold)
+        number("sigma", self.sigma, most=LARGEST_SIGMA)
         if self.sigma == 0:
             raise PixgradError(
                 "sigma=0: нужно положительное число",
