@@ -245,7 +245,7 @@ def test_long_sentences_are_counted(
     long = [
         (len(WORD.findall(sentence)), f"{one.page}:{one.line}: {sentence[:60]}…")
         for one in paragraphs
-        for sentence in re.split(r"(?<=[.!?…])\s+(?=[А-ЯЁA-Z«])|\n(?=[-\n|\d])", one.text)
+        for sentence in re.split(r"(?<=[.!?…])\s+(?=[А-ЯЁA-Z«·])|\n(?=[-\n|\d])", one.text)
         if len(WORD.findall(sentence)) > LONG
     ]
     report = request.config.get_terminal_writer()
