@@ -569,6 +569,6 @@ def test_code_may_be_shown_in_one_format_alone(tmp_path, executed):
     assert executed == ["chapter.qmd"]  # the same outputs in another dress: no kernel
     assert "print(6 * 7)" in (folder / "typ.json").read_text("utf-8")
     edit(tmp_path / "_quarto.yml", "echo: true", "eval: false")
-    with pytest.raises(PixgradError, match="eval задаётся на верхнем уровне") as caught:
+    with pytest.raises(PixgradError, match="eval у форматов разный") as caught:
         freeze.freeze_book(tmp_path)
     assert caught.value.file == "_quarto.yml"

@@ -460,7 +460,7 @@ ERRORS = {
     ),
     "label twice": ("![x](p.png){#fig-x}\n\n![y](p.png){#fig-x}", "a.qmd:5", "fig-x"),
     "variable": ("текст\n{{< var no.such >}}", "a.qmd:4", "no.such"),
-    "shortcode": ("{{< include x.qmd >}}", "a.qmd:3", "include"),
+    "shortcode": ("{{< embed x.ipynb >}}", "a.qmd:3", "embed"),
     "picture": ("\n\n![нет](none.png)", "a.qmd:5", "none.png"),
     "picture elsewhere": ("![x](https://example.org/x.png)", "a.qmd:3", "example.org"),
     "raw picture": ('<img src="gone.png">', "a.qmd:3", "gone.png"),

@@ -13,7 +13,6 @@ from pixgrad.book.source import project as books
 REFERENCE = Path(__file__).parent.parent / "quarto-reference"
 
 UNSUPPORTED = {
-    "{{< include _part.qmd >}}": "include",
     "текст {{< video a.mp4 >}} текст": "video",
     "{{< embed a.ipynb#x >}}": "embed",
     "{{< pagebreak >}}": "pagebreak",
@@ -34,7 +33,6 @@ UNSUPPORTED = {
     "```\n{{< var a >}}\n```": "кода",
     "См. [@fig-x; @lowe2004, с. 3].": "цитата",
     "См. [-@lowe2004; @Tbl-x].": "цитата",
-    "# Второй заголовок": "второй заголовок",
     "```{python}\n#| column: screen\n1\n```": "column",
     "```{python}\n#| fig-cap-location: margin\n1\n```": "fig-cap-location",
 }
@@ -92,14 +90,10 @@ def test_supported_constructs_are_not(source):
 
 
 def test_options_of_a_chapter():
-    front = "---\ntitle: Имя\nbibliography: x.bib\nexecute:\n  echo: false\n---\n\nТекст.\n"
+    front = "---\ntitle: Имя\nfilters: [x]\nmy-key: 1\npage-layout: full\n---\n\nТекст.\n"
     found = supported.unsupported(qmd.parse(front), "a.qmd")
-    assert [(f.line, "bibliography" in f.what) for f in found] == [(3, True)]
-
-
-def test_a_heading_besides_a_title_is_a_second_one():
-    found = supported.unsupported(qmd.parse("---\ntitle: Имя\n---\n\n# Ещё имя\n"), "a.qmd")
-    assert [f.line for f in found] == [5]
+    assert [(f.line, f.is_note) for f in found] == [(3, False), (5, True)]
+    assert "filters" in found[0].what
 
 
 CONFIG = """\
@@ -109,14 +103,14 @@ book:
   title: "Книга"
   chapters: [index.qmd]
 """
-OPTIONS = {
-    "format:\n  html:\n    html-math-method: katex\n": (8, "mathml"),
-    "format:\n  html:\n    number-sections: false\n": (8, "number-sections"),
-    "format:\n  html:\n    theme: cosmo\n    code-tools: true\n": (9, "code-tools"),
-    "format:\n  docx: default\n": (7, "docx"),
-    "crossref:\n  fig-title: Рис\n": (6, "crossref"),
-    "tok: true\n": (6, "tok"),
-    "number-sections: false\n": (6, "number-sections"),
+OPTIONS = {  # (line, word, whether the book is made nevertheless)
+    "format:\n  html:\n    theme: cosmo\n    code-tools: true\n": (9, "code-tools", True),
+    "format:\n  docx: default\n": (7, "docx", True),
+    "format:\n  pdf:\n    documentclass: scrreprt\n  html: default\n": (7, "pdf", True),
+    "crossref:\n  chapters: true\n": (6, "crossref", False),
+    "filters:\n  - lightbox\n": (6, "filters", False),
+    "tocs: true\n": (6, "похоже на «toc»", True),
+    "my-key: 1\n": (6, "my-key", True),
 }
 
 
@@ -125,8 +119,9 @@ def test_options_that_would_change_the_output(tmp_path, text):
     (tmp_path / "index.qmd").write_text("# Начало\n")
     (tmp_path / "_quarto.yml").write_text(CONFIG + text)
     found = supported.unsupported_options(books.load(tmp_path))
-    line, words = OPTIONS[text]
-    assert [f.line for f in found] == [line] and words in found[0].what
+    line, words, is_note = OPTIONS[text]
+    assert [(f.line, f.is_note) for f in found] == [(line, is_note)]
+    assert words in found[0].what
 
 
 def test_the_reference_book_is_supported():

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from pixgrad.book.checking.pages import Book, Finding, Page
 from pixgrad.book.rendering import pandoc
 from pixgrad.book.rendering.tree import Element
-from pixgrad.book.source.project import load_yaml
+from pixgrad.book.source.metadata import load_yaml
 
 _FAILED = re.compile(r'<span\s+class="math (?:inline|display)">')
 _ENGLISH_QUOTES = re.compile(r"[\"”]|“")
@@ -98,14 +98,14 @@ def decimal_points(book: Book) -> Iterator[Finding]:
             )
 
 
+RUSSIAN = (english_quotes, hyphen_dashes, decimal_points)
+"""Rules of Russian typography."""
 RULES = (
     broken_latex,
     prose_images,
     prose_tables,
     headings,
-    english_quotes,
-    hyphen_dashes,
-    decimal_points,
+    *RUSSIAN,
 )
 
 

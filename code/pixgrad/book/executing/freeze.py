@@ -20,7 +20,8 @@ from pixgrad.book.ledger import qmd
 from pixgrad.book.ledger.frozen import FIGURES
 from pixgrad.book.ledger.ledger import FRESH, PROSE, STALE, Ledger, State, absent_text
 from pixgrad.book.source import options as cell_options
-from pixgrad.book.source.project import Project, load, load_yaml
+from pixgrad.book.source.metadata import load_yaml
+from pixgrad.book.source.project import Project, load
 from pixgrad.errors import PixgradError, SourceError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ TELL, EXECUTE, ACCEPT = "tell", "execute", "accept"
 
 _FIGURE_KEYS = ("fig-width", "fig-height", "fig-dpi", "fig-format")
 _FIGURE_FORMATS = ("png", "retina", "jpeg", "svg")
-_ONE_EXECUTION = "{} задаётся на верхнем уровне: одно исполнение на все форматы"
+_ONE_EXECUTION = "{} у форматов разный: исполнение одно на все форматы"
 _REQUIRED = ("nbclient", "ipykernel", "jupyter_cache", "matplotlib_inline")
 
 
@@ -177,7 +178,7 @@ def _job(project: Project, state: State, timeout: int) -> execute.Job:
     chapter, document = state.chapter, state.document
     front, lines = load_yaml(document.front_matter, chapter, 2)
     _require_python(project, front, chapter, lines)
-    options = {fmt: _options(project, state, front, fmt) for fmt in FIGURES}
+    options = {fmt: _options(project, state, fmt) for fmt in FIGURES}
     _refuse_same_labels(document.runs, options["html"], chapter)
     in_root = project.get("project", "execute-dir") == "project"
     return execute.Job(
@@ -187,15 +188,13 @@ def _job(project: Project, state: State, timeout: int) -> execute.Job:
         shown=options,
         root=project.root,
         folder=project.root if in_root else (project.root / chapter).parent,
-        figures=_figures(project, front, chapter),
+        figures=_figures(project, state),
         environment=project.environment,
         timeout=timeout or None,
     )
 
 
-def _options(
-    project: Project, state: State, front: Mapping, fmt: str
-) -> tuple[Mapping[str, Any], ...]:
+def _options(project: Project, state: State, fmt: str) -> tuple[Mapping[str, Any], ...]:
     """The options of each cell in a format: its own, else the format's, the chapter's, the book's.
 
     Raises
@@ -203,24 +202,46 @@ def _options(
     SourceError : the format asks for an execution of its own.
     """
     name = {"typ": "typst"}.get(fmt, fmt)
+    layers = project.layers(state.chapter, state.document)
     for key in ("eval", "error"):
-        if project.get("format", name, key) is not None:
-            raise project.error(_ONE_EXECUTION.format(key), "format", name, key)
-    of_format = project.get("format", name, default={})
+        _refuse_two_executions(project, state, key)
+    formats = [_of_format(layer, one) for one in ("html", name) for layer in layers]
+    executed = [{k: v for k, v in given.items() if k in ("eval", "error")} for given in formats]
+    settings = [layer.get("execute") or {} for layer in layers] + executed
+    shown = formats[len(layers) :]
+    shown += [given["execute"] for given in shown if isinstance(given.get("execute"), Mapping)]
     defaults = {
         key: value
-        for settings in (
-            project.get("execute", default={}),
-            front.get("execute") or {},
-            of_format if isinstance(of_format, Mapping) else {},
-        )
-        for key, value in settings.items()
+        for given in [*settings, *shown]
+        for key, value in given.items()
         if key in cell_options.EXECUTION_DEFAULTS or key == "enabled"
     }
     if not defaults.pop("enabled", True):
         defaults["eval"] = False
     runs = state.document.runs
     return tuple(cell_options.of_run(run, state.chapter, defaults) for run in runs)
+
+
+def _of_format(layer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    given = layer.get("format")
+    own = given.get(name) if isinstance(given, Mapping) else None
+    return own if isinstance(own, Mapping) else {}
+
+
+def _refuse_two_executions(project: Project, state: State, key: str) -> None:
+    """Formats that differ in ``key`` would need an execution each.
+
+    Raises
+    ------
+    SourceError : the HTML and the Typst format have different values.
+    """
+    for layer in project.layers(state.chapter, state.document):
+        html, typst = (_of_format(layer, name).get(key) for name in ("html", "typst"))
+        if html is None:
+            default = cell_options.EXECUTION_DEFAULTS.get(key)
+            html = (layer.get("execute") or {}).get(key, default)
+        if html != typst and None not in (html, typst):
+            raise project.error(_ONE_EXECUTION.format(key), "format", "typst", key)
 
 
 def _require_python(
@@ -251,14 +272,14 @@ def _refuse_same_labels(
             seen[label] = cell.line
 
 
-def _figures(project: Project, front: Mapping, chapter: str) -> execute.Figures:
+def _figures(project: Project, state: State) -> execute.Figures:
     from pixgrad.book.executing.execute import Figures
 
-    for fmt in project.get("format", default={}) or {}:
-        for key in _FIGURE_KEYS:
-            if project.get("format", fmt, key) is not None:
-                raise project.error(_ONE_EXECUTION.format(key), "format", fmt, key)
-    asked = {key: front.get(key, project.get(key)) for key in _FIGURE_KEYS}
+    for key in _FIGURE_KEYS:
+        _refuse_two_executions(project, state, key)
+    chapter, document = state.chapter, state.document
+    asked = project.metadata(chapter, document, "typst", "html")
+    asked = {key: asked.get(key) for key in _FIGURE_KEYS}
     given = {key[4:]: value for key, value in asked.items() if value is not None}
     if given.get("format", "png") not in _FIGURE_FORMATS:
         raise SourceError(

@@ -29,6 +29,7 @@ _VERSION = 1
 _EXECUTION_KEY = re.compile(r"(fig-[\w-]+|execute|jupyter)\s*:")
 _NESTED_KEY = re.compile(r"\s+(execute-dir|eval|error|include|echo|output|warning)\s*:")
 """In ``project:`` and in the formats."""
+_BESIDES = ("_quarto-*.yml", "_quarto.yml.local", "_environment-*", "_environment.local")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Ledger:
         self.settings = {
             "_quarto.yml": _digest(execution_settings(_text(root / "_quarto.yml") or "")),
             "_environment": _digest(_text(root / "_environment")),
+            **_settings_besides(root, self.records),
         }
         """Digests of the settings that every chapter's execution depends on, by their file."""
         # Where new folders are built: on the same disk, and never inside ``_freeze``.
@@ -191,8 +193,8 @@ class Ledger:
             return State(chapter, document, STALE, f"{chapter} (ещё не исполнена)")
         if record["cells"] != cells_digest(document):
             return State(chapter, document, STALE, f"{chapter} (изменены ячейки)")
-        for file, digest in self.settings.items():
-            if record["settings"].get(file) != digest:
+        for file in sorted({*self.settings, *record["settings"]}):
+            if record["settings"].get(file) != self.settings.get(file):
                 return State(chapter, document, STALE, f"{file} (настройки исполнения)")
         changed, absent = self.dependencies.changes(record, sources(document))
         unverified = tuple(map(shown, absent))
@@ -254,6 +256,20 @@ class Ledger:
                 self.save()
         shutil.rmtree(self._workshop)
         self._workshop.mkdir()
+
+
+def _settings_besides(root: Path, chapters: Iterable[str]) -> dict[str, str | None]:
+    """Digests of the files that a book may have besides: for a machine, a profile, a folder."""
+    folders = {parent for chapter in chapters for parent in Path(chapter).parents}
+    named = re.findall(r"[\w./-]+\.ya?ml\b", _text(root / "_quarto.yml") or "")  # metadata-files
+    names = {path.name for pattern in _BESIDES for path in root.glob(pattern)}
+    names |= {(folder / "_metadata.yml").as_posix() for folder in folders} | set(named)
+    found = {name: _text(root / name) for name in names - {"_quarto.yml", "_environment"}}
+    return {
+        name: _digest(execution_settings(text) if ".yml" in name else text)
+        for name, text in found.items()
+        if text is not None
+    }
 
 
 def execution_settings(yaml_text: str) -> str:

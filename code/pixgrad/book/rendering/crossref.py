@@ -8,44 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixgrad.book.rendering import pandoc
+from pixgrad.book.rendering import front, pandoc, words
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
 NBSP = "\u00a0"
 
 _REFS_DIV = re.compile(r"^:{3,}\s*\{[^}]*#refs\b", re.M)
-
-_LANGUAGE: Mapping[str, str] = {
-    "crossref-fig-title": "Рисунок",
-    "crossref-tbl-title": "Таблица",
-    "crossref-lst-title": "Листинг",
-    "crossref-thm-title": "Теорема",
-    "crossref-lem-title": "Лемма",
-    "crossref-cor-title": "Следствие",
-    "crossref-prp-title": "Утверждение",
-    "crossref-cnj-title": "Гипотеза",
-    "crossref-def-title": "Определение",
-    "crossref-exm-title": "Пример",
-    "crossref-exr-title": "Упражнение",
-    "crossref-rem-title": "Примечание",
-    "crossref-sol-title": "Решение",
-    "crossref-eq-prefix": "Уравнение",
-    "crossref-sec-prefix": "Раздел",
-    "crossref-ch-prefix": "Глава",
-    "crossref-apx-prefix": "Приложение",
-    "environment-proof-title": "Доказательство",
-    "environment-remark-title": "Примечание",
-    "environment-solution-title": "Решение",
-    "callout-note-title": "Уведомление",
-    "callout-tip-title": "Совет",
-    "callout-warning-title": "Предупреждение",
-    "callout-important-title": "Важное уведомление",
-    "callout-caution-title": "Осторожность",
-    "section-title-appendices": "Приложения",
-    "toc-title-document": "Содержание",
-    "code-summary": "Код",
-}
 
 
 @dataclass(frozen=True)
@@ -74,15 +43,10 @@ class Label:
         return f"{self.prefix}{NBSP}{self.number}" if self.number else self.title
 
 
-def language(project: Project, key: str) -> str:
-    """A word of the page, as the book's ``language:`` has it, else Quarto's Russian one."""
-    return str(project.get("language", key, default=_LANGUAGE[key]))
-
-
 def group(project: Project, chapter: Chapter) -> str | None:
     """Under which heading of the contents a page stands: its part, the appendices, or none."""
     is_appendix = chapter.kind == "appendix"
-    return language(project, "section-title-appendices") if is_appendix else chapter.part
+    return words.language(project, "section-title-appendices") if is_appendix else chapter.part
 
 
 class Index:
@@ -168,7 +132,7 @@ class Index:
             *(["--citeproc"] if cited else []),
             *(f"--{option}={path}" for option, path in files),
             f"--lua-filter={pandoc.FILTERS / filter}.lua",
-            f"--metadata=lang:{self.project.get('lang', default='ru')}",
+            f"--metadata=lang:{words.lang(self.project, chapter)}",
             *arguments,
         ]
         key = [text, settings, arguments, [path.read_text("utf-8") for _, path in files], seen]
@@ -193,18 +157,10 @@ def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
     return {
         "format": fmt,
         "chapter": chapter.number or "",
-        "number_depth": int(pandoc.html_option(project, "number-depth", 6)),
-        "titles": _titles(project),
-    }
-
-
-def _titles(project: Project) -> dict[str, str]:
-    """«Рисунок», «Теорема», … by kind, and the words of callouts and proofs."""
-    words = {key: language(project, key) for key in _LANGUAGE}
-    return {
-        key.removeprefix("crossref-").removeprefix("environment-").removesuffix("-title"): word
-        for key, word in words.items()
-        if key.endswith("-title")
+        "number_depth": int(pandoc.html_option(project, "number-depth", 6, chapter)),
+        "number_sections": bool(pandoc.html_option(project, "number-sections", True, chapter)),
+        "titles": words.titles(project, chapter),
+        **front.settings(project, chapter),
     }
 
 
@@ -235,9 +191,8 @@ def _prefix(project: Project, chapter: Chapter, entry: Mapping[str, str]) -> str
     kind = entry["kind"]
     if kind == "sec" and entry["id"] == chapter.id:
         kind = "apx" if chapter.kind == "appendix" else "ch"
-    key = f"crossref-{kind}-prefix"
-    given = project.get("language", key) or _LANGUAGE.get(key)
-    return str(given or language(project, f"crossref-{kind}-title"))
+    given = words.own(project, f"crossref-{kind}-prefix", chapter)
+    return given or words.titles(project, chapter)[kind]
 
 
 def _target(chapter: Chapter, label: Label, fmt: str) -> dict[str, str]:

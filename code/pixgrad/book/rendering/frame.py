@@ -2,12 +2,16 @@
 
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from pixgrad import files
+from pixgrad.book.rendering import pandoc, words
+from pixgrad.book.source.metadata import CONFIG, load_yaml
 from pixgrad.book.source.project import Chapter, Project
+from pixgrad.errors import SourceError
 
 NOTEBOOKS = "notebooks"
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.S)
@@ -31,8 +35,13 @@ def ways_out(project: Project, chapter: Chapter, pdf: str | None) -> list[dict[s
         place = repository.removeprefix("https://github.com/")
         ways.append(("Colab", f"https://colab.research.google.com/github/{place}{notebook}"))
     ways.append(("Исходник", f"{repository or root}{chapter.path.as_posix()}"))
+    asked = words.lang(project)
     return [
-        {"name": name, "href": href, "download": not repository and name != "PDF"}
+        {
+            "name": words.interface(name, asked),
+            "href": href,
+            "download": not repository and name != "PDF",
+        }
         for name, href in ways
     ]
 
@@ -50,11 +59,64 @@ def head(project: Project, chapter: Chapter, body: str) -> dict[str, Any]:
     }
 
 
+def additions(project: Project, chapter: Chapter) -> dict[str, Any]:
+    """The author's own style sheets, and HTML for the head and around the body of the page."""
+    options = project.metadata(chapter.path, chapter.document, "html")
+    return {
+        "styles": [name for name in _listed(options.get("css")) if str(name).endswith(".css")],
+        **{
+            name.replace("-", "_"): "\n".join(
+                _html(project, chapter, part) for part in _listed(options.get(name))
+            )
+            for name in ("include-in-header", "include-before-body", "include-after-body")
+        },
+        "footer": footer(project),
+    }
+
+
+def footer(project: Project) -> str:
+    """``book: page-footer`` as HTML, "" if there is none."""
+    given = project.get("book", "page-footer")
+    parts = given if isinstance(given, Mapping) else {"center": given}
+    shown = []
+    for side in ("left", "center", "right"):
+        content = parts.get(side)
+        items = content if isinstance(content, list) else [content]
+        text = " ".join(_footer_item(one) for one in items if one)
+        shown += [f'<span class="nav-footer-{side}">{text}</span>'] if text else []
+    return " ".join(shown)
+
+
+def _footer_item(item: Any) -> str:
+    if not isinstance(item, Mapping):
+        return pandoc.inline_html(str(item))
+    text = html.escape(str(item.get("text") or item.get("icon") or item.get("href") or ""))
+    href = str(item.get("href") or "")
+    return f'<a href="{html.escape(href)}">{text}</a>' if href else text
+
+
+def _listed(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [given] if given else []
+
+
+def _html(project: Project, chapter: Chapter, part: Any) -> str:
+    """A file of the book, or ``text:`` written in the option."""
+    if isinstance(part, Mapping) and "text" in part:
+        return str(part["text"])
+    name = str(part["file"] if isinstance(part, Mapping) and "file" in part else part)
+    for folder in (project.root, (project.root / chapter.path).parent):
+        if (folder / name.lstrip("/")).is_file():
+            return (folder / name.lstrip("/")).read_text("utf-8")
+    raise SourceError(f"файла {name} нет (include-in-header и подобные)", chapter.path)
+
+
 def description(project: Project, chapter: Chapter, body: str) -> str:
     """The book's own for its first page, the beginning of the text for the others."""
-    given = project.get("book", "description")
-    if given and chapter.kind == "index":
-        return str(given)
+    front = load_yaml(chapter.document.front_matter, str(chapter.path), 2)[0]
+    given = project.get("book", "description") if chapter.kind == "index" else None
+    given = front.get("description") or given
+    if given:
+        return " ".join(str(given).split())
     first = _PARAGRAPH.search(body)
     words = html.unescape(re.sub(r"<[^>]+>", "", first[1])).split() if first else []
     text = " ".join(words)
@@ -73,10 +135,14 @@ def write_files(project: Project, site: Path, error_page: str) -> None:
         files.write(site / "sitemap.xml", _SITEMAP.format("".join(lines)))
         files.write(site / "robots.txt", f"Sitemap: {address}/sitemap.xml\n")
     named = [project.get("book", key) for key in ("favicon", "cover-image")]
+    for chapter in project.chapters:
+        named += additions(project, chapter)["styles"]
     if not _repository(project):
         for chapter in project.chapters:
             named += [chapter.path.as_posix(), notebook_path(project, chapter)]
-    for name in filter(None, named):
+    for name in dict.fromkeys(filter(None, named)):
+        if not (project.root / name).is_file():
+            raise SourceError(f"файла {name} нет", CONFIG)
         files.write(site / name, (project.root / name).read_bytes())
 
 

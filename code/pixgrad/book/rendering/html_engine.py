@@ -21,10 +21,12 @@ from pixgrad.book.rendering import (
     dark_figures,
     fonts,
     frame,
+    front,
     mathml,
     pandoc,
     search,
     supported,
+    words,
 )
 from pixgrad.book.rendering.crossref import relative
 from pixgrad.book.source.project import Chapter, Project
@@ -70,7 +72,8 @@ def build_html(project: Project, out_dir: Path, pdf: str | None = None) -> None:
     names = {
         chapter.path: _name(chapter, bodies[chapter.path].title) for chapter in project.chapters
     }
-    template, used = _template(), set()
+    language = words.lang(project)
+    template, used = _template(language), set()
     for chapter in project.chapters:
         page = out_dir / chapter.html_path
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -81,8 +84,10 @@ def build_html(project: Project, out_dir: Path, pdf: str | None = None) -> None:
         page.write_text(text, "utf-8")
         for address in bodies[chapter.path].files:
             _copy(project.file(chapter, address), page.parent / unquote(address))
-    for asset in ("site.css", "site.js", "search.js", "reading.js"):
-        _copy(pandoc.TEMPLATES / asset, out_dir / LIBRARY / asset)
+    _copy(pandoc.TEMPLATES / "site.css", out_dir / LIBRARY / "site.css")
+    for asset in ("site.js", "search.js", "reading.js"):
+        script = (pandoc.TEMPLATES / asset).read_text("utf-8")
+        (out_dir / LIBRARY / asset).write_text(words.interface(script, language), "utf-8")
     fonts.write(
         out_dir / LIBRARY / "fonts", used, partial(pandoc.cached, project, project.chapters[0])
     )
@@ -102,8 +107,9 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
         "--metadata=link-citations:true",
         "--metadata=pagetitle:-",
     ]
-    if pandoc.html_option(project, "toc", True):
-        arguments += ["--toc", f"--toc-depth={pandoc.html_option(project, 'toc-depth', 3)}"]
+    if pandoc.html_option(project, "toc", True, chapter):
+        depth = pandoc.html_option(project, "toc-depth", 3, chapter)
+        arguments += ["--toc", f"--toc-depth={depth}"]
     pictures = sorted({m[1] for m in _MARKDOWN_TARGET.finditer(text)})
     answer = index.convert(
         chapter,
@@ -122,13 +128,14 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
 
 
 def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
-    fold = pandoc.html_option(project, "code-fold", False)
-    summary = pandoc.html_option(
-        project, "code-summary", crossref.language(project, "code-summary")
-    )
+    fold = pandoc.html_option(project, "code-fold", False, chapter)
+    word = words.language(project, "code-summary", chapter)
+    summary = pandoc.html_option(project, "code-summary", word, chapter)
     return {
         "code_fold": str(fold).lower(),
         "code_summary": str(summary),
+        "code_line_numbers": bool(pandoc.html_option(project, "code-line-numbers", False, chapter)),
+        "code_overflow": pandoc.html_option(project, "code-overflow", "", chapter),
         "offset": "../" * (len(chapter.path.parts) - 1),
         "figures": {
             "prefix": f"{chapter.stem}_files/",
@@ -205,11 +212,11 @@ def _copy(source: Path, target: Path) -> None:
 # The page around it --------------------------------------------------------------------------
 
 
-def _template():
+def _template(language: str):
     import jinja2
 
-    loader = jinja2.FileSystemLoader(pandoc.TEMPLATES)
-    return jinja2.Environment(loader=loader, autoescape=True).get_template("page.html.j2")
+    page = (pandoc.TEMPLATES / "page.html.j2").read_text("utf-8")
+    return jinja2.Environment(autoescape=True).from_string(words.interface(page, language))
 
 
 def _page_values(
@@ -225,7 +232,7 @@ def _page_values(
     place = project.chapters.index(chapter)
     is_index = chapter.kind == "index"
     return {
-        "lang": project.get("lang", default="ru"),
+        "lang": words.lang(project, chapter),
         "root": "../" * (len(chapter.path.parts) - 1),
         "book_title": project.title,
         "subtitle": project.get("book", "subtitle"),
@@ -234,6 +241,12 @@ def _page_values(
         "has_math": "<math" in converted.body,
         "has_code": '<details class="code-fold"' in converted.body,
         **frame.head(project, chapter, converted.body),
+        **{
+            name: Markup(value) if isinstance(value, str) else value
+            for name, value in frame.additions(project, chapter).items()
+        },
+        "date": _book_date(project),
+        "cover_alt": project.get("book", "cover-image-alt"),
         "is_index": is_index,
         "id": chapter.id,
         "page_title": project.title
@@ -243,7 +256,7 @@ def _page_values(
         "body": Markup(converted.body),
         "toc": Markup(converted.toc),
         "toc_title": pandoc.html_option(
-            project, "toc-title", crossref.language(project, "toc-title-document")
+            project, "toc-title", words.language(project, "toc-title-document", chapter), chapter
         ),
         "sidebar": [
             {"title": title, "pages": [item(other) for other in group]}
@@ -254,12 +267,18 @@ def _page_values(
     }
 
 
+def _book_date(project: Project) -> str | None:
+    given = project.get("book", "date")
+    return front.day(given, words.lang(project)) if given else None
+
+
 def _error_values(project: Project, names: Mapping[Path, str]) -> dict[str, Any]:
     """The page of errors: the frame of the first page around a few words."""
     first = next(chapter for chapter in project.chapters if len(chapter.path.parts) == 1)
     body = "<p>Может быть, она переименована: посмотрите в содержании или найдите её поиском.</p>"
+    body = words.interface(body, words.lang(project))
     values = _page_values(project, first, Body("", "", body, []), names)
-    title = "Такой страницы нет"
+    title = words.interface("Такой страницы нет", words.lang(project))
     return values | {
         "is_index": False,
         "canonical": None,
@@ -283,8 +302,10 @@ def _name(chapter: Chapter, title: str) -> str:
 
 def _heading(project: Project, chapter: Chapter, title: str) -> str:
     if chapter.kind == "appendix" and chapter.number:
-        word = crossref.language(project, "crossref-apx-prefix")
+        word = words.language(project, "crossref-apx-prefix")
         return crossref.chapter_title(word, chapter, title or html.escape(chapter.title))
+    if not pandoc.html_option(project, "number-sections", True, chapter):
+        return title or html.escape(chapter.title)
     return _name(chapter, title)
 
 

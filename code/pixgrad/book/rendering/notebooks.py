@@ -20,7 +20,7 @@ from PIL import Image
 
 from pixgrad import files
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import crossref, frame, pandoc
+from pixgrad.book.rendering import crossref, frame, pandoc, words
 from pixgrad.book.rendering.notebook_setup import setup_code
 from pixgrad.book.source import executed
 from pixgrad.book.source import project as projects
@@ -154,7 +154,7 @@ def _site_folder(project: Project, chapter: Chapter) -> str:
 def _title(project: Project, chapter: Chapter) -> NotebookNode:
     number = chapter.number
     if chapter.kind == "appendix" and number:
-        number = f"{crossref.language(project, 'crossref-apx-prefix')} {number}"
+        number = f"{words.language(project, 'crossref-apx-prefix')} {number}"
     heading = f"# {number}. {chapter.title}" if number else f"# {chapter.title}"
     site = _site_folder(project, chapter)
     book = f"«{project.title}»"

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pixgrad import files
 from pixgrad.book.ledger import qmd
-from pixgrad.book.source import executed
+from pixgrad.book.source import executed, metadata
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
 
@@ -153,9 +153,23 @@ def bibliography_keys(path: Path) -> list[str]:
     return re.findall(r'\["ref-([^"]+)",\["csl-entry"', answer.stdout)
 
 
-def html_option(project: Project, name: str, default: Any) -> Any:
-    """An option of the HTML format, which may stand at the top of ``_quarto.yml``, too."""
-    return project.get("format", "html", name, default=project.get(name, default=default))
+@cache
+def inline_html(markdown: str) -> str:
+    """A line of markdown as HTML, links to chapters as links to pages."""
+    command = [executable(), "--from=markdown", "--to=html", "--wrap=none"]
+    answer = subprocess.run(command, input=markdown, capture_output=True, text=True, check=True)
+    text = re.sub(r'(href="[^":]*)\.qmd', r"\1.html", answer.stdout.strip())
+    return text.removeprefix("<p>").removesuffix("</p>")
+
+
+def html_option(project: Project, name: str, default: Any, chapter: Chapter | None = None) -> Any:
+    """An option of the HTML format, of the book or of a chapter."""
+    if chapter is None:
+        options = metadata.of_format(project.config, "html")
+    else:
+        options = project.metadata(chapter.path, chapter.document, "html")
+    found = options.get(name)
+    return default if found is None else found
 
 
 def find_line(chapter: Chapter, pattern: str) -> int | None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pixgrad import files
 from pixgrad.book.executing import freeze
-from pixgrad.book.rendering import frame, github, outputs, supported
+from pixgrad.book.rendering import frame, github, outputs, scripts, supported
 from pixgrad.book.source import project as books
 from pixgrad.book.source.project import Project
 from pixgrad.errors import PixgradError
@@ -63,6 +63,8 @@ def render_book(
 def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
     version = quarto_version() if _uses_quarto(engine) else None
     outputs.require_place(project)
+    if version is None and scripts.before(project):
+        project = books.load(project.root)
     freeze.freeze_book(project.root, only=[chapter.path.as_posix() for chapter in project.chapters])
     with files.workshop(project.output_dir) as workshop:
         files.clean(project.cache_dir)
@@ -79,7 +81,7 @@ def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
         for name in stale:
             with _progress(FORMATS[name], quiet=version is not None):
                 _build(project, name, workshop / name, version, has_pdf)
-        _publish(project, stale, workshop)
+        _publish(project, stale, workshop, version is not None)
         if stale:
             stamps |= {name: [inputs, _output_digest(project, name)] for name in stale}
             files.write(project.cache_dir / _STAMPS, json.dumps(stamps))
@@ -164,7 +166,7 @@ def _run_quarto(project: Project, to: str, out: Path) -> None:
         )
 
 
-def _publish(project: Project, built: Sequence[str], workshop: Path) -> None:
+def _publish(project: Project, built: Sequence[str], workshop: Path, quarto: bool) -> None:
     if not {"html", "pdf"} & set(built):
         return
     new, name = workshop / "html", pdf_name(project)
@@ -175,6 +177,8 @@ def _publish(project: Project, built: Sequence[str], workshop: Path) -> None:
     for kept in outputs.unchanged(project):
         if ("html" not in built or kept == name) and not (new / kept).exists():
             outputs.link(project.output_dir / kept, new / kept)
+    if not quarto:
+        scripts.after(project, new)
     outputs.publish(project, new)
 
 

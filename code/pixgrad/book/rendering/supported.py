@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import pandoc
+from pixgrad.book.rendering import known, pandoc
 from pixgrad.book.rendering.tree import Element, Tree
-from pixgrad.book.source.project import CONFIG, Chapter, Project, cell_options, load_yaml
+from pixgrad.book.source.metadata import CONFIG, load_yaml
+from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
 CALLOUTS = frozenset({"note", "tip", "warning", "important", "caution"})
 
-_FIGURES = frozenset({"fig-width", "fig-height", "fig-dpi", "fig-format"})
-_FRONT_MATTER = _FIGURES | {"title", "jupyter", "engine", "execute", "number-sections", "lang"}
 _CLASSES = re.compile(
     r"column|columns|column-(?!margin$).+|grid|g-col-.+|g-start-.+|panel-(?!tabset$).+|hidden"
     r"|landscape|list-table|lightbox"
@@ -26,33 +25,6 @@ _LABELS = re.compile(r"(nte|tip|wrn|imp|cau|alg|prf|dia|vid)-")
 _CONDITIONS = re.compile(r"(when|unless)-(meta|profile)")
 _OTHER_CELL = re.compile(r"\s*`{3,}\s*\{(?P<language>[A-Za-z]\w*)(?: *[ ,][^{}]*)?\}\s*$")
 _ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
-
-_OBEYED: Mapping[tuple[str, ...], frozenset[str]] = {
-    keys: frozenset(names.split())
-    for keys, names in {
-        (): "project book format lang language bibliography csl jupyter execute pixgrad keywords"
-        " toc toc-depth toc-title number-sections number-depth code-fold code-summary"
-        " link-citations date-format fig-width fig-height fig-dpi fig-format",
-        ("project",): "type output-dir execute-dir pre-render resources title",
-        ("book",): "title subtitle author date description chapters appendices repo-url repo-branch"
-        " site-url output-file search favicon cover-image open-graph",
-        ("format",): "html typst ipynb",
-        ("format", "html"): "theme css html-math-method number-sections number-depth toc toc-depth"
-        " toc-title code-fold code-summary code-copy highlight-style smooth-scroll"
-        " fig-width fig-height fig-dpi fig-format",
-        ("format", "html", "theme"): "light dark",
-        ("format", "typst"): "toc toc-depth include echo output warning",
-    }.items()
-}
-"""Keys of ``_quarto.yml`` that the engine obeys or that do not touch what it makes."""
-_ONLY = {
-    ("format", "html", "html-math-method"): "mathml",
-    ("format", "html", "number-sections"): True,
-    ("number-sections",): True,
-    ("link-citations",): True,
-    ("book", "search"): True,
-    ("book", "open-graph"): True,
-}
 
 
 class Finding(NamedTuple):
@@ -103,7 +75,7 @@ def unsupported(
     """What the embedded engine cannot show of a chapter, in the order of lines."""
     tree = tree or Tree(document)
     scans = (
-        _in_front_matter(document, path, tree),
+        _in_front_matter(document, path),
         _in_prose(document),
         (Finding(one.line, what) for one in tree.elements for what in _faults(one)),
         (Finding(line, "блок «:::» не закрыт: не хватает строки «:::»") for line in tree.unclosed),
@@ -114,26 +86,21 @@ def unsupported(
 
 
 def unsupported_options(project: Project) -> list[Finding]:
-    """Options of ``_quarto.yml`` that would change the output and that the engine ignores."""
-    found = []
-    for path, line in project.config_lines.items():
-        shown = ": ".join(map(str, path))
-        if path[-1] not in _OBEYED.get(path[:-1], path):
-            found.append(Finding(line, f"параметр «{shown}» движок pandoc не поддерживает"))
-        elif path in _ONLY and project.get(*path) != _ONLY[path]:
-            wanted = str(_ONLY[path]).lower()
-            found.append(Finding(line, f"движок pandoc умеет только «{shown}: {wanted}»"))
-    return sorted(found)
+    """Options of ``_quarto.yml`` that the engine does not obey."""
+    return sorted(_options(project.config_lines))
 
 
-def _in_front_matter(document: qmd.Document, path: str | Path, tree: Tree) -> Iterator[Finding]:
+def _options(lines: Mapping[tuple, int], scope: str = "") -> Iterator[Finding]:
+    for path, line in lines.items():
+        found = known.verdict(path, scope)
+        if found != known.OBEYED:
+            yield Finding(line, known.message(path, found), found != known.REFUSED)
+
+
+def _in_front_matter(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
     _, lines = load_yaml(document.front_matter, str(path), 2)
-    for keys, line in lines.items():
-        if len(keys) == 1 and keys[0] not in _FRONT_MATTER:
-            yield Finding(line, f"параметр главы «{keys[0]}» не поддерживается")
-    tops = [heading for heading in tree.of("Header") if heading.content[0] == 1]
-    for heading in tops if ("title",) in lines else tops[1:]:
-        yield Finding(heading.line, "второй заголовок первого уровня: в главе он один")
+    own = {keys for keys in lines if known.verdict(keys, "chapter") == known.UNKNOWN}
+    yield from _options({keys: lines[keys] for keys in lines.keys() - own}, "chapter")
 
 
 def _in_prose(document: qmd.Document) -> Iterator[Finding]:

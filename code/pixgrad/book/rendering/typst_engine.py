@@ -4,7 +4,6 @@ One pandoc call a chapter (see ``crossref`` for the numbers), ``templates/book.t
 The bytes depend on the book alone: fonts come with Typst, the date is that of the edition.
 """
 
-import datetime
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pixgrad.book.rendering import crossref, pandoc, supported
+from pixgrad.book.rendering import crossref, front, pandoc, supported, words
 from pixgrad.book.rendering.crossref import Label
 from pixgrad.book.source.project import CONFIG, Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
@@ -69,7 +68,7 @@ def _opening(project: Project) -> str:
         "authors": _tuple(project.authors),
         "date": _date(project),
         "keywords": _tuple(project.get("keywords", default=[])),
-        "lang": _string(str(project.get("lang", default="ru")).split("-")[0]),
+        "lang": _string(words.lang(project).split("-")[0]),
         "toc": str(bool(toc)).lower(),
         "toc-depth": str(int(project.get("format", "typst", "toc-depth", default=3))),
     }
@@ -82,20 +81,12 @@ def _tuple(texts: Iterable[str]) -> str:
 
 
 def _date(project: Project) -> str:
-    """``book: date`` as Typst's; the day of the edition and not of the rendering.
-
-    Raises
-    ------
-    SourceError : not a date like 2026-11-27.
-    """
+    """``book: date`` as Typst's; the day of the edition and not of the rendering."""
     given = project.get("book", "date")
-    if given is None:
+    date = front.parsed(given) if given is not None else None
+    if date is None:
         return "none"
-    try:
-        day = datetime.date.fromisoformat(str(given))
-    except ValueError:
-        raise project.error(f"дата «{given}»: нужна вида 2026-11-27", "book", "date") from None
-    return f"datetime(year: {day.year}, month: {day.month}, day: {day.day})"
+    return f"datetime(year: {date.year}, month: {date.month}, day: {date.day})"
 
 
 def _string(text: Any) -> str:
@@ -136,7 +127,7 @@ def _convert(
 
 def _settings(project: Project, chapter: Chapter, sources: Chapter) -> dict[str, Any]:
     prefix = "crossref-apx-prefix" if chapter.kind == "appendix" else "crossref-ch-prefix"
-    word = crossref.language(project, prefix)
+    word = words.language(project, prefix)
     return {
         "path": chapter.path.as_posix(),
         "title": chapter.title,

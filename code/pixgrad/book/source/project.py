@@ -1,7 +1,6 @@
 """The Quarto project in a folder: its configuration and its chapters with their numbers."""
 
 import re
-import shlex
 import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
-import yaml
-
 from pixgrad.book.ledger import qmd
+from pixgrad.book.source import metadata
+from pixgrad.book.source.metadata import CONFIG, Place, load_yaml
 from pixgrad.errors import SourceError
 
-CONFIG = "_quarto.yml"
-ENVIRONMENT = "_environment"
 VARIABLES = "_variables.yml"
 
 
@@ -30,7 +27,7 @@ class Chapter:
     path: Path
     """Relative to the project, as in ``_quarto.yml``."""
     document: qmd.Document
-    kind: Literal["index", "chapter", "appendix", "outside"]
+    kind: Literal["index", "part", "chapter", "appendix", "outside"]
     number: str | None
     part: str | None
     title: str
@@ -52,16 +49,35 @@ class Project:
 
     root: Path
     config: Mapping[str, Any]
-    config_lines: Mapping[tuple, int] = field(repr=False)
-    """Line of ``_quarto.yml`` of each key, by its path: ``("book", "chapters", 0)`` -> 7."""
+    """``_quarto.yml`` with the files that go with it."""
+    places: Mapping[tuple, Place] = field(repr=False)
+    """Where each key stands, by its path: ``("book", "chapters", 0)`` -> (_quarto.yml, 7)."""
+
+    @cached_property
+    def config_lines(self) -> dict[tuple, int]:
+        """The lines of the keys of ``_quarto.yml`` itself."""
+        return {keys: place.line for keys, place in self.places.items() if place.file == CONFIG}
 
     def get(self, *keys: str, default: Any = None) -> Any:
-        """The value at ``keys`` of ``_quarto.yml``, or ``default``."""
+        """The value at ``keys`` of the configuration, or ``default``."""
         return _at(self.config, keys, default)
 
     def error(self, message: str, *keys: str | int) -> SourceError:
-        """An error at the line of ``keys`` in ``_quarto.yml``."""
-        return SourceError(message, CONFIG, self.config_lines.get(keys))
+        """An error at the place of ``keys`` in the configuration."""
+        return SourceError(message, *self.places.get(keys, (CONFIG, None)))
+
+    def layers(self, path: Path | str, document: qmd.Document) -> list[dict[str, Any]]:
+        """What a page is made with: the configuration, its folders' files, its front matter."""
+        front, _ = load_yaml(document.front_matter, str(path), 2)
+        folders = metadata.of_folder(self.root, Path(path).parent)
+        return [dict(self.config), *folders, front]
+
+    def metadata(self, path: Path | str, document: qmd.Document, *formats: str) -> dict[str, Any]:
+        """The layers in one, as the formats see them."""
+        result: dict[str, Any] = {}
+        for layer in self.layers(path, document):
+            result = metadata.merged(result, metadata.of_format(layer, *formats))
+        return result
 
     @property
     def title(self) -> str:
@@ -71,7 +87,7 @@ class Project:
     def authors(self) -> list[str]:
         author = self.get("book", "author", default=[])
         listed = author if isinstance(author, list) else [author]
-        return [str(a["name"] if isinstance(a, Mapping) else a) for a in listed]
+        return [name for name in map(person, listed) if name]
 
     @property
     def output_dir(self) -> Path:
@@ -122,9 +138,8 @@ class Project:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """The ``KEY=value`` lines of ``_environment``, {} if there is no such file."""
-        path = self.root / ENVIRONMENT
-        return _environment(path.read_text("utf-8")) if path.is_file() else {}
+        """The variables of ``_environment`` and of the files that go with it."""
+        return metadata.environment(self.root, self.config)
 
     @cached_property
     def variables(self) -> Mapping[str, Any]:
@@ -149,8 +164,7 @@ def load(root: Path | str = ".") -> Project:
     path = root / CONFIG
     if not path.is_file():
         raise SourceError(f"в папке {root} нет {CONFIG}: это не проект Quarto (см. --project)")
-    config, lines = load_yaml(path.read_text("utf-8"), CONFIG)
-    project = Project(root, config, lines)
+    project = Project(root, *metadata.read(root))
     if project.get("project", "type") != "book":
         raise project.error("нужен проект типа book (project: type: book)", "project")
     if not project.get("book", "chapters"):
@@ -158,30 +172,20 @@ def load(root: Path | str = ".") -> Project:
     return project
 
 
-def load_yaml(text: str, file: str, first_line: int = 1) -> tuple[dict, dict[tuple, int]]:
-    """A YAML mapping and the line of each key path; duplicate keys and broken syntax are errors."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + first_line if mark else None
-        raise SourceError(f"ошибка YAML: {error.problem or error.context}", file, line) from None
-    except yaml.YAMLError as error:
-        raise SourceError(f"ошибка YAML: {str(error).splitlines()[0]}", file, first_line) from None
-    if value is None:
-        return {}, {}
-    if not isinstance(value, dict):
-        raise SourceError("ожидались строки «ключ: значение»", file, first_line)
-    lines: dict[tuple, int] = {}
-    _key_lines(node, (), lines, file, first_line)
-    return value, lines
-
-
 def cell_options(cell: qmd.Cell, file: str | Path) -> tuple[dict[str, Any], dict[str, int]]:
     """The ``#|`` options of a cell and the line of each in the file."""
     options, lines = load_yaml(cell.options_yaml, str(file), cell.options_line)
     return options, {path[0]: line for path, line in lines.items() if len(path) == 1}
+
+
+def person(given: Any) -> str:
+    """The name of an author as it is printed."""
+    if isinstance(given, Mapping):
+        name = given.get("name") or given.get("literal") or ""
+        if isinstance(name, Mapping):
+            name = name.get("literal") or f"{name.get('given', '')} {name.get('family', '')}"
+        return str(name).strip()
+    return str(given) if given is not None else ""
 
 
 def _at(node: Any, keys: Iterable[str], default: Any = None) -> Any:
@@ -193,57 +197,38 @@ def _at(node: Any, keys: Iterable[str], default: Any = None) -> Any:
     return node
 
 
-def _environment(text: str) -> dict[str, str]:
-    variables = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        name, equals, value = line.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise SourceError(f"ожидалось ИМЯ=значение вместо «{line}»", ENVIRONMENT, number)
-        variables[name.strip()] = "".join(shlex.split(value, comments=True, posix=True))
-    return variables
-
-
-def _key_lines(node, path: tuple, lines: dict[tuple, int], file: str, first_line: int) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*path, key.value)
-            if here in lines:
-                raise SourceError(
-                    f"ключ «{key.value}» задан дважды", file, key.start_mark.line + first_line
-                )
-            lines[here] = key.start_mark.line + first_line
-            _key_lines(value, here, lines, file, first_line)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[(*path, index)] = value.start_mark.line + first_line
-            _key_lines(value, (*path, index), lines, file, first_line)
-
-
 def _listed(project: Project) -> Iterator[tuple[str, str, str | None, tuple]]:
     """(kind, path, part title, key path in the config) of each page."""
     for position, entry in enumerate(project.get("book", "chapters")):
         keys = ("book", "chapters", position)
-        if isinstance(entry, str):
-            yield ("index" if entry == "index.qmd" else "chapter"), entry, None, keys
-        elif isinstance(entry, Mapping) and "part" in entry:
-            if str(entry["part"]).endswith(".qmd"):
-                raise project.error("часть с собственной страницей не поддерживается", *keys)
+        if isinstance(entry, Mapping) and "part" in entry:
+            part = str(entry["part"])
+            if part.endswith((".qmd", ".md")):
+                yield "part", part, part, keys
             for inner, path in enumerate(entry.get("chapters") or []):
-                yield "chapter", path, str(entry["part"]), (*keys, "chapters", inner)
+                yield "chapter", _path(path), part, (*keys, "chapters", inner)
+        elif isinstance(entry, str) or (isinstance(entry, Mapping) and _path(entry) != entry):
+            path = _path(entry)
+            yield ("index" if path == "index.qmd" else "chapter"), path, None, keys
         else:
             raise project.error(f"глава или часть ожидалась вместо {entry!r}", *keys)
-    for position, path in enumerate(project.get("book", "appendices", default=[])):
-        yield "appendix", path, None, ("book", "appendices", position)
+    for position, entry in enumerate(project.get("book", "appendices", default=None) or []):
+        yield "appendix", _path(entry), None, ("book", "appendices", position)
+
+
+def _path(entry: Any) -> Any:
+    """The file of ``{text: …, file: x.qmd}``; the page itself has its own title."""
+    if isinstance(entry, Mapping):
+        return entry.get("file", entry.get("href", entry))
+    return entry
 
 
 def _chapters(project: Project) -> Iterator[Chapter]:
     chapter_count = appendix_count = 0
     seen: set[str] = set()
     for kind, path, part, keys in _listed(project):
-        if not isinstance(path, str) or not path.endswith(".qmd"):
-            raise project.error(f"ожидался файл .qmd вместо {path!r}", *keys)
+        if not isinstance(path, str) or not path.endswith((".qmd", ".md")):
+            raise project.error(f"ожидался файл .qmd или .md вместо {path!r}", *keys)
         if path in seen:
             raise project.error(f"глава {path} указана дважды", *keys)
         seen.add(path)
@@ -262,11 +247,13 @@ def _chapters(project: Project) -> Iterator[Chapter]:
 
 
 def _title(document: qmd.Document, path: str) -> tuple[str, str | None, bool]:
+    if document.front_matter:
+        front, _ = load_yaml(document.front_matter, path, 2)
+        if front.get("title"):
+            return re.sub(r"[*_`]", "", str(front["title"])), None, False
     for heading in document.headings():
         if heading.level == 1:
             return re.sub(r"[*_`]", "", heading.title), heading.id, heading.unnumbered
-    if document.front_matter:
-        front, _ = load_yaml(document.front_matter, path, 2)
-        if "title" in front:
-            return str(front["title"]), None, bool(front.get("number-sections") is False)
+    for heading in document.headings():
+        return re.sub(r"[*_`]", "", heading.title), heading.id, heading.unnumbered
     raise SourceError("у главы нет заголовка первого уровня («# Название»)", path, 1)

@@ -230,9 +230,22 @@ local function next_number(kind)
   return in_chapter(counters[kind])
 end
 
+local tops = config.own_title and 1 or 0 -- headings of the first level so far
+
+-- A second heading of the first level takes the next number, as in Quarto.
+local function top_number()
+  tops = tops + 1
+  if tops > 1 and tonumber(config.chapter) then
+    config.chapter = tostring(tonumber(config.chapter) + 1)
+    counters, sections = {}, {}
+  end
+  return config.chapter
+end
+
 local function section_number(header)
   if config.chapter == '' or header.classes:includes 'unnumbered' then return '' end
-  if header.level == 1 then return config.chapter end
+  if header.level == 1 then return top_number() end
+  if config.number_sections == false then return '' end
   if header.level > config.number_depth then return '' end
   local depth = header.level - 1
   sections[depth] = (sections[depth] or 0) + 1
@@ -344,7 +357,30 @@ local function note_lost(element)
   if element.format ~= 'html' and element.format ~= 'typst' then record.lost:insert(element.text) end
 end
 
+-- What the front matter says stands below the title.
+local function with_front(doc)
+  local blocks = pandoc.Blocks {}
+  for _, part in ipairs(config.front or {}) do
+    local content = pandoc.read(part[2], 'markdown').blocks
+    if part[1] == 'abstract' then
+      content:insert(1, pandoc.Para { pandoc.Strong(pandoc.Inlines(config.abstract_title)) })
+    end
+    blocks:insert(pandoc.Div(content, pandoc.Attr('', { 'chapter-' .. part[1] })))
+  end
+  if #blocks == 0 then return doc end
+  local place = 1
+  for index, block in ipairs(doc.blocks) do
+    if not config.own_title and block.t == 'Header' and block.level == 1 then
+      place = index + 1
+      break
+    end
+  end
+  for index, block in ipairs(blocks) do doc.blocks:insert(place + index - 1, block) end
+  return doc
+end
+
 function Pandoc(doc)
+  doc = with_front(doc)
   doc = doc:walk { traverse = 'topdown', Div = select, Span = select }
   doc = doc:walk(shape):walk(number):walk(refer)
   doc:walk { RawInline = note_lost, RawBlock = note_lost }

@@ -122,7 +122,10 @@ local function code(block)
   local fold = take(block.attributes, 'code-fold') or config.code_fold
   local summary = take(block.attributes, 'code-summary') or config.code_summary
   local file, overflow = take(block.attributes, 'filename'), take(block.attributes, 'code-overflow')
-  if take(block.attributes, 'code-line-numbers') == 'true' then block.classes:insert 'numberLines' end
+  local is_cell, numbers = block.classes:includes 'cell-code', take(block.attributes, 'code-line-numbers')
+  if is_cell or numbers then numbers = numbers or tostring(config.code_line_numbers or false) end
+  if numbers and numbers ~= 'false' then block.classes:insert 'numberLines' end
+  if is_cell and not overflow and config.code_overflow ~= '' then overflow = config.code_overflow end
   if overflow then block.classes:insert('code-overflow-' .. overflow) end
   local blocks = pandoc.Blocks { block }
   if file then
@@ -300,8 +303,12 @@ local function link(element)
 end
 
 function Pandoc(doc)
+  if config.own_title then
+    local title = pandoc.utils.blocks_to_inlines(pandoc.read(config.own_title, 'markdown').blocks)
+    doc.meta['chapter-title'] = pandoc.MetaInlines(title)
+  end
   for place, top in ipairs(doc.blocks) do -- the page's own template shows the title
-    if top.t == 'Header' and top.level == 1 then
+    if top.t == 'Header' and top.level == 1 and not config.own_title then
       doc.meta['chapter-title'] = pandoc.MetaInlines(top.content)
       doc.blocks:remove(place)
       break

@@ -369,7 +369,7 @@ local function inline_picture(element) return inline('#box(', picture(element), 
 
 -- A title in the front matter instead of a heading.
 local function with_title(doc)
-  for _, element in ipairs(doc.blocks) do
+  for _, element in ipairs(config.own_title and {} or doc.blocks) do
     if element.t == 'Header' and element.level == 1 then return end
   end
   local number = config.chapter ~= '' and { number = config.chapter } or {}
