@@ -51,9 +51,8 @@ def findings(book: Book) -> list[Finding]:
     """
     if words.lang(book.project).split("-")[0] == "ru":
         return sorted({finding for rule in RULES for finding in rule(book)})
-    rules = [
-        rule for rule in RULES if rule not in text.RUSSIAN and rule is not cells.english_comments
-    ]
+    russian = (*text.RUSSIAN, cells.english_comments)
+    rules = [rule for rule in RULES if rule not in russian]
     return sorted(
         replace(finding, is_note=finding.is_note or rule in HOUSE_STYLE)
         for rule in rules

@@ -1,5 +1,6 @@
 """Everything that points somewhere: pictures, links, labels, references, citations, variables."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ from urllib.parse import unquote
 from pixgrad.book.checking.pages import Book, Finding, Page
 from pixgrad.book.rendering import pandoc
 from pixgrad.book.rendering.tree import is_crossref
-from pixgrad.errors import PixgradError
+from pixgrad.errors import PixgradError, SourceError
 
 _EXTERNAL = re.compile(r"^(?:[a-z][a-z0-9+.-]*:|//)", re.I)
 
@@ -52,15 +53,15 @@ def unresolved_references(book: Book) -> Iterator[Finding]:
 def citations(book: Book) -> Iterator[Finding]:
     """Quarto prints «(key?)» in HTML with a warning, the PDF fails; of two entries one is taken."""
     known: dict[str, str] = {}
-    for path, line in _bibliographies(book):
+    for place, path, line in _bibliographies(book):
         try:
             keys = pandoc.bibliography_keys(path) if path.is_file() else []
         except PixgradError as error:
-            yield Finding("_quarto.yml", line, str(error))
+            yield Finding(place, line, str(error))
             continue
-        file = path.relative_to(book.project.root).as_posix()
+        file = os.path.relpath(path, book.project.root)
         if not path.is_file():
-            yield Finding("_quarto.yml", line, f"нет файла библиографии {file}")
+            yield Finding(place, line, f"нет файла библиографии {file}")
         for key in keys:
             for number in _lines_of_entry(path, key):
                 if key in known:
@@ -85,9 +86,9 @@ def variables(book: Book) -> Iterator[Finding]:
         captions = [text for cell in page.cells for text in cell.texts()]
         for line, text in [*page.chapter.document.prose_lines, *captions]:
             for code in pandoc.SHORTCODE.finditer(text):
-                name = code["value"]
-                if code["name"] == "var" and name and book.project.variable(name) is None:
-                    yield page.finding(line, f"у переменной {name} нет значения в _variables.yml")
+                is_known = code["name"] in pandoc.SHORTCODES and code["value"]
+                if is_known and pandoc.shortcode(book.project, page.chapter, code) is None:
+                    yield page.finding(line, pandoc.shortcode_fault(code))
 
 
 RULES = (
@@ -130,12 +131,23 @@ def _link_fault(book: Book, page: Page, target: str) -> str | None:
     return f"якоря #{anchor} в {path} нет" if anchor and anchor not in linked.ids else None
 
 
-def _bibliographies(book: Book) -> Iterator[tuple[Path, int]]:
-    """Each file, and the line of ``_quarto.yml`` that names it."""
+def _bibliographies(book: Book) -> Iterator[tuple[str, Path, int]]:
+    """(file that names it, path, line) of each bibliography."""
     listed = book.project.get("bibliography", default=[])
     lines = book.project.config_lines
     for index, path in enumerate(listed if isinstance(listed, list) else [listed]):
-        yield book.project.root / path, lines.get(("bibliography", index), lines["bibliography",])
+        line = lines.get(("bibliography", index), lines.get(("bibliography",), 1))
+        yield "_quarto.yml", book.project.root / path, line
+    seen = set()
+    for page in book.pages:
+        try:
+            paths = pandoc.own_bibliographies(book.project, page.chapter)
+        except SourceError:
+            continue  # the engine's own finding
+        for path in paths:
+            if path not in seen:
+                yield page.file, path, 1
+            seen.add(path)
 
 
 def _lines_of_entry(path: Path, key: str) -> list[int]:

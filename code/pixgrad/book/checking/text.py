@@ -121,7 +121,8 @@ def _unparsable(formulas: list[Formula]) -> Iterator[tuple[Formula, str]]:
     """Formulas that pandoc cannot turn into MathML, with the reason; one call for the book."""
     paragraphs = [{"t": "Para", "c": [{"t": "Math", "c": math.content}]} for _, math in formulas]
     document = {"pandoc-api-version": [1, 23], "meta": {}, "blocks": paragraphs}
-    command = [pandoc.executable(), "-f", "json", "-t", "html", "--mathml"]
+    known = f"--lua-filter={pandoc.FILTERS / 'math.lua'}"
+    command = [pandoc.executable(), "-f", "json", "-t", "html", "--mathml", known]
     done = run(command, input=json.dumps(document), capture_output=True, text=True, check=True)
     bad = [
         formula

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pixgrad.book.rendering import front, pandoc, words
+from pixgrad.book.source import metadata
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
@@ -128,6 +129,7 @@ class Index:
         arguments = [
             f"--to={writer}",
             "--wrap=none",
+            f"--lua-filter={pandoc.FILTERS / 'math.lua'}",
             f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
             *(["--citeproc"] if cited else []),
             *(f"--{option}={path}" for option, path in files),
@@ -146,11 +148,12 @@ class Index:
 
     def _citation_files(self, chapter: Chapter, cited: Sequence[str]) -> list[tuple[str, Path]]:
         """(pandoc's option, file); none where nothing is cited: reading them is slow."""
-        if cited and "bibliography" not in dict(self._files):
+        own = [("bibliography", path) for path in pandoc.own_bibliographies(self.project, chapter)]
+        if cited and not own and "bibliography" not in dict(self._files):
             line = pandoc.find_line(chapter, rf"@\{{?{re.escape(cited[0])}(?![\w-])")
             message = f"цитируется @{cited[0]}, а библиография (bibliography) не задана"
             raise SourceError(message, chapter.path, line)
-        return self._files if cited else []
+        return [*self._files, *own] if cited else []
 
 
 def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
@@ -161,6 +164,8 @@ def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
         "number_sections": bool(pandoc.html_option(project, "number-sections", True, chapter)),
         "titles": words.titles(project, chapter),
         **front.settings(project, chapter),
+        "profiles": metadata.profiles(project.config),
+        "flags": sorted(front.flags(project.metadata(chapter.path, chapter.document))),
     }
 
 

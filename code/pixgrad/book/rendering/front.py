@@ -1,6 +1,7 @@
 """The beginning of a chapter: what its front matter says of it."""
 
 import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pixgrad.book.rendering import words
@@ -31,6 +32,14 @@ def settings(project: Project, chapter: Chapter) -> dict[str, Any]:
         "abstract_title": words.language(project, "section-title-abstract", chapter),
         **({"own_title": str(given["title"])} if given.get("title") else {}),
     }
+
+
+def flags(given: Any, name: str = "") -> Iterator[str]:
+    """Names of the keys that are true: what ``when-meta`` asks for."""
+    if given is True:
+        yield name
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        yield from flags(value, f"{name}.{key}".strip("."))
 
 
 def day(given: Any, asked: str) -> str:

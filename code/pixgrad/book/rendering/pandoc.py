@@ -23,10 +23,15 @@ TEMPLATES = Path(__file__).parent / "templates"
 SETTINGS = "PIXGRAD_CHAPTER"
 """Environment variable with the JSON settings that the Lua filters read."""
 
-SHORTCODE = re.compile(r"(?<!\{)\{\{<\s*(?P<name>[\w-]*)(?:\s*(?P<value>[^>]*?)\s*(?P<end>>\}\}))?")
+SHORTCODE = re.compile(
+    r"(?<!\{)\{\{<(?!/\*)\s*(?P<name>[\w-]*)(?:\s*(?P<value>[^>]*?)\s*(?P<end>>\}\}))?"
+)
 _SHOWN_CELL = re.compile(
     r"(?P<mark>(?:`{3,}|~{3,})\s*)\{{1,2}\s*(?P<language>[A-Za-z]\w*)(?:[ ,][^{}]*)?\}{1,2}(?=\s*$)"
 )
+_VALUES = ("var", "meta", "env")
+SHORTCODES = (*_VALUES, "pagebreak", "kbd", "video")
+_COMMENTED = re.compile(r"\{\{</\*\s*(.*?)\s*\*/>\}\}")
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
 _WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
     r"citation (?P<what>\S+) not found": ("источника @{} нет в библиографии", r"@\{{?{}(?![\w-])"),
@@ -89,33 +94,89 @@ def _explained(warnings: str, chapter: Chapter) -> SourceError:
 
 
 def markdown(project: Project, chapter: Chapter, fmt: executed.Format) -> str:
-    """The executed markdown of a chapter, its ``{{< var … >}}`` replaced by their values.
+    """The executed markdown of a chapter, its shortcodes replaced by what they stand for.
 
     Raises
     ------
-    SourceError : a variable without a value; another shortcode.
+    SourceError : a variable without a value; a shortcode that is not known.
     """
     return expand(project, chapter, executed.markdown(project, chapter, fmt))
 
 
 def expand(project: Project, chapter: Chapter, text: str) -> str:
-    """``{{< var … >}}`` outside code replaced by their values (errors as in ``markdown``)."""
+    """The shortcodes of a text replaced, values in code blocks too (errors as in ``markdown``)."""
 
     def value(match: re.Match) -> str:
-        found = project.variable(match["value"]) if match["name"] == "var" else None
+        found = shortcode(project, chapter, match)
         if found is not None:
             return found
-        message = f"шорткод {{{{< {match['name']} >}}}} не поддерживается"
-        if match["name"] == "var":
-            message = f"переменная {match['value']} не имеет значения в _variables.yml"
+        message = shortcode_fault(match)
         raise SourceError(message, chapter.path, find_line(chapter, re.escape(match[0])))
 
-    expanded = ""
+    def in_code(match: re.Match) -> str:
+        found = shortcode(project, chapter, match) if match["name"] in _VALUES else None
+        return match[0] if found is None else found
+
+    expanded, kept = "", False
     for line, fence in qmd.fenced_lines(text):
         is_code = fence in ("code", "close")
+        kept = "shortcodes=false" in line if fence == "open" else kept
         line = listing(line) if fence == "open" else line
-        expanded += line if is_code else _ESCAPED.sub(r"\1", SHORTCODE.sub(value, line))
-    return expanded
+        if not is_code:
+            expanded += _ESCAPED.sub(r"\1", SHORTCODE.sub(value, line))
+        else:
+            expanded += line if kept or fence == "close" else SHORTCODE.sub(in_code, line)
+    return _COMMENTED.sub(r"{{< \1 >}}", expanded)
+
+
+def shortcode(project: Project, chapter: Chapter, match: re.Match) -> str | None:
+    """Markdown of a shortcode (a match of ``SHORTCODE``), None if it is unknown or has no value."""
+    words = re.findall(
+        r"""[\w-]+=(?:"[^"]*"|'[^']*'|\S+)|"[^"]*"|'[^']*'|\S+""", match["value"] or ""
+    )
+    named = dict(word.split("=", 1) for word in words if re.match(r"[\w-]+=", word))
+    plain = [word.strip("\"'") for word in words if not re.match(r"[\w-]+=", word)]
+    first = plain[0] if plain else ""
+    if match["name"] == "var":
+        return project.variable(first)
+    if match["name"] == "meta":
+        return _meta(project, chapter, first)
+    if match["name"] == "env":
+        default = plain[1] if len(plain) > 1 else None
+        return os.environ.get(first, project.environment.get(first, default))
+    if match["name"] == "pagebreak":
+        return "[]{.pagebreak}"
+    if match["name"] == "kbd":
+        keys = first or named.get("linux") or named.get("win") or next(iter(named.values()), "")
+        return "[" + keys.strip("\"'") + "]{.kbd}" if keys else None
+    if match["name"] == "video" and first:
+        title = named.get("title", first).strip("\"'")
+        return f"[{title}]({first}){{.video}}"
+    return None
+
+
+def shortcode_fault(match: re.Match) -> str:
+    """Why a shortcode cannot be replaced."""
+    if match["name"] in _VALUES:
+        place = {
+            "var": "_variables.yml",
+            "meta": "заголовке главы и _quarto.yml",
+            "env": "окружении",
+        }
+        what = match["value"] or ""
+        return f"у {match['name']} {what} нет значения в {place[match['name']]}"
+    return f"шорткод {{{{< {match['name']} >}}}} не поддерживается"
+
+
+def _meta(project: Project, chapter: Chapter, name: str) -> str | None:
+    if name == "title":
+        return chapter.title
+    node: Any = project.metadata(chapter.path, chapter.document)
+    for key in name.replace("\\.", "\0").split("."):
+        node = node.get(key.replace("\0", ".")) if isinstance(node, Mapping) else None
+    if isinstance(node, bool):
+        return str(node).lower()
+    return None if node is None or isinstance(node, (Mapping, list)) else str(node)
 
 
 def listing(fence: str) -> str:
@@ -130,12 +191,35 @@ def citation_files(project: Project, key: str) -> list[Path]:
     ------
     SourceError : one of them does not exist.
     """
-    listed = project.get(key, default=[])
-    paths = [project.root / name for name in (listed if isinstance(listed, list) else [listed])]
+    paths = [project.root / name for name in _names(project.get(key))]
     for path in paths:
         if not path.is_file():
             raise project.error(f"файла {path.relative_to(project.root)} нет ({key})", key)
     return paths
+
+
+def own_bibliographies(project: Project, chapter: Chapter) -> list[Path]:
+    """The bibliographies that a chapter names itself, besides those of the book.
+
+    Raises
+    ------
+    SourceError : one of them does not exist.
+    """
+    front, lines = metadata.load_yaml(chapter.document.front_matter, str(chapter.path), 2)
+    folder = (project.root / chapter.path).parent
+    paths = [
+        project.root / name.lstrip("/") if name.startswith("/") else folder / name
+        for name in _names(front.get("bibliography"))
+    ]
+    for path in paths:
+        if not path.is_file():
+            line = lines["bibliography",]
+            raise SourceError(f"файла {path.name} нет (bibliography)", chapter.path, line)
+    return paths
+
+
+def _names(given: Any) -> list[str]:
+    return [str(one) for one in given] if isinstance(given, list) else [str(given)] if given else []
 
 
 def bibliography_keys(path: Path) -> list[str]:

@@ -17,14 +17,17 @@ from pixgrad.errors import SourceError
 
 CALLOUTS = frozenset({"note", "tip", "warning", "important", "caution"})
 
-_CLASSES = re.compile(
-    r"column|columns|column-(?!margin$).+|grid|g-col-.+|g-start-.+|panel-(?!tabset$).+|hidden"
-    r"|landscape|list-table|lightbox"
+_CLASSES = re.compile(r"panel-(?!tabset$).+|list-table")
+_WIDE = re.compile(r"column-(?!margin$).+|grid|g-col-.+|g-start-.+|landscape|lightbox")
+_TEX_ENVIRONMENT = re.compile(
+    r"\s*\\begin\{(?:equation|align|gather|multline|eqnarray|flalign)\*?\}"
 )
-_LABELS = re.compile(r"(nte|tip|wrn|imp|cau|alg|prf|dia|vid)-")
-_CONDITIONS = re.compile(r"(when|unless)-(meta|profile)")
+_TEX_MACRO = re.compile(
+    r"\s*\\(?:newcommand|renewcommand|providecommand|def|let|DeclareMathOperator|newenvironment"
+    r"|gdef|mathchardef|DeclarePairedDelimiter)\b"
+)
+_LABELS = re.compile(r"(alg|prf|dia|vid)-")
 _OTHER_CELL = re.compile(r"\s*`{3,}\s*\{(?P<language>[A-Za-z]\w*)(?: *[ ,][^{}]*)?\}\s*$")
-_ANNOTATION = re.compile(r"(#|//)\s*<\d+>\s*$")
 
 
 class Finding(NamedTuple):
@@ -78,6 +81,7 @@ def unsupported(
         _in_front_matter(document, path),
         _in_prose(document),
         (Finding(one.line, what) for one in tree.elements for what in _faults(one)),
+        (Finding(one.line, what, True) for one in tree.elements for what in _losses(one)),
         (Finding(line, "блок «:::» не закрыт: не хватает строки «:::»") for line in tree.unclosed),
         _in_options(document, path),
         _in_code(document),
@@ -106,17 +110,17 @@ def _in_front_matter(document: qmd.Document, path: str | Path) -> Iterator[Findi
 def _in_prose(document: qmd.Document) -> Iterator[Finding]:
     for number, line in document.prose_lines:
         for match in pandoc.SHORTCODE.finditer(line):
-            if match["name"] != "var" or not match["end"]:
-                yield Finding(number, f"шорткод {{{{< {match['name']} >}}}} не поддерживается")
+            if match["name"] not in pandoc.SHORTCODES or not match["end"]:
+                yield Finding(number, pandoc.shortcode_fault(match))
 
 
 def _faults(element: Element) -> Iterator[str]:
     if element.kind in ("RawInline", "RawBlock"):
         fmt, text = element.content
         environment = re.match(r"\\begin\{\w+\*?\}", text)
-        if environment:
-            yield f"{environment[0]} вне $$…$$: такая формула пропадает"
-        elif fmt not in ("html", "typst"):
+        if environment and not _TEX_ENVIRONMENT.match(text):
+            yield f"{environment[0]} вне $$…$$: движок его не покажет"
+        elif fmt not in ("html", "typst", "tex", "latex"):
             first = text.strip().split("\n")[0]
             yield f"вставка {{={fmt}}} не попадёт ни на сайт, ни в PDF: {first}"
     elif element.kind == "Str" and element.is_written and re.fullmatch(":{3,}", element.content):
@@ -131,8 +135,18 @@ def _faults(element: Element) -> Iterator[str]:
             yield f"блок .{name} не поддерживается"
     if _LABELS.match(element.id):
         yield f"перекрёстные ссылки на #{element.id} не поддерживаются"
-    for name in filter(_CONDITIONS.fullmatch, element.attributes):
-        yield f"условие {name} не поддерживается"
+
+
+def _losses(element: Element) -> Iterator[str]:
+    """What the page and the print do without, and nobody misses a word."""
+    if element.kind in ("RawInline", "RawBlock") and element.content[0] in ("tex", "latex"):
+        text = element.content[1]
+        if not (_TEX_MACRO.match(text) or _TEX_ENVIRONMENT.match(text)):
+            yield f"команда LaTeX без действия: {text.strip().splitlines()[0]}"
+    elif element.kind == "Math" and re.search(r"\\(?:text)?color\b", element.content[1]):
+        yield "цвет в формуле не передаётся"
+    for name in filter(_WIDE.fullmatch, element.classes):
+        yield f"ширина .{name} движком pandoc не применяется"
 
 
 def _in_options(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
@@ -160,8 +174,3 @@ def _in_code(document: qmd.Document) -> Iterator[Finding]:
             if other:
                 what = f"ячейка на языке {other['language']} не исполняется: показан её код"
                 yield Finding(number, what, is_note=True)
-            in_caption = is_cell and line.lstrip().startswith("#|")  # where var is expanded
-            if fence == "code" and not in_caption and pandoc.SHORTCODE.search(line):
-                yield Finding(number, "шорткод внутри блока кода: Quarto его раскроет")
-            if fence == "code" and _ANNOTATION.search(line):
-                yield Finding(number, "примечания к строкам кода (# <1>) не поддерживаются")

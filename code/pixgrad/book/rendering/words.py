@@ -116,7 +116,10 @@ def titles(project: Project, chapter: Chapter | None = None) -> dict[str, str]:
         key.removeprefix("crossref-").removeprefix("environment-").removesuffix("-title"): word
         for key, word in words.items()
     }
-    return found | {kind: found[f"callout-{name}"] for kind, name in CALLOUTS.items()}
+    found |= {kind: found[f"callout-{name}"] for kind, name in CALLOUTS.items()}
+    is_russian = lang(project, chapter).split("-")[0] == "ru"
+    lines = ("Строка", "Строки") if is_russian else ("Line", "Lines")
+    return found | dict(zip(("code-line", "code-lines"), lines, strict=True))
 
 
 def interface(text: str, asked: str) -> str:

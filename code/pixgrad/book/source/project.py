@@ -150,6 +150,8 @@ class Project:
     def variable(self, name: str) -> str | None:
         """The text of ``{{< var name >}}``, None if it has no value."""
         value = _at(self.variables, name.split("."))
+        if isinstance(value, bool):
+            return str(value).lower()
         return None if isinstance(value, (Mapping, list)) or value is None else str(value)
 
 

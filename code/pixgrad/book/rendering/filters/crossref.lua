@@ -23,6 +23,7 @@ local THEOREMS = {}
 for _, kind in ipairs { 'thm', 'lem', 'cor', 'prp', 'cnj', 'def', 'exm', 'exr', 'rem', 'sol' } do
   THEOREMS[kind] = true
 end
+local NOTES = { nte = 'note', tip = 'tip', wrn = 'warning', imp = 'important', cau = 'caution' }
 local UNNUMBERED = { 'proof', 'remark', 'solution' }
 local CALLOUTS = { 'note', 'tip', 'warning', 'important', 'caution' }
 
@@ -32,7 +33,7 @@ for _, name in ipairs { 'labels', 'refs', 'cites', 'lost' } do record[name] = pa
 local function kind_of(id)
   local kind = id:match '^(%a+)%-.'
   kind = kind and kind:lower()
-  if kind and (FLOATS[kind] or THEOREMS[kind] or kind == 'eq' or kind == 'sec') then return kind end
+  if kind and (FLOATS[kind] or THEOREMS[kind] or NOTES[kind] or kind == 'eq' or kind == 'sec') then return kind end
 end
 
 local function class_among(element, prefix, names)
@@ -51,12 +52,22 @@ end
 
 -- 1. content-visible and content-hidden -------------------------------------------------------
 
+local CONDITIONS = { 'format', 'profile', 'meta' }
+
 local function select(element)
+  if element.classes:includes 'hidden' then return {} end
   local shown = element.classes:includes 'content-visible'
   if not shown and not element.classes:includes 'content-hidden' then return end
-  local function is(name) return name:match '^%w+' == config.format end
-  local when, unless = element.attributes['when-format'], element.attributes['unless-format']
-  local applies = (not when or is(when)) and not (unless and is(unless))
+  local is = {
+    format = function(name) return name:match '^%w+' == config.format or name == 'pdf' and config.format == 'typst' end,
+    profile = function(name) return pandoc.List(config.profiles or {}):includes(name) end,
+    meta = function(name) return pandoc.List(config.flags or {}):includes(name) end,
+  }
+  local applies = true
+  for _, kind in ipairs(CONDITIONS) do
+    local when, unless = element.attributes['when-' .. kind], element.attributes['unless-' .. kind]
+    applies = applies and (not when or is[kind](when)) and not (unless and is[kind](unless))
+  end
   return applies == shown and element.content or {}
 end
 
@@ -143,8 +154,9 @@ end
 
 local function callout(element, name)
   local title = parse_inlines(element.attributes.title or config.titles['callout-' .. name])
+  local has_title = element.attributes.title
   element.attributes.title = nil
-  if element.content[1] and element.content[1].t == 'Header' then
+  if not has_title and element.content[1] and element.content[1].t == 'Header' then
     title = element.content:remove(1).content
   end
   element.content = {
@@ -284,6 +296,15 @@ local number = {
     return element
   end,
   Div = function(element)
+    local note = NOTES[kind_of(element.identifier) or '']
+    if note and element.classes:includes('callout-' .. note) then
+      local kind, title = kind_of(element.identifier), element.content[1].content[1].content
+      local own, word = next_number(kind), config.titles['callout-' .. note]
+      add_label(element.identifier, kind, own, title)
+      local rest = stringify(title) == word and {} or pandoc.Inlines { pandoc.Str ':', pandoc.Space() } .. title
+      element.content[1].content[1].content = pandoc.Inlines { pandoc.Str(word .. '\u{a0}' .. own) } .. rest
+      return element
+    end
     if not element.classes:includes 'theorem' then return end
     local kind, first = kind_of(element.identifier), element.content[1]
     local has_name = first and first.t == 'Div' and first.classes:includes 'theorem-title'
@@ -353,8 +374,81 @@ local refer = {
 
 -- 5. What no format of ours can show ----------------------------------------------------------
 
+local SHOWN = pandoc.List { 'html', 'typst', 'tex', 'latex' }
 local function note_lost(element)
-  if element.format ~= 'html' and element.format ~= 'typst' then record.lost:insert(element.text) end
+  if not SHOWN:includes(element.format) then record.lost:insert(element.text) end
+end
+
+-- Formulas without dollars are formulas; macros have done their work, other LaTeX is for LaTeX.
+local function without_tex(element)
+  if element.format ~= 'tex' and element.format ~= 'latex' then return end
+  local name, body = element.text:match '^%s*\\begin{(%a+%*?)}(.*)\\end{%a+%*?}%s*$'
+  if not name then return {} end
+  local plain = name:match '^equation' and body or element.text
+  local math = pandoc.Math('DisplayMath', plain)
+  return element.t == 'RawBlock' and pandoc.Para { math } or math
+end
+
+-- 6. Notes on lines of code: «x = 1  # <1>» and a numbered list below --------------------------
+
+local MARKS = { '#', '//', '%-%-', '%%', ';', "'", '!' }
+
+local function unmarked(code) -- the code without its marks; number -> lines
+  local lines, noted = pandoc.List {}, {}
+  for line in (code .. '\n'):gmatch '(.-)\n' do
+    local rest, number = line:match '^(.-)%s*<!%-%-%s*<(%d+)>%s*%-%->%s*$'
+    if not rest then rest, number = line:match '^(.-)%s*/%*%s*<(%d+)>%s*%*/%s*$' end
+    for _, mark in ipairs(MARKS) do
+      if not rest then rest, number = line:match('^(.-)%s*' .. mark .. '%s*<(%d+)>%s*$') end
+    end
+    lines:insert(rest or line)
+    if number then
+      noted[number] = (noted[number] and noted[number] .. ', ' or '') .. #lines
+    end
+  end
+  return table.concat(lines, '\n'), next(noted) and noted
+end
+
+local function annotate(blocks)
+  for index, block in ipairs(blocks) do
+    local noted
+    local single = pandoc.Blocks({ block }):walk {
+      CodeBlock = function(code)
+        local text, found = unmarked(code.text)
+        if not found then return end
+        noted, code.text = noted or found, text
+        return code
+      end,
+    }
+    if noted then
+      blocks[index] = single[1]
+      local list = blocks[index + 1]
+      if list and list.t == 'OrderedList' then
+        for number, item in ipairs(list.content) do
+          local lines = noted[tostring(number)]
+          local first = item[1]
+          if lines and first and first.content then
+            local word = config.titles[lines:match ',' and 'code-lines' or 'code-line']
+            first.content = pandoc.Inlines { pandoc.Emph(word .. ' ' .. lines .. ': ') } .. first.content
+          end
+        end
+      end
+    end
+  end
+  return blocks
+end
+
+-- The name of a cell's file belongs to its code.
+local function file_of_cell(element)
+  local file = element.classes:includes 'cell' and element.attributes.filename
+  if not file then return end
+  element.attributes.filename = nil
+  for _, block in ipairs(element.content) do
+    if block.t == 'CodeBlock' and block.classes:includes 'cell-code' then
+      block.attributes.filename = file
+    end
+  end
+  return element
 end
 
 -- What the front matter says stands below the title.
@@ -381,6 +475,8 @@ end
 
 function Pandoc(doc)
   doc = with_front(doc)
+  doc = doc:walk { RawBlock = without_tex, RawInline = without_tex, Div = file_of_cell }
+  doc = doc:walk { Blocks = annotate }
   doc = doc:walk { traverse = 'topdown', Div = select, Span = select }
   doc = doc:walk(shape):walk(number):walk(refer)
   doc:walk { RawInline = note_lost, RawBlock = note_lost }

@@ -260,6 +260,9 @@ local function heading(element)
 end
 
 local function equation(span)
+  if span.classes:includes 'pagebreak' then
+    return pandoc.RawInline('html', '<span class="pagebreak"></span>')
+  end
   if not span.classes:includes 'equation' then return end
   local number = '(' .. take(span.attributes, 'number') .. ')'
   span.content:insert(pandoc.Span({ pandoc.Str(number) }, { class = 'equation-number' }))

@@ -46,7 +46,9 @@ end
 markdown = dofile(pandoc.path.join { folder, 'markdown.lua' }) {
   format = 'gfm-tex_math_gfm+tex_math_dollars',
   above = { lst = true },
-  image = function(source) return 'pixgrad-image:' .. source end,
+  image = function(source) -- its end is to be found again
+    return 'pixgrad-image:' .. source:gsub('[()<> ]', function(char) return ('%%%02X'):format(char:byte()) end)
+  end,
   callout = function(_, title, content)
     return pandoc.BlockQuote(pandoc.Blocks { markdown.bold(title) } .. content)
   end,

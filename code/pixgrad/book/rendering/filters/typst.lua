@@ -37,6 +37,12 @@ local function labelled(id)
 end
 local function anchor(name) return '#anchor(' .. quoted(name) .. ')' end
 
+local function decoded(path)
+  return (path:gsub('%%(%x%x)', function(code) return string.char(tonumber(code, 16)) end))
+end
+
+local closed -- forward
+
 local function unsupported(what)
   error('PIXGRAD в PDF не поддерживается ' .. what .. ' PIXGRAD', 0)
 end
@@ -45,6 +51,7 @@ end
 
 -- A path as written in the chapter -> from the root of the project, "." and ".." resolved.
 local function from_root(path)
+  path = decoded(path)
   local parts = pandoc.List {}
   local whole = path:sub(1, 1) == '/' and path or config.path:gsub('[^/]*$', '') .. path
   for part in whole:gmatch '[^/]+' do
@@ -58,7 +65,7 @@ local function picture_path(source)
     unsupported('рисунок по адресу «' .. source:sub(1, 60) .. '»: нужен файл в папке книги')
   end
   local stem = config.path:match '([^/]+)%.qmd$'
-  local name = source:match('^' .. stem:gsub('%W', '%%%0') .. '_files/(.*)$')
+  local name = decoded(source):match('^' .. stem:gsub('%W', '%%%0') .. '_files/(.*)$')
   return '/' .. (name and config.figures .. '/' .. name or from_root(source))
 end
 
@@ -106,7 +113,7 @@ end
 
 -- A matrix without brackets would come as bare lines: it gets brackets, and ○ to take them off.
 local function mark_matrices(tex)
-  if tex:match '\\hline' then unsupported('линия \\hline в формуле «' .. tex .. '»') end
+  tex = tex:gsub('\\hline%f[%A]', '')
   for _, name in ipairs { 'array', 'matrix' } do
     local start, stop = '\\begin{' .. name .. '}', '\\end{' .. name .. '}'
     tex = tex:gsub('(\\left%s*\\?[^%s%w]%s*)' .. start, '%1\0')
@@ -165,7 +172,14 @@ end
 
 -- Code, pictures, tables ----------------------------------------------------------------------
 
-local function raw(element, wrapper)
+local raw
+function raw(element, wrapper)
+  local file = element.attributes.filename
+  if file then
+    element.attributes.filename = nil
+    local name = pandoc.Para { pandoc.Strong { pandoc.Code(file) } }
+    return pandoc.Blocks { name, raw(element, wrapper) }
+  end
   local language = element.classes[1]
   local hint = language and language ~= 'cell-code' and 'lang: ' .. quoted(language) .. ', ' or ''
   return block('#', wrapper, '(raw(block: true, ', hint, quoted(element.text), '))')
@@ -188,12 +202,28 @@ local function standing_picture(element) -- a paragraph that is one picture
   end
 end
 
-local function html_tables(element)
+local NO_PRINT = { 'script', 'svg', 'canvas', 'object' }
+
+local function readable(html) -- nothing of it would be lost
+  for _, tag in ipairs(NO_PRINT) do
+    if html:match('<' .. tag .. '[%s>]') then unsupported('HTML «' .. html:sub(1, 60) .. '»') end
+  end
+  local source = html:match '<iframe[^>]-src=["\']([^"\']+)' or html:match '<video[^>]-src=["\']([^"\']+)'
+  return source and '<p><a href="' .. source .. '">' .. source .. '</a></p>' or html
+end
+
+local function html_blocks(element)
   if element.format ~= 'html' or element.text:match '^%s*<!%-%-' then return end
-  local tables = pandoc.Blocks {}
-  pandoc.read(element.text, 'html'):walk { Table = function(inner) tables:insert(inner) end }
-  if #tables == 0 then unsupported('HTML «' .. element.text:sub(1, 60) .. '»') end
-  return tables
+  return pandoc.read(readable(element.text), 'html').blocks
+end
+
+local function html_inline(element)
+  if element.text:match '^<br' then return pandoc.LineBreak() end
+  if element.text:match '^<!%-%-' or element.text:match '^</?[%a]+[^>]*>$' and not element.text:match '^<img' then
+    readable(element.text)
+    return {}
+  end
+  return pandoc.utils.blocks_to_inlines(pandoc.read(readable(element.text), 'html').blocks)
 end
 
 local function tasks(element)
@@ -222,6 +252,17 @@ end
 local function panels(element)
   local cells = element.content:map(function(cell) return bracketed(cell.content) end)
   return block('#panels((', element.attributes.columns, ',))', table.concat(cells))
+end
+
+local function columns(element) -- ::: {.columns} of ::: {.column width="30%"}
+  local widths, cells = pandoc.List {}, pandoc.List {}
+  for _, column in ipairs(element.content) do
+    local inner = column.t == 'Div' and column.content or pandoc.Blocks { column }
+    local width = column.t == 'Div' and column.attributes.width or ''
+    widths:insert(width:match '^[%d.]+%%$' and width:gsub('%%', 'fr') or '1fr')
+    cells:insert(bracketed(inner))
+  end
+  return block('#grid(columns: (', table.concat(widths, ', '), ',), column-gutter: 1.5em)', table.concat(cells))
 end
 
 -- Figures, theorems, callouts -----------------------------------------------------------------
@@ -272,6 +313,7 @@ local function division(element)
     if class == 'proof' or class == 'remark' or class == 'solution' then return proof(element, class) end
     if class == 'theorem' then return theorem(element) end
     if class == 'panels' then return panels(element) end
+    if class == 'columns' then return columns(element) end
     if shared.is_aside(element) then return block('#aside', bracketed(content), labelled(id)) end
     if class == 'csl-entry' then return block('#source', bracketed(content), labelled(id)) end
     if class == 'tab' then
@@ -285,8 +327,29 @@ end
 
 -- The chapter ---------------------------------------------------------------------------------
 
+local CALLS = pandoc.List {
+  'Emph', 'Strong', 'Strikeout', 'Superscript', 'Subscript', 'SmallCaps', 'Underline', 'Link', 'Image',
+  'Span', 'Note', 'Cite',
+}
+
+-- A call ends before what follows it: «#emph[config].yml» would ask for a field.
+function closed(content)
+  local result = pandoc.Inlines {}
+  for index, element in ipairs(content) do
+    result:insert(element)
+    local after = content[index + 1]
+    local is_raw = element.t == 'RawInline' and element.format == 'typst' and element.text:match '^#'
+    local is_call = CALLS:includes(element.t) or is_raw
+    if is_call and after and after.t == 'Str' and after.text:match '^[.(%[;]' then
+      result:insert(pandoc.RawInline('typst', ';'))
+    end
+  end
+  return result
+end
+
 local inlines = {
   Inlines = function(content) -- no line begins with a dash
+    content = closed(content)
     for index = 2, #content do
       local is_dash = content[index].t == 'Str' and content[index].text:match '^—'
       if is_dash and (content[index - 1].t == 'Space' or content[index - 1].t == 'SoftBreak') then
@@ -302,7 +365,7 @@ local inlines = {
   end,
   Cite = function(element) return element.content end,
   RawInline = function(element)
-    if element.format == 'html' and element.text:match '^<!%-%-' then return {} end
+    if element.format == 'html' then return html_inline(element) end
     if element.format ~= 'typst' then unsupported('«' .. element.text .. '»') end
   end,
   Link = function(element)
@@ -323,6 +386,10 @@ local inlines = {
       return inline('#equation(', number, ')[', typst(element.content), labelled(id), ']')
     end
     if shared.is_aside(element) then return inline('#footnote', bracketed(element.content)) end
+    if element.classes:includes 'pagebreak' then return inline('#pagebreak(weak: true)') end
+    if element.classes:includes 'kbd' then
+      return inline('#box(stroke: 0.5pt + luma(160), radius: 2pt, inset: (x: 3pt), outset: (y: 2pt))', bracketed(element.content))
+    end
     if id == '' then return end
     element.identifier = ''
     return { inline(anchor(config.path .. '#' .. id)), element }
@@ -354,7 +421,7 @@ local blocks = {
     return block((typst { element }:gsub('#table%(', '#fitted(')))
   end,
   RawBlock = function(element)
-    if element.format == 'html' then return {} end -- a comment: see html_tables
+    if element.format == 'html' then return {} end -- a comment: see html_blocks
     if element.format ~= 'typst' then unsupported('«' .. element.text:sub(1, 60) .. '»') end
   end,
 }
@@ -390,7 +457,7 @@ function Pandoc(doc)
   with_title(doc)
   announced(doc.blocks)
   return doc
-    :walk({ RawBlock = html_tables })
+    :walk({ RawBlock = html_blocks })
     :walk({ Div = lay_out, Figure = lay_out })
     :walk({ Div = output })
     :walk(inlines)
