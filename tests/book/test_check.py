@@ -196,7 +196,6 @@ FAULTS = {
     "variable without a value": (ONE, "net.accuracy", "net.acuracy", "переменной net.acuracy нет"),
     "variable of a caption": (ONE, "График $", "{{< var no >}} $", "у переменной no нет"),
     "heading jump": (TWO, "## Итог", "### Итог", "уровня 3 сразу после уровня 1"),
-    "second H1": (TWO, "## Итог", "# Итог", "второй заголовок первого уровня"),
     "English comment": (ONE, "# рисуем параболу a parabola", "# draw a nice parabola", None),
     "Python syntax": (TWO, 'print("ok")', 'print("ok"', "ошибка Python"),
     "cv2.imread": (TWO, 'print("ok")', 'cv2.imread("a.png")', "cv2.imread(…) читает мимо учёта"),
@@ -211,8 +210,8 @@ FAULTS = {
         "title={A}}\n@book{he2016, title={B}}\n",
         "источник he2016 уже описан: refs.bib:1",
     ),
-    "unknown key": (CONF, "lang: ru", "langg: ru", "параметр «langg»"),
-    "unknown key of book": (CONF, "  title:", "  titel:", "параметр «book: titel»"),
+    "unknown key": (CONF, "lang: ru", "langg: ru", "похоже на «lang»"),
+    "unknown key of book": (CONF, "  title:", "  titel:", "похоже на «title»"),
     "no author": (CONF, '  author: "Автор"\n', "", "нет book: author"),
     "figure settings differ": (
         CONF,
@@ -248,7 +247,6 @@ ELSEWHERE = {
 # faults that come with others, by their nature: the number of findings
 SEVERAL = {
     "English quotes in a caption": 2,
-    "figure settings differ": 2,  # the engine has no such option of a format
     "missing bibliography": 3,  # and each citation of it
     "label of the wrong kind": 2,  # and the reference to it
     "table without caption": 2,  # and the reference to its label, which is text now

@@ -40,12 +40,12 @@ def figure_settings(book: Book) -> Iterator[Finding]:
             value = project.get("format", name, key)
             if value is not None and value != project.get(key):
                 line = project.config_lines[("format", name, key)]
-                yield Finding(
-                    _FILE, line, f"{key} формата {name} не равен общему: книга исполнится дважды"
-                )
+                what = f"{key} формата {name} не равен общему: в Quarto книга исполнится дважды"
+                yield Finding(_FILE, line, what, is_note=True)
         if project.get(key) is None and len(formats) > 1:
             line = project.config_lines.get(("format",), 1)
-            yield Finding(_FILE, line, f"{key} не задан на верхнем уровне: книга исполнится дважды")
+            what = f"{key} не задан на верхнем уровне: в Quarto книга исполнится дважды"
+            yield Finding(_FILE, line, what, is_note=True)
 
 
 def unlisted_chapters(book: Book) -> Iterator[Finding]:

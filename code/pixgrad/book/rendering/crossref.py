@@ -46,8 +46,10 @@ class Label:
 
 def group(project: Project, chapter: Chapter) -> str | None:
     """Under which heading of the contents a page stands: its part, the appendices, or none."""
-    is_appendix = chapter.kind == "appendix"
-    return words.language(project, "section-title-appendices") if is_appendix else chapter.part
+    if chapter.kind == "appendix":
+        return words.language(project, "section-title-appendices")
+    own = (page.title for page in project.chapters if page.path.as_posix() == chapter.part)
+    return next(own, chapter.part) if chapter.part else None
 
 
 class Index:

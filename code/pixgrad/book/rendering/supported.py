@@ -129,9 +129,7 @@ def _faults(element: Element) -> Iterator[str]:
         shown = "; ".join(f"@{key}" for key in element.keys)
         yield f"[{shown}]: цитата рядом со ссылкой пропадёт; разделите их на две группы"
     for name in element.classes:
-        if name.startswith("callout-") and name.removeprefix("callout-") not in CALLOUTS:
-            yield f"неизвестная врезка {name}; есть {', '.join(sorted(CALLOUTS))}"
-        elif _CLASSES.fullmatch(name):
+        if _CLASSES.fullmatch(name):
             yield f"блок .{name} не поддерживается"
     if _LABELS.match(element.id):
         yield f"перекрёстные ссылки на #{element.id} не поддерживаются"
@@ -141,10 +139,15 @@ def _losses(element: Element) -> Iterator[str]:
     """What the page and the print do without, and nobody misses a word."""
     if element.kind in ("RawInline", "RawBlock") and element.content[0] in ("tex", "latex"):
         text = element.content[1]
-        if not (_TEX_MACRO.match(text) or _TEX_ENVIRONMENT.match(text)):
+        if not re.match(r"\\begin", text) and not _TEX_MACRO.match(text):
             yield f"команда LaTeX без действия: {text.strip().splitlines()[0]}"
     elif element.kind == "Math" and re.search(r"\\(?:text)?color\b", element.content[1]):
         yield "цвет в формуле не передаётся"
+    elif element.kind == "Code" and element.content[1].startswith("{python}"):
+        yield "код в строке или в цитате не исполняется, как и в Quarto: показан он сам"
+    for name in element.classes:
+        if name.startswith("callout-") and name.removeprefix("callout-") not in CALLOUTS:
+            yield f"врезки {name} нет, это просто блок; есть {', '.join(sorted(CALLOUTS))}"
     for name in filter(_WIDE.fullmatch, element.classes):
         yield f"ширина .{name} движком pandoc не применяется"
 
@@ -165,9 +168,6 @@ def _in_code(document: qmd.Document) -> Iterator[Finding]:
             what = f"«{cell.attributes}» в скобках не действует, как и в Quarto: пишите «#| ключ»"
             yield Finding(cell.line, what, is_note=True)
     for block in document.blocks:
-        if isinstance(block, qmd.Inline) and not document.cells:
-            what = "код в строке не исполняется: в главе нет ни одной ячейки (так и в Quarto)"
-            yield Finding(block.line, what, is_note=True)
         is_cell = isinstance(block, qmd.Cell)
         for number, (line, fence) in enumerate(qmd.fenced_lines(block.text), block.line):
             other = _OTHER_CELL.match(line) if fence == "open" and not is_cell else None
