@@ -233,7 +233,7 @@ def test_options_reach_the_page(book):
     assert 'class="header-section-number"' not in text[text.index("<main") :]
     index = (book / "site/index.html").read_text("utf-8")
     assert "Ann First, Bob" in index
-    assert not re.search("[а-яё]", re.sub("два слова|aя", "", text))
+    assert not re.search("[а-яё]", re.sub("два.{1,3}слова|aя", "", text))
     for name in ("site.js", "search.js", "reading.js"):
         script = (book / "site/site_libs" / name).read_text("utf-8")
         strings = re.findall(r'"([^"\n]*[а-я]{2,}[^"\n]*)"', script)

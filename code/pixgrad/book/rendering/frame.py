@@ -154,5 +154,12 @@ def _repository(project: Project) -> str:
 
 
 def notebook_path(project: Project, chapter: Chapter) -> str | None:
-    name = f"{NOTEBOOKS}/{chapter.stem}.ipynb"
+    name = f"{NOTEBOOKS}/{notebook_name(project, chapter)}"
     return name if (project.root / name).is_file() else None
+
+
+def notebook_name(project: Project, chapter: Chapter) -> str:
+    """The stem of the chapter; where two chapters share it, their folders go before it."""
+    shared = [one for one in project.chapters if one.stem == chapter.stem]
+    whole = "-".join(chapter.path.with_suffix("").parts)
+    return f"{chapter.stem if len(shared) < 2 else whole}.ipynb"

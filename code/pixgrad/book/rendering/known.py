@@ -135,8 +135,16 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         REFUSED: _CONTENT,
     },
 }
+_EXECUTE = {
+    OBEYED: _names(
+        "eval echo output warning error include freeze cache enabled daemon daemon-restart debug "
+        "keep-md keep-ipynb ipynb-shell-interactivity plotly-connected"
+    )
+}
 _TABLE = {
     **_TABLE,
+    "execute": _EXECUTE,
+    "chapter.execute": _EXECUTE,
     "format": {OBEYED: frozenset({"html", "typst"}), LISTED: _OTHER_FORMATS},
     "chapter.format": {OBEYED: frozenset({"html", "typst"}), LISTED: _OTHER_FORMATS},
     "chapter.format.html": _TABLE["format.html"],
@@ -158,7 +166,8 @@ def verdict(path: tuple, scope: str = "") -> str:
     table = _TABLE[scope]
     if isinstance(path[-1], int):
         return OBEYED
-    return next((found for found in table if path[-1] in table[found]), UNKNOWN)
+    order = (REFUSED, OBEYED, LISTED)
+    return next((found for found in order if path[-1] in table.get(found, ())), UNKNOWN)
 
 
 def message(path: tuple, found: str) -> str:

@@ -64,7 +64,13 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     files.clean(folder, project.cache_dir)
     index = crossref.Index(project)
     made = pandoc.each(project.chapters, lambda chapter: _notebook(project, chapter, index))
-    texts = {folder / f"{path.stem}.ipynb": text for path, text in made.items() if text}
+    texts: dict[Path, str] = {}
+    for chapter in project.chapters:
+        path = folder / frame.notebook_name(project, chapter)
+        if path in texts:
+            raise PixgradError(f"{chapter.path}: блокнот {path.name} уже есть у другой главы")
+        if made[chapter.path]:
+            texts[path] = made[chapter.path]
     for path, text in texts.items():
         if path.exists() and path.read_bytes() != text.encode("utf-8") and not _is_ours(path):
             raise PixgradError(
@@ -106,7 +112,15 @@ def _entries(project: Project, chapter: Chapter, index: crossref.Index) -> list[
     references = _references(chapter, text)
     labels = [word.strip("[-@]") for word in references]
     settings = index.settings(chapter, "html", filter(index.labels.get, labels))
-    settings |= {"site": _site_folder(project, chapter), "references": references}
+    pages = {
+        crossref.relative(one.html_path, chapter.path.parent): frame.notebook_name(project, one)
+        for one in project.chapters
+    }
+    settings |= {
+        "site": _site_folder(project, chapter),
+        "references": references,
+        "notebooks": pages,
+    }
     text = _marked(project, chapter, text)
     if chapter.document.cells:
         text += "\n\n::: {.notebook-references}\n" + "\n\n".join(references) + "\n:::\n"
@@ -216,9 +230,10 @@ def _png(project: Project, chapter: Chapter, path: Path) -> str:
     def draw() -> str:
         import typst
 
+        place = "/" + path.relative_to(project.root).as_posix()
         page = (
             "#set page(width: auto, height: auto, margin: 0pt, fill: white)\n"
-            f"#image({json.dumps('/' + path.relative_to(project.root).as_posix())})"
+            f"#image({json.dumps(place, ensure_ascii=False)})"
         )
         compiler = typst.Compiler(root=project.root)
         drawn = compiler.compile(page.encode("utf-8"), format="png", ppi=144)

@@ -74,7 +74,8 @@ _INTERFACE = {
     "Поиск по книге": "Search the book", "Слово или выражение": "A word or a phrase",
     "Что искать": "What to look for", "Закрыть": "Close", "Найденные места": "Places found",
     "Рисунок крупно": "The figure at large",
-    "Рисунок; прокручивается, когда увеличен": "The figure; it scrolls when enlarged", "Крупнее": "Larger", "Перейти →": "Go →",
+    "Рисунок; прокручивается, когда увеличен": "The figure; it scrolls when enlarged",
+    "Крупнее": "Larger", "Перейти →": "Go →",
     "Увеличить: ": "Enlarge: ", "\"рисунок\"": "\"figure\"", "Готовим поиск…": "Preparing search…",
     "Введите слово: словоформы найдутся сами.": "Type a word.",
     "Поиск работает, когда сайт открыт через сервер: python3 -m http.server в папке _book.":

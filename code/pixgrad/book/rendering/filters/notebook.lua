@@ -28,7 +28,7 @@ local function link(element)
   if element.classes:includes 'quarto-xref' then -- all notebooks lie in one folder
     local page, id = element.target:match '^([^#]*)#?(.*)$'
     if page == '' and id:match '^eq%-' then return element.content end
-    local notebook = page ~= '' and page:match '([^/]+)%.html$' .. '.ipynb' or ''
+    local notebook = page ~= '' and (config.notebooks[page] or '') or ''
     return pandoc.Link(element.content, notebook .. (id ~= '' and '#' .. id or ''))
   end
   if not markdown.is_local(element.target) then
