@@ -168,12 +168,6 @@ FAULTS = {
     "environment": (ONE, "$\\|x\\|$", "$\\begin{cases} a \\end{matrix}$", "не разбирается"),
     "formula of a caption": (ONE, "$x^2$", "$x^{2$", "формула не разбирается"),
     "lone dollar": (TWO, "## Итог", "Цена 5$.\n\n## Итог", "знак $ без пары"),
-    "raw environment": (
-        TWO,
-        "## Итог",
-        "\\begin{align}\na\n\\end{align}\n\n## Итог",
-        "\\begin{align} вне $$",
-    ),
     "unresolved reference": (ONE, "@fig-plot, [", "@fig-plod, [", "@fig-plod никуда не ведёт"),
     "unresolved in a group": (ONE, "[@tbl-sizes; @lst", "[@tbl-size; @lst", "@tbl-size никуда"),
     "missing citation": ("index.qmd", "[@he2016]", "[@he2015]", "источника @he2015 нет"),

@@ -252,7 +252,6 @@ def test_formula_is_written_as_meant(tex: str, typst: str) -> None:
     ("tex", "words"),
     [
         (r"\frac{1}{2} \wrongcommand{x}", "не разбирается"),
-        (r"\begin{array}{c} a \\ \hline b \end{array}", r"линия \\hline"),
         (r"L = \begin{aligned} a &= b \end{aligned}", "aligned рядом"),
     ],
 )

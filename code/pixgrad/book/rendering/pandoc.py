@@ -157,14 +157,11 @@ def shortcode(project: Project, chapter: Chapter, match: re.Match) -> str | None
 
 def shortcode_fault(match: re.Match) -> str:
     """Why a shortcode cannot be replaced."""
+    if match["name"] == "var":
+        return f"у переменной {match['value']} нет значения в _variables.yml"
     if match["name"] in _VALUES:
-        place = {
-            "var": "_variables.yml",
-            "meta": "заголовке главы и _quarto.yml",
-            "env": "окружении",
-        }
-        what = match["value"] or ""
-        return f"у {match['name']} {what} нет значения в {place[match['name']]}"
+        place = {"meta": "заголовке главы и _quarto.yml", "env": "окружении"}[match["name"]]
+        return f"у {match['name']} {match['value'] or ''} нет значения в {place}"
     return f"шорткод {{{{< {match['name']} >}}}} не поддерживается"
 
 

@@ -208,7 +208,13 @@ local function readable(html) -- nothing of it would be lost
   for _, tag in ipairs(NO_PRINT) do
     if html:match('<' .. tag .. '[%s>]') then unsupported('HTML «' .. html:sub(1, 60) .. '»') end
   end
-  local source = html:match '<iframe[^>]-src=["\']([^"\']+)' or html:match '<video[^>]-src=["\']([^"\']+)'
+  local source
+  for _, tag in ipairs { 'iframe', 'video', 'audio', 'embed' } do
+    if html:match('<' .. tag .. '[%s>]') then
+      source = html:match 'src=["\']([^"\']+)'
+      if not source then unsupported('HTML «' .. html:sub(1, 60) .. '»') end
+    end
+  end
   return source and '<p><a href="' .. source .. '">' .. source .. '</a></p>' or html
 end
 
@@ -329,7 +335,7 @@ end
 
 local CALLS = pandoc.List {
   'Emph', 'Strong', 'Strikeout', 'Superscript', 'Subscript', 'SmallCaps', 'Underline', 'Link', 'Image',
-  'Span', 'Note', 'Cite',
+  'Note',
 }
 
 -- A call ends before what follows it: «#emph[config].yml» would ask for a field.
@@ -339,7 +345,8 @@ function closed(content)
     result:insert(element)
     local after = content[index + 1]
     local is_raw = element.t == 'RawInline' and element.format == 'typst' and element.text:match '^#'
-    local is_call = CALLS:includes(element.t) or is_raw
+    local has_language = element.t == 'Span' and element.attributes.lang
+    local is_call = CALLS:includes(element.t) or is_raw or has_language
     if is_call and after and after.t == 'Str' and after.text:match '^[.(%[;]' then
       result:insert(pandoc.RawInline('typst', ';'))
     end
