@@ -467,9 +467,7 @@ ERRORS = {
     "chapter not listed": ("[там](other.qmd#x)", "a.qmd:3", "other.qmd"),
     "citation": ("Как в [@nobody].", "a.qmd:3", "@nobody"),
     "formula": ("Тут\n\n$$\n\\frac{a}{\n$$\n", "a.qmd:6", "frac"),
-    "raw TeX": ("\\newpage\n\nтекст", "a.qmd:3", "newpage"),
     "unclosed div": ("::: {.callout-note}\nтекст", "a.qmd:3", "не закрыт"),
-    "unknown callout": ("::: {.callout-danger}\nтекст\n:::", "a.qmd:3", "callout-danger"),
 }
 
 
