@@ -75,8 +75,7 @@ def read_photos(paths: list[Path]) -> dict[str, np.ndarray]:
     return found | {pair.sequence: to_grey(pair.first) for pair in load("pairs")}
 
 
-def detectors() -> Mapping[str, Callable[[np.ndarray], int]]:
-    """Functions of a grey image that return the number of keypoints, by name."""
+def speed(photos: dict[str, np.ndarray], rounds: int) -> None:
     import cv2
     from skimage.feature import SIFT
 
@@ -84,30 +83,18 @@ def detectors() -> Mapping[str, Callable[[np.ndarray], int]]:
 
     cv2.setNumThreads(1)
     opencv = cv2.SIFT_create()
-
-    def scikit_image(image: np.ndarray) -> int:
-        sift = SIFT()
-        sift.detect_and_extract(image)
-        return len(sift.sigmas)
-
-    return {
-        REFERENCE: lambda image: len(opencv.detectAndCompute(image, None)[0]),
-        "numba": lambda image: len(Sift(compiled=True).detect_and_compute(image)),
-        "NumPy": lambda image: len(Sift(compiled=False).detect_and_compute(image)),
-        "scikit-image": scikit_image,
+    functions = {
+        REFERENCE: lambda image: opencv.detectAndCompute(image, None),
+        "numba": Sift(compiled=True).detect_and_compute,
+        "NumPy": Sift(compiled=False).detect_and_compute,
     }
-
-
-def speed(photos: dict[str, np.ndarray], rounds: int) -> None:
-    ours = detectors()
-    warm_up(ours.values())
-    times = {
-        name: interleaved(ours, image, rounds, time.process_time) for name, image in photos.items()
-    }
-    table(photos, times)
-    total = {label: sum(np.median(t[label]) for t in times.values()) for label in ours}
-    gain = total["scikit-image"] / total["NumPy"]
-    echo(f"NumPy is {gain:.2f} x faster than scikit-image")
+    warm_up(functions.values())
+    together = table(photos, functions, rounds, time.process_time)
+    start = time.process_time()
+    for image in photos.values():
+        SIFT().detect_and_extract(image)
+    gain = (time.process_time() - start) / np.median(together["NumPy"])
+    echo(f"NumPy is {gain:.2f} x faster than scikit-image (one round)")
 
 
 def warm_up(functions: Iterable[Callable]) -> None:
@@ -130,20 +117,33 @@ def interleaved(
     return {name: np.array(seconds) for name, seconds in times.items()}
 
 
-def table(photos: dict[str, np.ndarray], times: dict[str, dict[str, np.ndarray]]) -> None:
-    """A line of each photo, and of their sum (the median photo's ratio is not that of the sum)."""
-    others = [label for label in next(iter(times.values())) if label != REFERENCE]
+def table(
+    photos: dict[str, np.ndarray],
+    functions: Mapping[str, Callable],
+    rounds: int,
+    clock: Callable[[], float],
+) -> dict[str, np.ndarray]:
+    """A line of each photo, and of their sums in each round, which are returned."""
+    others = [name for name in functions if name != REFERENCE]
     echo(f"{'photo':24} {'size':>9} {REFERENCE:>9}" + "".join(f"{o:>22}" for o in others))
-    together = {
-        label: np.sum([t[label] for t in times.values()], axis=0) for label in (REFERENCE, *others)
-    }
-    for name, seconds in [*times.items(), ("all", together)]:
-        size = "x".join(map(str, photos[name].shape[::-1])) if name in photos else ""
-        line = f"{name:24.24} {size:>9} {np.median(seconds[REFERENCE]) * 1e3:6.0f} ms"
-        for other in others:
-            low, middle, high = np.quantile(seconds[other] / seconds[REFERENCE], (0.25, 0.5, 0.75))
+    together = dict.fromkeys(functions, 0.0)
+    for name, image in photos.items():
+        seconds = interleaved(functions, image, rounds, clock)
+        together = {label: together[label] + seconds[label] for label in functions}
+        echo(f"{name:24.24} {'x'.join(map(str, image.shape[::-1])):>9} {row(seconds)}")
+    echo(f"{'all':24} {'':>9} {row(together)}")
+    return together
+
+
+def row(seconds: dict[str, np.ndarray]) -> str:
+    """Milliseconds of OpenCV; then median and quartiles of the others' ratio to it."""
+    reference = seconds[REFERENCE]
+    line = f"{np.median(reference) * 1e3:6.0f} ms"
+    for name, times in seconds.items():
+        if name != REFERENCE:
+            low, middle, high = np.quantile(times / reference, (0.25, 0.5, 0.75))
             line += f"{middle:8.2f} ({low:.2f}-{high:.2f})"
-        echo(line)
+    return line
 
 
 def two_threads(photos: dict[str, np.ndarray], rounds: int) -> None:
@@ -161,13 +161,7 @@ def two_threads(photos: dict[str, np.ndarray], rounds: int) -> None:
     cv2.setNumThreads(2)
     config.NUMBA_NUM_THREADS = 2
     echo("two threads each, time on the clock")
-    table(
-        photos,
-        {
-            n: interleaved(functions, image, rounds, time.perf_counter)
-            for n, image in photos.items()
-        },
-    )
+    table(photos, functions, rounds, time.perf_counter)
     same = [digest(sift.detect_and_compute(photos[n])) == one for n, one in alone.items()]
     echo(f"results of two threads equal to those of one, to the bit: {sum(same)} of {len(same)}")
     cv2.setNumThreads(1)

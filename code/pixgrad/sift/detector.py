@@ -141,8 +141,8 @@ class Sift:
         mask = check_mask(mask, np.shape(image)[:2])
         stages, pyramid = self._pyramid(image)
         parts, gradients = [NOTHING], []
-        for o, octave in enumerate(pyramid, start=-1):
-            found, maps = self._process_octave(stages, o, octave)
+        for o in range(-1, len(pyramid) - 1):
+            found, maps = self._process_octave(stages, o, pyramid.pop(0))  # its memory is freed
             parts.append(found)
             gradients.append(maps)
         found = sort_unique(concatenate(parts))
