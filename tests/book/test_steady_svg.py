@@ -64,3 +64,9 @@ def test_every_name_is_defined_once_and_differs_between_pictures():
 )
 def test_another_programs_picture_is_left_alone(other):
     assert steady(other) == other
+
+
+def test_a_zero_has_no_sign():
+    assert 'd="M 0 0 L 0 -7.5"' in steady(
+        '<svg><dc:title>Matplotlib v3</dc:title><path d="M -0 0.0001 L -0.004 -7.5"/></svg>'
+    )

@@ -4,7 +4,7 @@ import hashlib
 import re
 
 _MADE_BY = "<dc:title>Matplotlib v"
-_LONG = re.compile(r'(?<=[ "])-?\d+\.\d{3,}(?=[ "\n])')
+_LONG = re.compile(r'(?<=[ "])(?:-?\d+\.\d{3,}|-0)(?=[ "\n])')
 """A coordinate; a scale or an angle ends with a bracket, a width with a semicolon."""
 _MOVED = re.compile(r"(?<=translate\()[^)]*(?=\))")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
