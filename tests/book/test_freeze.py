@@ -511,7 +511,7 @@ def test_cells_that_are_not_evaluated_and_errors_that_are_wanted(tmp_path, surro
         "::: {.cell execution_count=1}\n``` {.python .cell-code}\nraise SystemError\n```\n:::"
         in (markdown)
     )
-    assert '<span class="ansi-red-fg">ValueError</span>: так надо</pre>\n```\n:::' in markdown
+    assert "```\nValueError: так надо\n---" in markdown and "Cell In[1], line 1" in markdown
     assert frozen["result"]["supporting"] == ["a_files/figure-typst"]
 
 

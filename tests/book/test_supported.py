@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import supported
+from pixgrad.book.rendering import known, supported
 from pixgrad.book.source import project as books
 
 REFERENCE = Path(__file__).parent.parent / "quarto-reference"
@@ -138,3 +138,41 @@ def test_the_reference_book_is_supported():
     assert supported.unsupported_options(project) == []
     for chapter in project.chapters:
         assert supported.unsupported(chapter.document, chapter.path) == []
+
+
+QUARTO_KEYS = {  # of Quarto's own reference, by the place where they may stand
+    (): "project book format lang language bibliography csl execute jupyter editor profile filters "
+    "crossref toc number-sections theme metadata-files keywords author title date",
+    ("project",): "type output-dir execute-dir pre-render post-render resources preview lib-dir",
+    ("book",): "title subtitle author date description abstract chapters appendices repo-url "
+    "repo-branch repo-subdir repo-actions issue-url site-url output-file search favicon "
+    "cover-image cover-image-alt page-footer page-navigation sidebar navbar downloads sharing "
+    "tools reader-mode open-graph twitter-card google-analytics cookie-consent comments "
+    "body-header body-footer margin-header margin-footer back-to-top-navigation "
+    "bread-crumbs doi license references date-format",
+    ("execute",): "eval echo output warning error include cache freeze enabled daemon debug",
+    ("format",): "html typst pdf epub docx latex revealjs ipynb gfm beamer odt jats",
+    ("format", "html"): "theme css toc toc-depth toc-title toc-location toc-expand number-sections "
+    "number-depth number-offset code-fold code-summary code-tools code-link code-copy "
+    "code-overflow code-line-numbers code-block-bg code-block-border-left code-annotations "
+    "highlight-style html-math-method include-in-header include-before-body include-after-body "
+    "fig-width fig-height fig-format fig-dpi fig-align fig-asp fig-responsive fig-cap-location "
+    "tbl-cap-location tbl-colwidths cap-location callout-icon callout-appearance lightbox "
+    "smooth-scroll anchor-sections link-external-icon link-external-newwindow link-external-filter "
+    "page-layout grid mainfont monofont fontsize linestretch fontcolor linkcolor backgroundcolor "
+    "max-width margin-left margin-right margin-top margin-bottom embed-resources self-contained "
+    "citations-hover footnotes-hover crossrefs-hover reference-location citation-location "
+    "title-block-banner title-block-style title-block-categories df-print html-table-processing "
+    "notebook-links notebook-view format-links other-links comments hypothesis "
+    "email-obfuscation section-divs keep-md keep-ipynb output-file template "
+    "template-partials shift-heading-level-by citeproc bibliography csl nocite",
+    ("format", "typst"): "toc toc-depth toc-indent papersize margin mainfont fontsize columns "
+    "section-numbering number-sections include-in-header template template-partials keep-typ "
+    "fig-width fig-height fig-dpi fig-format bibliographystyle citeproc brand font-paths",
+}
+
+
+@pytest.mark.parametrize("place", QUARTO_KEYS)
+def test_no_key_of_quarto_falls_through(place):
+    names = QUARTO_KEYS[place].split()
+    assert [name for name in names if known.verdict((*place, name)) == known.UNKNOWN] == []

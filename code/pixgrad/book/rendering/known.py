@@ -33,7 +33,7 @@ _CHAPTER = _names(
 )
 
 _LOOKS = _names(
-    "anchor-sections axe backgroundcolor body-classes body-footer body-header "
+    "title-block-banner anchor-sections axe backgroundcolor body-classes body-footer body-header "
     "brand callout-appearance callout-icon canonical-url cap-location card-footer "
     "citation-hover classoption code-annotations code-block-bg code-block-border-left "
     "code-block-border-width code-link code-tools comments copy-code date-modified-title "
@@ -101,10 +101,10 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         OBEYED: _names(
             "title subtitle author date date-format description chapters appendices repo-url "
             "repo-branch repo-subdir site-url output-file search favicon cover-image "
-            "cover-image-alt page-footer downloads abstract"
+            "cover-image-alt page-footer downloads abstract open-graph"
         ),
         LISTED: _names(
-            "page-navigation open-graph twitter-card sidebar navbar repo-actions "
+            "page-navigation twitter-card sidebar navbar repo-actions "
             "repo-link-target repo-link-rel sharing tools reader-mode google-analytics "
             "cookie-consent cookie-policy comments body-header body-footer margin-header "
             "margin-footer back-to-top-navigation bread-crumbs draft-mode drafts announcement "
