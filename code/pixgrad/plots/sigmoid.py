@@ -77,7 +77,7 @@ def first_epoch(axes: Sequence[Axes], gradients: pd.DataFrame) -> None:
 
 
 def _by_layer(ax: Axes, rows: pd.DataFrame, column: str, name: str, color: str, dash: str) -> None:
-    of = rows.groupby("layer")[column]
+    of = rows.astype({column: float}).groupby("layer")[column]
     curve = of.apply(stats.gmean), of.min(), of.max()
     draw_band(ax, curve[0].index, *curve, color=color, label=name, linestyle=dash)
     ax.set(yscale="log", xlabel="номер слоя от входа", xticks=curve[0].index)
