@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import sys
 import threading
 from pathlib import Path
@@ -38,6 +39,8 @@ def main(chapter: str, code: str, out: str, trace: str = "") -> None:
             if frame.f_code.co_filename.startswith(code):
                 executed.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
 
+    read = set()
+    sys.addaudithook(lambda event, given: read.add(str(given[0])) if event == "open" else None)
     if trace:
         threading.setprofile(note)
         sys.setprofile(note)
@@ -52,12 +55,15 @@ def main(chapter: str, code: str, out: str, trace: str = "") -> None:
             plt.figure(number).savefig(picture, format="png", metadata={"Software": None})
             pictures.append(hashlib.sha256(picture.getvalue()).hexdigest())
         plt.close("all")
-        shown.append([caught.stdout, [str(one.data) for one in caught.outputs], pictures])
+        displayed = [str(one.data) for one in caught.outputs]
+        printed = re.sub(r" at 0x[0-9a-f]+", "", caught.stdout)
+        shown.append([printed, displayed, pictures])
     sys.setprofile(None)
     files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
     found = {
         "executed": sorted(executed),
         "modules": sorted(path for path in files if path.startswith(code)),
+        "read": sorted(path for path in read if path.startswith(code)),
         "shown": shown,
     }
     Path(out).write_text(json.dumps(found), "utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pixgrad.book.ledger import reach as reaching
+from pixgrad.book.ledger.code import named_in
 from pixgrad.book.ledger.mentions import FUNCTIONS
 from pixgrad.book.ledger.units import Module, dump
 
@@ -258,6 +259,14 @@ def test_cells_that_are_not_python_count_by_their_words():
     source = "def f():\n    return 1\ndef g():\n    return 2\n"
     assert changes("%timeit -n 1 x = !f", ("return 1", "0"), m=source, lazy=("m",))
     assert changes("import m\n%matplotlib inline\nm.f()", ("return 1", "0"), m=source)
+
+
+def test_names_in_files_that_are_read_count():
+    text = "figure.hooks: p.q:late, p.r\nother.late: 1"
+    assert named_in([text], ["p.q", "s"]) == {"q", "late", "r"}
+    assert named_in([text], []) == set()
+    modules = {"m": Module("m", "def late():\n    return 1\ndef never():\n    return 1\n")}
+    assert set(reaching.reach(["import m"], modules.get, (), ["late"])["m"]) == {"late"}
 
 
 # The dump

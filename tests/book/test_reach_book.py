@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.ledger.code import Code
+from pixgrad.book.ledger.code import Code, named_in
 from pixgrad.book.ledger.mentions import FUNCTIONS
 from pixgrad.book.ledger.reach import Reach, static_modules
 from pixgrad.book.ledger.units import Module, Statement
@@ -46,12 +46,14 @@ def run_cells(chapter: str, code: Path, out: Path, *trace: str) -> dict:
     return json.loads(out.read_text("utf-8"))
 
 
-def reach_of(chapter: str, modules: list[str]) -> Reach:
+def reach_of(chapter: str, modules: list[str], read: list[str]) -> Reach:
     code = Code(ROOT, ["code"], lambda path: path.read_text("utf-8"), {})
     cells = [one.source for one in qmd.read(ROOT / chapter).runs]
     named = {code.name_of(os.path.relpath(path, ROOT)) for path in modules}
     own = {name for name in named if name and not name.startswith("pixgrad.book")}
-    return Reach(cells, code.load, own - static_modules(cells, code.load))
+    texts = [Path(path).read_text("utf-8") for path in read if not path.endswith((".py", ".pyc"))]
+    named = named_in(texts, ["pixgrad"])
+    return Reach(cells, code.load, own - static_modules(cells, code.load), named)
 
 
 def first_line(node: ast.stmt) -> int:
@@ -73,7 +75,7 @@ def over(module: Module, line: int) -> list[Statement]:
 )
 def test_what_a_chapter_executes_is_in_its_reach_and_the_rest_may_break(chapter, tmp_path):
     watched = run_cells(chapter, ROOT / "code", tmp_path / "watched.json", "trace")
-    found = reach_of(chapter, watched["modules"])
+    found = reach_of(chapter, watched["modules"], watched["read"])
     paths = {name: Path(path) for name, path in _paths(found).items()}
     names = {str(path): name for name, path in paths.items()}
     missed = []
@@ -143,6 +145,6 @@ def _broken(
 
 
 def test_names_in_messages_are_those_of_the_code():
-    found = reach_of(QUICK, [])
+    found = reach_of(QUICK, [], [])
     digests = found.digests()
     assert re.fullmatch("[0-9a-f]{12}", digests["pixgrad.plots.text"]["number"])

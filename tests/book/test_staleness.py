@@ -240,10 +240,10 @@ def test_names_are_the_same_on_every_machine_and_noise_has_none(tmp_path, monkey
 def test_file_of_a_package_counts_if_a_reader_names_it(tmp_path):
     trace = {"modules": [], "reads": [pytest.__file__], "explicit": [pytest.__file__],
              "listings": [], "sources": {}, "path": [], "written": [], "asked": [],
-             "imported": [], "probed": []}  # fmt: skip
+             "imported": [], "probed": [], "unpickled": []}  # fmt: skip
     record = Dependencies(tmp_path).from_trace(trace, time.time_ns())
     assert list(record["files"]) == ["package:pytest/__init__.py"]
-    assert Dependencies(tmp_path).changes(record) == ([], [])
+    assert Dependencies(tmp_path).changes(record, []) == ([], [])
 
 
 def test_remembered_digest_is_forgotten_with_any_sign_of_change(tmp_path, monkeypatch):

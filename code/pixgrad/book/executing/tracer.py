@@ -14,8 +14,9 @@ import os
 import re
 import sys
 
-EVENTS = {"open", "os.listdir", "os.scandir", "sqlite3.connect", "pixgrad.read", "pixgrad.source"}
-KINDS = ("reads", "written", "explicit", "listings", "modules", "probed", "asked")
+EVENTS = {"open", "os.listdir", "os.scandir", "sqlite3.connect", "pickle.find_class",
+          "pixgrad.read", "pixgrad.source"}  # fmt: skip
+KINDS = ("reads", "written", "explicit", "listings", "modules", "probed", "asked", "unpickled")
 _IMPORTER = "<frozen importlib._bootstrap_external>"
 FOLDER = "PIXGRAD_TRACE"
 """Environment variable: where the children write."""
@@ -105,6 +106,9 @@ class Trace:
             name, origin = map(str, args)
             self.sources[name] = origin
             self._write("source", [name, origin])
+            return
+        if event == "pickle.find_class":
+            self._add("unpickled", str(args[1]))
             return
         if isinstance(args[0], int):
             return

@@ -7,9 +7,11 @@ in them. As long as no file differs nothing else is looked at.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pixgrad.book.ledger.mentions import words
 from pixgrad.book.ledger.reach import MODULE, Reach, static_modules
 from pixgrad.book.ledger.units import Module
 
@@ -64,23 +66,30 @@ class Code:
                     return ".".join(parts)
         return None
 
-    def used(self, cells: Sequence[str], modules: Iterable[str]) -> dict[str, object]:
+    def used(
+        self, cells: Sequence[str], modules: Iterable[str], named: Sequence[str] = ()
+    ) -> dict[str, object]:
         """What a record keeps of the code: ``units`` and ``lazy``; nothing if it is not readable.
 
         Parameters
         ----------
         modules : all that were imported.
+        named : what stands in files that were read (see :func:`named_in`).
         """
         try:
             lazy = sorted(set(modules) - static_modules(cells, self.load))
-            return {"lazy": lazy, "units": packed(self._units(cells, lazy))}
+            return {
+                "lazy": lazy,
+                "named": list(named),
+                "units": packed(self._units(cells, lazy, named)),
+            }
         except (SyntaxError, ValueError, RecursionError):
             return {}
 
     def changes(self, record: Mapping, cells: Sequence[str]) -> list[str] | None:
         """The units that differ from the record; None if this Python cannot read the code."""
         try:
-            now = self._units(cells, record["lazy"])
+            now = self._units(cells, record["lazy"], record["named"])
         except (SyntaxError, ValueError, RecursionError):
             return None
         before = unpacked(record["units"])
@@ -91,11 +100,13 @@ class Code:
             names += [_shown(module, name) for name in sorted(different)]
         return names
 
-    def _units(self, cells: Sequence[str], lazy: Sequence[str]) -> dict[str, dict[str, str]]:
-        key = ("units", tuple(cells), tuple(lazy))
+    def _units(
+        self, cells: Sequence[str], lazy: Sequence[str], named: Sequence[str]
+    ) -> dict[str, dict[str, str]]:
+        key = ("units", tuple(cells), tuple(lazy), tuple(named))
         digests = self._memory.get(key)
         if digests is None or any(self._memory_key(name) != old for name, old in digests[0]):
-            found = Reach(cells, self.load, lazy)
+            found = Reach(cells, self.load, lazy, named)
             places = [(name, self._memory_key(name)) for name in found.world]
             digests = self._memory[key] = places, found.digests()
         return digests[1]
@@ -103,6 +114,15 @@ class Code:
     def _memory_key(self, name: str) -> tuple:
         path = self.path(name)
         return str(path), None if path is None else self._digest(path)
+
+
+def named_in(texts: Iterable[str], modules: Iterable[str]) -> set[str]:
+    """Names of a project in what is no code: ``figure.hooks: package.module:function``."""
+    tops = sorted({re.escape(name.partition(".")[0]) for name in modules})
+    pattern = re.compile(rf"\b(?:{'|'.join(tops)})((?:[.:]\w+)+)")
+    return {
+        word for text in texts if tops for found in pattern.findall(text) for word in words(found)
+    }
 
 
 def packed(units: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -14,11 +14,11 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pixgrad.book.ledger import packages
-from pixgrad.book.ledger.code import Code, relative_roots
+from pixgrad.book.ledger.code import Code, named_in, relative_roots
 from pixgrad.dataroot import data_root
 from pixgrad.files import read_json, write
 
@@ -36,6 +36,7 @@ _LIBRARIES = tuple(
         for kind in ("stdlib", "platstdlib", "purelib", "platlib")
     }
 )
+_MOST_BYTES = 1 << 20
 _RACY_NS = 2_000_000_000
 """A file younger than this may change again within one tick of its clock: not remembered."""
 
@@ -118,7 +119,7 @@ class Dependencies:
             "writes": self._writes(trace["written"]),
             "asked": self._asked(trace["asked"], {*files, *listings}),
             "packages": packages.of_modules(trace["imported"]),
-            **self._code_record(files, read, roots, cells, told),
+            **self._code_record(files, read, roots, cells, told, trace["unpickled"]),
             "absent": self._absent(trace["probed"], roots),
         }
 
@@ -165,6 +166,7 @@ class Dependencies:
         roots: Sequence[str],
         cells: Sequence[str],
         told: str = "",
+        unpickled: Sequence[str] = (),
     ) -> dict:
         """``roots``, ``whole`` (modules that count by their bytes), ``lazy`` and ``units``."""
         code = self._code(roots)
@@ -174,8 +176,17 @@ class Dependencies:
             for name, module in modules.items()
             if module and (name in read or Path(name).name in told)
         ]
-        used = code.used(cells, [module for module in modules.values() if module])
+        imported = [module for module in modules.values() if module]
+        named = named_in(self._texts(modules), imported) | set(unpickled)
+        used = code.used(cells, imported, sorted(named))
         return {"roots": list(roots), "whole": sorted(whole), **used} if used else {}
+
+    def _texts(self, modules: Mapping[str, str | None]) -> Iterator[str]:
+        """The small files of the project that are no modules."""
+        for name in (name for name, module in modules.items() if not module):
+            path = self._root / shown(name)
+            if path.is_file() and path.stat().st_size < _MOST_BYTES:
+                yield path.read_bytes().decode("utf-8", "ignore")
 
     def with_units(self, record: Mapping, cells: Sequence[str], told: str) -> dict:
         """A record of a time when files alone counted, with its units: the files have to agree."""

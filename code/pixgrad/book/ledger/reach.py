@@ -13,7 +13,7 @@ import ast
 import builtins
 from collections.abc import Callable, Iterable, Iterator
 
-from pixgrad.book.ledger.mentions import Chain, words
+from pixgrad.book.ledger.mentions import Chain
 from pixgrad.book.ledger.printed import Printed
 from pixgrad.book.ledger.units import (
     EFFECT,
@@ -22,6 +22,7 @@ from pixgrad.book.ledger.units import (
     Statement,
     base_chain,
     is_standard,
+    module_of_cells,
     short_digest,
 )
 
@@ -44,30 +45,40 @@ _ALWAYS = {"__getattr__", "__dir__"}
 Unit = tuple[Module, Statement]
 
 
-def reach(cells: Iterable[str], load: Load, lazy: Iterable[str] = ()) -> dict[str, dict[str, str]]:
+def reach(
+    cells: Iterable[str], load: Load, lazy: Iterable[str] = (), named: Iterable[str] = ()
+) -> dict[str, dict[str, str]]:
     """The units that cells reach with their digests: module -> name -> digest.
 
     Parameters
     ----------
     lazy : modules that were imported though no import statement at the top leads to them.
+    named : names that do not stand in code: in a settings file, in a pickle.
 
     Raises
     ------
     SyntaxError : this Python cannot read a module.
     """
-    return Reach(cells, load, lazy).digests()
+    return Reach(cells, load, lazy, named).digests()
 
 
 def static_modules(cells: Iterable[str], load: Load) -> set[str]:
     """The modules of the project that the import statements at the top lead to from the cells."""
-    return set(Reach(cells, load, (), run=False).world)
+    return set(Reach(cells, load, (), (), run=False).world)
 
 
 class Reach:
     """The analysis; ``reached`` holds the statements of each module that count whole."""
 
-    def __init__(self, cells: Iterable[str], load: Load, lazy: Iterable[str], run: bool = True):
-        self.main, unread = _main(cells)
+    def __init__(
+        self,
+        cells: Iterable[str],
+        load: Load,
+        lazy: Iterable[str] = (),
+        named: Iterable[str] = (),
+        run: bool = True,
+    ) -> None:
+        self.main, unread = module_of_cells(cells, MAIN)
         self.world: dict[str, Module] = {}
         self.order: list[str] = []
         """The modules in the order in which their imports end."""
@@ -75,7 +86,7 @@ class Reach:
         self._load, self._found = load, {}
         self._queue: list[Unit] = []
         self._attributes: set[str] = set(unread)
-        self._words: set[str] = set(unread)
+        self._words: set[str] = {*unread, *named}
         self._escaped: set[str] = set(self.world) if unread else set()
         self._listed: set[str] = set()
         self._lists_anything = self._follows_annotations = False
@@ -377,21 +388,3 @@ class Reach:
 
 def _missing(name: str) -> Statement:
     return Statement(ast.Pass(), MISSING, [name], -1)
-
-
-def _main(cells: Iterable[str]) -> tuple[Module, set[str]]:
-    """The cells as a module, and the words of those that are not Python."""
-    read, unread = [], set()
-    for source in cells:
-        lines = source.split("\n")
-        for number, line in enumerate(lines):
-            if line.startswith(("%", "!")):
-                unread |= words(line)
-                lines[number] = "pass"
-        text = "\n".join(lines)
-        try:
-            ast.parse(text)
-            read.append(text)
-        except SyntaxError:
-            unread |= words(source)
-    return Module(MAIN, "\n".join(read)), unread

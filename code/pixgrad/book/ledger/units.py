@@ -19,6 +19,7 @@ from pixgrad.book.ledger.mentions import (
     Mentions,
     chain_of,
     without_docstring,
+    words,
 )
 
 DEFINITION, CLASS, CONSTANT, IMPORT, EFFECT = "definition", "class", "constant", "import", "effect"
@@ -248,6 +249,24 @@ class Module:
             or self._is_plain_assignment(one)
             for one in node.body
         )
+
+
+def module_of_cells(cells: Iterable[str], name: str) -> tuple[Module, set[str]]:
+    """The cells as a module, and the words of those that are not Python."""
+    read, unread = [], set()
+    for source in cells:
+        lines = source.split("\n")
+        for number, line in enumerate(lines):
+            if line.startswith(("%", "!")):
+                unread |= words(line)
+                lines[number] = "pass"
+        text = "\n".join(lines)
+        try:
+            ast.parse(text)
+            read.append(text)
+        except SyntaxError:
+            unread |= words(source)
+    return Module(name, "\n".join(read)), unread
 
 
 def short_digest(text: str) -> str:
