@@ -572,3 +572,26 @@ def test_code_may_be_shown_in_one_format_alone(tmp_path, executed):
     with pytest.raises(PixgradError, match="eval у форматов разный") as caught:
         freeze.freeze_book(tmp_path)
     assert caught.value.file == "_quarto.yml"
+
+
+def test_what_a_chapter_includes_and_the_files_beside_quarto_yml_make_it_stale(tmp_path, executed):
+    text = "# А\n\n{{< include _part.md >}}\n\nКонец, `{python} x + 1`.\n"
+    root = write_book(
+        tmp_path / "book", {"a.qmd": text}, {"_part.md": "Слово.\n\n" + cell("x = 6")}
+    )
+    freeze.freeze_book(root)
+    path = root / "_freeze/a/execute-results/html.json"
+    assert "Конец, 7." in path.read_text("utf-8") and stale(root) == {}
+    edit(root / "_part.md", "Слово", "Другое слово")
+    freeze.freeze_book(root)
+    assert "Другое слово" in path.read_text("utf-8") and executed == ["a.qmd"]
+    edit(root / "_part.md", "x = 6", "x = 7")
+    assert stale(root) == {"a.qmd": "a.qmd (изменены ячейки)"}
+    freeze.freeze_book(root)
+    assert "Конец, 8." in path.read_text("utf-8") and executed == ["a.qmd"] * 2
+    write(root / "_metadata.yml", "execute:\n  echo: false\n")
+    assert stale(root) == {"a.qmd": "_metadata.yml (настройки исполнения)"}
+    freeze.freeze_book(root)
+    assert "cell-code" not in path.read_text("utf-8")
+    (root / "_metadata.yml").unlink()
+    assert stale(root) == {"a.qmd": "_metadata.yml (настройки исполнения)"}
