@@ -118,7 +118,9 @@ class Dependencies:
             "sources": dict(trace["sources"]),
             "writes": self._writes(trace["written"]),
             "asked": self._asked(trace["asked"], {*files, *listings}),
-            "packages": packages.of_modules(trace["imported"]),
+            "packages": packages.of_modules(
+                name for name in trace["imported"] if self._code(roots).path(name) is None
+            ),
             **self._code_record(files, read, roots, cells, told, trace["unpickled"]),
             "absent": self._absent(trace["probed"], roots),
         }
