@@ -143,8 +143,12 @@ class Trace:
 
     def _stat(self, path):
         """``exists()`` and its kin raise no event."""
-        if isinstance(path, (str, bytes, os.PathLike)):
-            self._add("asked", os.path.abspath(os.fsdecode(path)))
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            return
+        path = os.path.abspath(os.fsdecode(path))
+        # IPython asks of every text that it shows whether it is a file; no file has such a name.
+        if "\n" not in path and max(map(len, os.fsencode(path).split(b"/"))) <= _LONGEST_NAME:
+            self._add("asked", path)
 
     def _add(self, kind, value):
         if value not in self.found[kind]:
@@ -154,6 +158,10 @@ class Trace:
     def _write(self, kind, value):
         if self.child is not None and self.child >= 0:
             os.write(self.child, (json.dumps([kind, value]) + "\n").encode())
+
+
+_LONGEST_NAME = 255
+"""Bytes of one name, in every file system in use."""
 
 
 def _wrap(name, note):

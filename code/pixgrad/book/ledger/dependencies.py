@@ -295,7 +295,10 @@ def listing_digest(path: Path) -> str | None:
 
 
 def _kind(path: Path) -> str | None:
-    return "folder" if path.is_dir() else "file" if path.exists() else None
+    try:
+        return "folder" if path.is_dir() else "file" if path.exists() else None
+    except OSError:  # a name too long for the file system, or a loop of links
+        return None
 
 
 def shown(name: str) -> str:
