@@ -261,7 +261,6 @@ def test_the_book_keeps_what_was_executed_outside_it(written):
     [
         ("$$\n\\phantom{x} y\n$$", r"page.qmd:4: формулу с \\phantom GitHub не показывает"),
         ("Это $n$м шаг.", r"page.qmd:3: \$`n`\$м: формулу вплотную к букве"),
-        ("::: {.columns}\nРядом.\n:::", "page.qmd:3: блок .columns не поддерж"),
         ("Не туда: @fig-nowhere.", "page.qmd:3: ссылка @fig-nowhere никуда не ведёт"),
     ],
 )

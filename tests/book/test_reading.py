@@ -285,7 +285,7 @@ def test_arrows_do_not_steal(visit):
     assert page.url.endswith(CHAPTER)
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("ArrowRight")
-    page.wait_for_url("**/03-sift-backprop.html")
+    page.wait_for_url("**/chain-rule.html")
 
 
 def test_contents_of_the_page_fold_on_a_phone(visit):
