@@ -81,7 +81,8 @@ def payloads() -> dict[str, dict]:
         "receptive": receptive.payload(FIELDS),
         "matches": {
             "threshold": 0.8, "photos": [photo, photo], **ends,
-            "ratio": rng.integers(400, 1000, 50).tolist(), "flags": rng.choice([0, 2, 3], 50).tolist(),
+            "ratio": rng.integers(400, 1000, 50).tolist(),
+            "flags": rng.choice([0, 2, 3], 50).tolist(),
         },
     }  # fmt: skip
 

@@ -81,11 +81,13 @@ def _tuple(texts: Iterable[str]) -> str:
 
 
 def _date(project: Project) -> str:
-    """``book: date`` as Typst's; the day of the edition and not of the rendering."""
+    """``book: date`` as Typst's, the day of the edition; a text that is no date as it is."""
     given = project.get("book", "date")
-    date = front.parsed(given) if given is not None else None
-    if date is None:
+    if given is None:
         return "none"
+    date = front.parsed(given)
+    if date is None:
+        return _string(given)
     return f"datetime(year: {date.year}, month: {date.month}, day: {date.day})"
 
 
