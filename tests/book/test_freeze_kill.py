@@ -135,6 +135,7 @@ def _killer(step: int):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.slow
 def test_killed_at_random_moments_of_a_whole_freeze(tmp_path):
     pytest.importorskip("nbclient", reason="executing chapters needs pixgrad[compute]")
     names = [f"chapters/{letter}.qmd" for letter in "abcd"]

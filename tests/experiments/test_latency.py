@@ -31,6 +31,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(inductor.cpp, "cxx", ("no-such-compiler",), raising=False)
 
 
+@pytest.mark.slow
 class TestPublished(Published):
     experiment = EXPERIMENT
 
