@@ -9,9 +9,7 @@ from pixgrad.nets import build, receptive
 from pixgrad.nets.cost import weights
 from pixgrad.nets.downsampling import SmallCNN
 from pixgrad.plots import text
-from pixgrad.results.statistics import paired_student, welch
-
-TWINS = ["weights", "batches", "augmentation"]
+from pixgrad.results.statistics import STREAMS, paired_student, welch
 
 
 @claim(
@@ -47,7 +45,7 @@ def pooling() -> Finding:
     )
     right = _twins(tables["summary"]).set_index(["network", "seed"])["test_accuracy"]
     gaps = {
-        word: paired_student(100 * of["max"], 100 * of["stride"], TWINS)
+        word: paired_student(100 * of["max"], 100 * of["stride"], STREAMS)
         for word, of in (("при сдвиге", shift), ("при масштабе", scale), ("верных", right))
     }
     farthest = _twins(tables["shifts"]).query("shift == 8").groupby("network")["same"].mean()
@@ -153,7 +151,7 @@ def pooling_overfitting() -> Finding:
             for network in ("none", "max")
         )
         gap = [100 * (of["train_accuracy"] - of["validation_accuracy"]) for of in (one, two)]
-        gaps[flat] = welch(*gap) if flat else paired_student(*gap, TWINS)
+        gaps[flat] = welch(*gap) if flat else paired_student(*gap, STREAMS)
         counts[flat] = one["parameters"].iloc[0] / two["parameters"].iloc[0]
     return Finding(
         REFINED if counts[False] == 1 else judged(gaps.values()),

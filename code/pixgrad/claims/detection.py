@@ -3,7 +3,7 @@
 import pandas as pd
 
 from pixgrad import data, results
-from pixgrad.claims.judging import CONFIRMED, REFINED, REFUTED, Finding, claim, judged
+from pixgrad.claims.judging import CONFIRMED, OPEN, REFINED, REFUTED, Finding, claim, judged
 from pixgrad.nets.spinenet import CLASSIFIED, COCO
 from pixgrad.plots import text
 from pixgrad.results.statistics import Difference, paired_student, verdict, welch
@@ -149,9 +149,9 @@ def ensemble() -> Finding:
 @claim("C40", "001", "репозиторий ssd-tensorflow решает задачу обнаружения", "@sec-ssd-repository")
 def repository() -> Finding:
     return Finding(
-        REFINED,
-        "это ответвление ljanyst/ssd-tensorflow на TensorFlow 1 (GPL-3), по его README mAP на VOC "
-        "72–75; код не запускали и не брали",
+        OPEN,
+        "ответвление ljanyst/ssd-tensorflow на TensorFlow 1 (GPL-3); по его README, mAP на VOC "
+        "72–75. Чужой код здесь не запускали и не брали",
     )
 
 

@@ -40,11 +40,15 @@ class Claim:
     records: tuple[str, ...]
     measure: Callable[[], Finding]
 
+    @property
+    def missing(self) -> list[str]:
+        """The records that are not there yet."""
+        return [name for name in self.records if not Path(FOLDER, name, RECORD).is_file()]
+
     def judge(self) -> Finding:
         """The verdict, or ``OPEN`` with the reason where a record is missing."""
-        missing = [name for name in self.records if not Path(FOLDER, name, RECORD).is_file()]
-        if missing:
-            return Finding(OPEN, f"опыт ещё не завершён: {', '.join(missing)}")
+        if self.missing:
+            return Finding(OPEN, f"опыт ещё не завершён: {', '.join(self.missing)}")
         return self.measure()
 
 

@@ -10,6 +10,7 @@ from pixgrad.nets import skeleton
 from pixgrad.nets.cost import weights
 from pixgrad.plots import text
 from pixgrad.results.statistics import (
+    STREAMS,
     bootstrap_interval,
     paired_bootstrap,
     paired_student,
@@ -17,7 +18,6 @@ from pixgrad.results.statistics import (
     welch,
 )
 
-TWINS = ["weights", "batches", "augmentation"]
 MILLION = 1e6
 
 
@@ -190,7 +190,7 @@ def auxiliary() -> Finding:
             mine[mine["auxiliary"] == use].set_index("seed")["right"] for use in (True, False)
         )
         words = ("с нормализацией" if norm else "без неё", "Хе" if init == "he" else "PyTorch")
-        gaps[", веса ".join(words)] = paired_student(heads, none, TWINS)
+        gaps[", веса ".join(words)] = paired_student(heads, none, STREAMS)
     told = "; ".join(f"{name} {text.plus_minus(gap, 1)}" for name, gap in gaps.items())
     return Finding(judged(gaps.values()), f"с головами минус без них, п. п.: {told}")
 
@@ -230,7 +230,7 @@ def skipped_blocks() -> Finding:
     costs = {
         name: _block_cost(table[table["network"] == name]) for name in ("plain-20", "resnet-20")
     }
-    gap = paired_student(costs["plain-20"], costs["resnet-20"], TWINS)
+    gap = paired_student(costs["plain-20"], costs["resnet-20"], STREAMS)
     return Finding(
         judged([gap]),
         f"выключить один блок стоит {text.number(costs['plain-20'].mean(), 1)} п. п. в обычной "
@@ -249,7 +249,7 @@ def _gain(record: str, network: str):
 
 
 def _against_none(of: pd.Series, technique: str, sign: int):
-    """The technique against none, paired where it leaves the network and its start alone."""
+    """The technique against none: most change the network or its batches, so no pairs."""
     one, none = sign * of.loc[technique], sign * of.loc["none"]
     return welch(one, none)
 

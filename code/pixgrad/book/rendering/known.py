@@ -18,10 +18,10 @@ def _names(text: str) -> frozenset[str]:
 _COMMON = _names(
     "html-math-method lang toc toc-depth toc-title number-sections number-depth code-fold "
     "code-summary "
-    "fig-width fig-height fig-dpi fig-format bibliography csl link-citations date-format css "
+    "fig-width fig-height fig-dpi fig-format bibliography csl link-citations css "
     "include-in-header include-before-body include-after-body code-line-numbers code-overflow "
     "code-copy highlight-style smooth-scroll theme keep-md keep-ipynb keep-tex self-contained "
-    "embed-resources standalone freeze cache eval echo output warning error include lightbox "
+    "embed-resources standalone freeze cache eval echo output warning error include "
     "nocite output-file suppress-bibliography crossrefs-hover citations-hover footnotes-hover"
 )
 """Obeyed at the top of ``_quarto.yml``, below ``format: html:`` and in a chapter."""
@@ -57,7 +57,7 @@ _LOOKS = _names(
     "cite-method biblio-style biblatexoptions natbiboptions biblio-title biblio-config "
     "bibliographystyle include-code-files project-title keep-hidden remove-hidden "
     "clear-hidden-classes clear-cell-options keep-source keep-yaml use-rsvg-convert subject "
-    "lightbox-options resource-path resources pdf-standard"
+    "lightbox date-format lightbox-options resource-path resources pdf-standard"
 )
 """Without effect in the embedded engine; they only change looks."""
 
@@ -99,12 +99,12 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
     },
     "book": {
         OBEYED: _names(
-            "title subtitle author date date-format description chapters appendices repo-url "
+            "title subtitle author date description chapters appendices repo-url "
             "repo-branch repo-subdir site-url output-file search favicon cover-image "
-            "cover-image-alt page-footer downloads abstract open-graph"
+            "cover-image-alt page-footer downloads open-graph"
         ),
         LISTED: _names(
-            "page-navigation twitter-card sidebar navbar repo-actions "
+            "abstract date-format page-navigation twitter-card sidebar navbar repo-actions "
             "repo-link-target repo-link-rel sharing tools reader-mode google-analytics "
             "cookie-consent cookie-policy comments body-header body-footer margin-header "
             "margin-footer back-to-top-navigation bread-crumbs draft-mode drafts announcement "
