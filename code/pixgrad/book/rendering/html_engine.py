@@ -246,7 +246,6 @@ def _page_values(
             for name, value in frame.additions(project, chapter).items()
         },
         "date": _book_date(project),
-        "cover_alt": project.get("book", "cover-image-alt"),
         "is_index": is_index,
         "id": chapter.id,
         "page_title": project.title

@@ -101,10 +101,11 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         OBEYED: _names(
             "title subtitle author date description chapters appendices repo-url "
             "repo-branch repo-subdir site-url output-file search favicon cover-image "
-            "cover-image-alt page-footer downloads open-graph"
+            "page-footer downloads open-graph"
         ),
         LISTED: _names(
-            "abstract date-format page-navigation twitter-card sidebar navbar repo-actions "
+            "abstract cover-image-alt date-format page-navigation twitter-card sidebar navbar "
+            "repo-actions "
             "repo-link-target repo-link-rel sharing tools reader-mode google-analytics "
             "cookie-consent cookie-policy comments body-header body-footer margin-header "
             "margin-footer back-to-top-navigation bread-crumbs draft-mode drafts announcement "
