@@ -61,7 +61,7 @@ def pruned_matrices(axes: Sequence[Axes], weights: np.ndarray, share: float) -> 
     """
     size = np.abs(weights)
     limit = np.sort(size.ravel())[round(share * size.size) - 1]
-    rows = np.argsort(size.sum(1))
+    rows = np.argsort(size.sum(1), kind="stable")
     gone = set(rows[: round(share * len(rows))].tolist())
     whole = np.ones_like(weights, bool)
     kept = size > limit
