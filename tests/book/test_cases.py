@@ -26,6 +26,7 @@ project:
   type: book
   execute-dir: project
 lang: ru
+pixgrad: {}
 book:
   title: "Пробная книга"
   author: "И. Пробный"
@@ -75,8 +76,8 @@ CASES = {
     "16 options of Typst": Case(
         "# Глава\n\nТекст.\n",
         more="format:\n  typst:\n    papersize: a5\n    include-in-header: hdr.typ\n",
-        findings=("_quarto.yml:14: параметр «format: typst: include-in-header»",),
-        notes=("_quarto.yml:13: параметр «format: typst: papersize»",),
+        findings=("_quarto.yml:15: параметр «format: typst: include-in-header»",),
+        notes=("_quarto.yml:14: параметр «format: typst: papersize»",),
     ),
     "19 metadata of a folder": Case(
         "# Режим\n\n## Раздел\n\n{{< env MODE >}}\n",
@@ -128,14 +129,14 @@ CASES = {
     "29 template": Case(
         "# Глава\n\nТекст.\n",
         more="format:\n  html:\n    theme: [cosmo, brand]\n  pdf:\n    documentclass: scrreprt\n",
-        notes=("_quarto.yml:14: формат «pdf»",),
+        notes=("_quarto.yml:15: формат «pdf»",),
         html=("Текст",),
         pdf=("Текст",),
     ),
     "29 execution": Case(
         "# Глава\n\nТекст.\n",
         more="execute:\n  enabled: false\n  cache: true\n  неведомое: да\n",
-        notes=("_quarto.yml:14: параметра «execute: неведомое»",),
+        notes=("_quarto.yml:15: параметра «execute: неведомое»",),
     ),
     "second unclosed block": Case(
         "# Глава\n\n::: {.callout-note}\nтекст\n", findings=("a.qmd:3: блок «:::» не закрыт",)

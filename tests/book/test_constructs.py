@@ -252,6 +252,8 @@ def test_nothing_is_silent(book):
     told = {tuple(note.split(":")[:2]) for note in notes}
     config, two = FILES["_quarto.yml"].split("\n"), FILES["two.qmd"].split("\n")
     assert told == {
+        ("_metadata.yml", "1"),
+        ("_quarto.yml.local", "1"),
         ("_quarto.yml", str(config.index("author-word: from the configuration") + 1)),
         ("_quarto.yml", str(config.index("  pdf: {documentclass: scrreprt}") + 1)),
         ("_quarto.yml", str(config.index("  typst: {papersize: a5}") + 1)),

@@ -19,8 +19,8 @@ book:
   chapters:
     - index.qmd
 {chapters}
-execute:
-  freeze: auto
+execute: {{freeze: auto}}
+pixgrad: {{}}
 fig-width: 3
 fig-height: 2
 fig-dpi: 72

@@ -61,8 +61,11 @@ _READING_METHODS = ("read_text", "read_bytes")
 def cell_options(book: Book) -> Iterator[Finding]:
     """Quarto ignores an unknown option, one of the wrong type, and one below the first code."""
     for page, cell in _cells(book):
+        is_lenient = not book.project.is_strict
         try:
-            options.of_cell(cell.cell, page.file, {})
+            for error, is_unknown in options.faults(cell.cell, page.file):
+                line = error.line or cell.cell.line
+                yield page.finding(line, error.message, is_unknown and is_lenient)
         except SourceError as error:
             yield page.finding(error.line or cell.cell.line, error.message)
         for offset, line in enumerate(cell.cell.source.split("\n")):

@@ -9,6 +9,7 @@ from pixgrad.book.checking import cells, config, references, text
 from pixgrad.book.checking.pages import Book, Finding, Rule
 from pixgrad.book.rendering import words
 from pixgrad.book.source import project as projects
+from pixgrad.book.source.project import Project
 
 HOUSE_STYLE: tuple[Rule, ...] = (
     text.prose_images,
@@ -20,6 +21,14 @@ HOUSE_STYLE: tuple[Rule, ...] = (
     config.figure_settings,
     config.unlisted_chapters,
 )
+FAULTS: tuple[Rule, ...] = (
+    config.unsupported,
+    config.named_files,
+    *references.RULES,
+    text.broken_latex,
+    cells.cell_options,
+)
+"""What a reader of the book would miss or see wrong."""
 RULES: tuple[Rule, ...] = (*config.RULES, *references.RULES, *text.RULES, *cells.RULES)
 
 
@@ -42,6 +51,12 @@ def check_book(root: Path | str) -> None:
         f"ячеек {sum(len(page.cells) for page in book.pages)}, "
         f"формул {len(list(book.of('Math')))}, ссылок {references.count_references(book)}"
     )
+
+
+def faults(project: Project) -> list[Finding]:
+    """What comes out otherwise than it was written, in the order of files and lines."""
+    book = Book(project)
+    return sorted({finding for rule in FAULTS for finding in rule(book)})
 
 
 def findings(book: Book) -> list[Finding]:

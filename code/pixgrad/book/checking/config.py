@@ -12,15 +12,28 @@ _FILE = "_quarto.yml"
 
 def unsupported(book: Book) -> Iterator[Finding]:
     """Misspelt keys have no effect, unknown constructs come out as text or vanish."""
-    for line, what, is_note in supported.unsupported_options(book.project):
-        yield Finding(_FILE, line, what, is_note)
+    is_lenient = not book.project.is_strict
+    for one in supported.unsupported_options(book.project):
+        yield Finding(one.file, one.line, one.what, one.is_note or (one.is_limit and is_lenient))
     for page in book.pages:
         try:
-            found = supported.unsupported(page.chapter.document, page.file, page.tree)
-            for line, what, is_note in found:
-                yield page.finding(line, what, is_note)
+            for one in supported.unsupported(page.chapter.document, page.file, page.tree):
+                is_note = one.is_note or (one.is_limit and is_lenient)
+                yield page.finding(one.line, one.what, is_note)
         except SourceError as error:  # YAML that does not parse
             yield page.finding(error.line or 1, error.message)
+
+
+def named_files(book: Book) -> Iterator[Finding]:
+    """A sign or a style sheet that is not there is missed by nobody but the reader."""
+    project = book.project
+    for keys in (("book", "favicon"), ("book", "cover-image"), ("css",), ("format", "html", "css")):
+        given = project.get(*keys)
+        for name in given if isinstance(given, list) else [given] if given else []:
+            is_there = "//" in str(name) or (project.root / str(name)).is_file()
+            if not is_there and keys in project.places:
+                error = project.error(f"файла {name} нет ({keys[-1]})", *keys)
+                yield Finding(error.file, error.line or 1, error.message)
 
 
 def book_author(book: Book) -> Iterator[Finding]:
@@ -59,4 +72,4 @@ def unlisted_chapters(book: Book) -> Iterator[Finding]:
                 yield Finding(_FILE, line, f"глава {name} есть в папке, но не в book: chapters")
 
 
-RULES = (unsupported, book_author, figure_settings, unlisted_chapters)
+RULES = (unsupported, named_files, book_author, figure_settings, unlisted_chapters)

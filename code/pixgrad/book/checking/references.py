@@ -19,7 +19,10 @@ def missing_images(book: Book) -> Iterator[Finding]:
     """Quarto publishes a page with a broken picture."""
     for page, image in book.of("Image"):
         path = unquote(image.target.split("#")[0])
-        if not _EXTERNAL.match(path) and not book.project.file(page.chapter, path).is_file():
+        if re.match(r"(https?:)?//", path, re.I):
+            what = f"картинка {path} лежит на другом сайте: в PDF будет её адрес"
+            yield page.finding(image.line, what, is_note=not book.project.is_strict)
+        elif not _EXTERNAL.match(path) and not book.project.file(page.chapter, path).is_file():
             yield page.finding(image.line, f"нет картинки {path}")
 
 

@@ -219,7 +219,8 @@ def _options(project: Project, state: State, fmt: str) -> tuple[Mapping[str, Any
     if not defaults.pop("enabled", True):
         defaults["eval"] = False
     runs = state.document.runs
-    return tuple(cell_options.of_run(run, state.chapter, defaults) for run in runs)
+    strict = project.is_strict
+    return tuple(cell_options.of_run(run, state.chapter, defaults, strict) for run in runs)
 
 
 def _of_format(layer: Mapping[str, Any], name: str) -> Mapping[str, Any]:

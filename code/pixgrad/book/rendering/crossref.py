@@ -55,14 +55,17 @@ def group(project: Project, chapter: Chapter) -> str | None:
 class Index:
     """Labels, references and citations of the book or of some pages, and how pandoc shows them.
 
+    Of a label that is defined twice the first place counts, for a chapter its own.
+
     Raises
     ------
-    SourceError : a label is defined twice; there is no such bibliography.
+    SourceError : in a strict book, a label is defined twice; there is no such bibliography.
     """
 
     def __init__(self, project: Project, chapters: Sequence[Chapter] | None = None) -> None:
         self.project = project
         self.labels: dict[str, Label] = {}
+        self._own: dict[tuple[Path, str], Label] = {}
         chapters = project.chapters if chapters is None else chapters
         self._files = [
             (key, path)
@@ -73,10 +76,16 @@ class Index:
         for chapter in chapters:
             for entry in self._records[chapter.path]["labels"]:
                 first = self.labels.get(entry["id"])
-                if first:
+                if first and project.is_strict:
                     raise _duplicate(first, chapter)
                 prefix = _prefix(project, chapter, entry)
-                self.labels[entry["id"]] = Label(**entry, chapter=chapter, prefix=prefix)
+                label = Label(**entry, chapter=chapter, prefix=prefix)
+                self.labels.setdefault(label.id, label)
+                self._own.setdefault((chapter.path, label.id), label)
+
+    def label(self, chapter: Chapter, id: str) -> Label | None:
+        """Where a reference of a chapter leads."""
+        return self._own.get((chapter.path, id), self.labels.get(id))
 
     def is_complete(self, chapter: Chapter) -> bool:
         """Whether the chapter refers to nothing beyond these pages."""
@@ -91,13 +100,14 @@ class Index:
 
         Raises
         ------
-        SourceError : the chapter refers to a label that the book does not have.
+        SourceError : a chapter of a strict book refers to a label that the book does not have.
         """
         used = self._records[chapter.path]["refs"]
         missing = [id for id in used if id not in self.labels]
-        if missing:
+        if missing and self.project.is_strict:
             raise _dangling(missing[0], chapter)
-        refs = {id: _target(chapter, self.labels[id], fmt) for id in sorted({*used, *more})}
+        found = {id: self.label(chapter, id) for id in sorted({*used, *more})}
+        refs = {id: _target(chapter, label, fmt) for id, label in found.items() if label}
         return {**_settings(self.project, chapter, fmt), "refs": refs}
 
     def convert(
@@ -120,7 +130,7 @@ class Index:
 
         Raises
         ------
-        SourceError : a citation without a bibliography; what ``pandoc.run`` refuses.
+        SourceError : what ``pandoc.run`` refuses; in a strict book, no bibliography to cite from.
         """
         writer, _, filter = to.partition(":")
         records = self._records.values() if cites_all else [self._records[chapter.path]]
@@ -133,7 +143,7 @@ class Index:
             "--wrap=none",
             f"--lua-filter={pandoc.FILTERS / 'math.lua'}",
             f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
-            *(["--citeproc"] if cited else []),
+            *(["--citeproc"] if files else []),
             *(f"--{option}={path}" for option, path in files),
             f"--lua-filter={pandoc.FILTERS / filter}.lua",
             f"--metadata=lang:{words.lang(self.project, chapter)}",
@@ -152,6 +162,8 @@ class Index:
         """(pandoc's option, file); none where nothing is cited: reading them is slow."""
         own = [("bibliography", path) for path in pandoc.own_bibliographies(self.project, chapter)]
         if cited and not own and "bibliography" not in dict(self._files):
+            if not self.project.is_strict:
+                return []
             line = pandoc.find_line(chapter, rf"@\{{?{re.escape(cited[0])}(?![\w-])")
             message = f"цитируется @{cited[0]}, а библиография (bibliography) не задана"
             raise SourceError(message, chapter.path, line)
@@ -187,7 +199,7 @@ def _record(project: Project, chapter: Chapter) -> dict[str, list]:
         return json.loads(answer["meta"]["record"]["c"])
 
     found = pandoc.cached(project, chapter, "labels", [text, options], make)
-    if found["lost"]:
+    if found["lost"] and project.is_strict:
         first = found["lost"][0].strip().split("\n")[0]
         line = pandoc.find_line(chapter, re.escape(first))
         raise SourceError(f"«{first}» не попадёт ни на сайт, ни в PDF", chapter.path, line)

@@ -14,6 +14,7 @@ from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
 
 NOTEBOOKS = "notebooks"
+_EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.S)
 _SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
 <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
@@ -141,7 +142,11 @@ def write_files(project: Project, site: Path, error_page: str) -> None:
         for chapter in project.chapters:
             named += [chapter.path.as_posix(), notebook_path(project, chapter)]
     for name in dict.fromkeys(filter(None, named)):
+        if _EXTERNAL.match(name):
+            continue
         if not (project.root / name).is_file():
+            if not project.is_strict:
+                continue
             raise SourceError(f"файла {name} нет", CONFIG)
         files.write(site / name, (project.root / name).read_bytes())
 

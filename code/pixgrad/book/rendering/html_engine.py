@@ -7,7 +7,7 @@ Everything a page needs is copied beside it; it asks no other host for anything.
 import html
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from html.parser import HTMLParser
@@ -34,7 +34,6 @@ from pixgrad.errors import SourceError
 
 LIBRARY = "site_libs"
 
-_MARKDOWN_TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
 _LINE_OF_CODE = re.compile(
     r'<span id="cb[\d-]+"><a href="#cb[\d-]+"[^>]*></a>(.*?)</span>(?=\n|</code>)'
@@ -110,7 +109,7 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
     if pandoc.html_option(project, "toc", True, chapter):
         depth = pandoc.html_option(project, "toc-depth", 3, chapter)
         arguments += ["--toc", f"--toc-depth={depth}"]
-    pictures = sorted({m[1] for m in _MARKDOWN_TARGET.finditer(text)})
+    pictures = sorted({m[1] for m in pandoc.TARGET.finditer(text)})
     answer = index.convert(
         chapter,
         text,
@@ -124,7 +123,7 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
     body = mathml.repaired(_LINE_OF_CODE.sub(r"\1", body))
     body = _EMPTY_HEADER.sub(r"<td\1></td>", body)
     addresses = list(dict.fromkeys(_Addresses(body).found))
-    return Body(title, toc, body, list(_local_files(project, chapter, addresses)))
+    return Body(title, toc, body, _local_files(project, chapter, addresses))
 
 
 def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
@@ -161,30 +160,41 @@ class _Addresses(HTMLParser):
                 self.found.append((tag, value))
 
 
-def _local_files(
-    project: Project, chapter: Chapter, addresses: list[tuple[str, str]]
-) -> Iterator[str]:
+def _local_files(project: Project, chapter: Chapter, addresses: list[tuple[str, str]]) -> list[str]:
+    """The files to be copied beside the page; what leads nowhere stays as it is written.
+
+    Raises
+    ------
+    SourceError : in a strict book, an address that leads nowhere.
+    """
     pages = {other.html_path.as_posix() for other in project.chapters}
+    files = []
     for tag, address in addresses:
-        if tag != "a" and re.match(r"(https?:)?//", address, re.I):
-            message = f"{address} лежит на другом сайте; сохраните файл в папке книги"
-            raise SourceError(message, chapter.path, _line_of(chapter, address))
         path = address.split("#")[0].split("?")[0]
-        if not path or _EXTERNAL.match(address):
-            continue
-        target = PurePosixPath(relative(chapter.path.parent / unquote(path), "."))
-        if target.as_posix() in pages:
-            continue
-        if target.suffix == ".html" and not (project.root / target).exists():
-            message = f"ссылка на {target.with_suffix('.qmd')}, которой нет в списке глав"
-            raise SourceError(message, chapter.path, _line_of(chapter, address))
-        if target.as_posix().startswith("../"):
-            message = f"файл {unquote(path)} лежит вне книги, рядом с сайтом его не положить"
-            raise SourceError(message, chapter.path, _line_of(chapter, path))
-        if not project.file(chapter, path).is_file():
-            message = f"файла {unquote(path)} нет"
-            raise SourceError(message, chapter.path, _line_of(chapter, path))
-        yield path
+        is_external = not path or bool(_EXTERNAL.match(address))
+        fault = _address_fault(project, chapter, pages, tag, address)
+        if fault and project.is_strict:
+            raise SourceError(fault, chapter.path, _line_of(chapter, address))
+        target = relative(chapter.path.parent / unquote(path), ".")
+        if not (fault or is_external or target in pages):
+            files.append(path)
+    return files
+
+
+def _address_fault(
+    project: Project, chapter: Chapter, pages: Collection[str], tag: str, address: str
+) -> str | None:
+    if tag != "a" and re.match(r"(https?:)?//", address, re.I):
+        return f"{address} лежит на другом сайте; сохраните файл в папке книги"
+    path = address.split("#")[0].split("?")[0]
+    target = PurePosixPath(relative(chapter.path.parent / unquote(path), "."))
+    if not path or _EXTERNAL.match(address) or target.as_posix() in pages:
+        return None
+    if target.suffix == ".html" and not (project.root / target).exists():
+        return f"ссылка на {target.with_suffix('.qmd')}, которой нет в списке глав"
+    if target.as_posix().startswith("../"):
+        return f"файл {unquote(path)} лежит вне книги, рядом с сайтом его не положить"
+    return None if project.file(chapter, path).is_file() else f"файла {unquote(path)} нет"
 
 
 def _line_of(chapter: Chapter, address: str) -> int | None:

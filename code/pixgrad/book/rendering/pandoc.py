@@ -29,8 +29,12 @@ SHORTCODE = re.compile(
 _SHOWN_CELL = re.compile(
     r"(?P<mark>(?:`{3,}|~{3,})\s*)\{{1,2}\s*(?P<language>[A-Za-z]\w*)(?:[ ,][^{}]*)?\}{1,2}(?=\s*$)"
 )
+TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
+"""The address of a link or of a picture, as it is written."""
 _VALUES = ("var", "meta", "env")
 SHORTCODES = (*_VALUES, "pagebreak", "kbd", "video")
+ICONS = ("fa", "bi", "iconify", "ai")
+"""Shortcodes of extensions that draw a sign beside the text."""
 _COMMENTED = re.compile(r"\{\{</\*\s*(.*?)\s*\*/>\}\}")
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
 _WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
@@ -69,7 +73,7 @@ def run(
 
     Raises
     ------
-    SourceError : pandoc failed or warned of something that would be lost in the page.
+    SourceError : pandoc failed or, in a strict book, warned of something lost in the page.
     """
     answer = subprocess.run(
         [executable(), "--from=markdown", *map(str, arguments)],
@@ -78,7 +82,7 @@ def run(
         cwd=(project.root / chapter.path).parent,
         env={**os.environ, SETTINGS: json.dumps(settings, ensure_ascii=False)},
     )
-    if answer.returncode or answer.stderr:
+    if answer.returncode or (answer.stderr and project.is_strict):
         raise _explained(answer.stderr.decode("utf-8", "replace"), chapter)
     return answer.stdout.decode("utf-8")
 
@@ -98,7 +102,7 @@ def markdown(project: Project, chapter: Chapter, fmt: executed.Format) -> str:
 
     Raises
     ------
-    SourceError : a variable without a value; a shortcode that is not known.
+    SourceError : in a strict book, a variable without a value; a shortcode that is not known.
     """
     return expand(project, chapter, executed.markdown(project, chapter, fmt))
 
@@ -108,6 +112,8 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
 
     def value(match: re.Match) -> str:
         found = shortcode(project, chapter, match)
+        if found is None and not project.is_strict:
+            found = _shown(match)
         if found is not None:
             return found
         message = shortcode_fault(match)
@@ -153,6 +159,15 @@ def shortcode(project: Project, chapter: Chapter, match: re.Match) -> str | None
         title = named.get("title", first).strip("\"'")
         return f"[{title}]({first}){{.video}}"
     return None
+
+
+def _shown(match: re.Match) -> str:
+    """What a reader sees of a shortcode that has no value, as in Quarto; of an icon nothing."""
+    if match["name"] in ICONS:
+        return "[]{.icon}"
+    if match["name"] in _VALUES:
+        return f"**?{match['name']}:{match['value'] or ''}**"
+    return "[" + re.sub(r"([\\`*_{}\[\]<>@#$~^|'\"])", r"\\\1", match[0]) + "]{.shortcode}"
 
 
 def shortcode_fault(match: re.Match) -> str:

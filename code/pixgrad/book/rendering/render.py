@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pixgrad import files
+from pixgrad.book.checking import check
 from pixgrad.book.executing import freeze
 from pixgrad.book.rendering import frame, github, outputs, scripts, supported
 from pixgrad.book.source import project as books
@@ -76,8 +77,7 @@ def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
             name for name in wanted if stamps.get(name) != [inputs, _output_digest(project, name)]
         ]
         if version is None and {"html", "pdf"} & set(stale):
-            for note in supported.notes(project):
-                _console.print(note, markup=False)
+            _tell(supported.notes(project) if project.is_strict else check.faults(project))
         for name in stale:
             with _progress(FORMATS[name], quiet=version is not None):
                 _build(project, name, workshop / name, version, has_pdf)
@@ -88,6 +88,11 @@ def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
     for name in wanted:
         unchanged = "" if name in stale else " (без изменений)"
         _console.print(f"{FORMATS[name]}: {_shown(project, name)}{unchanged}", markup=False)
+
+
+def _tell(lines: Iterable[object]) -> None:
+    for line in lines:
+        _console.print(str(line), markup=False)
 
 
 def pdf_name(project: Project) -> str:
@@ -152,7 +157,7 @@ def _build(project: Project, name: str, out: Path, quarto: str | None, has_pdf: 
         from pixgrad.book.rendering import typst_engine
 
         out.mkdir()
-        typst_engine.build_pdf(project, out / pdf_name(project))
+        _tell(typst_engine.build_pdf(project, out / pdf_name(project)))
 
 
 def _run_quarto(project: Project, to: str, out: Path) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import known, pandoc
 from pixgrad.book.rendering.tree import Element, Tree
-from pixgrad.book.source.metadata import CONFIG, load_yaml
+from pixgrad.book.source.metadata import CONFIG, FOLDER_METADATA, load_yaml
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
@@ -38,18 +38,23 @@ class Finding(NamedTuple):
     """One Russian line."""
     is_note: bool = False
     """Whether the book is made nevertheless, and the reader is told."""
+    is_limit: bool = False
+    """Whether the engine is short of something, not the book at fault: Quarto could do it."""
+    file: str = CONFIG
 
 
 def require(project: Project) -> None:
-    """Refuse a book with anything unsupported in it.
+    """Refuse a strict book with anything unsupported in it.
 
     Raises
     ------
     SourceError : the first finding.
     """
+    if not project.is_strict:
+        return
     for finding in unsupported_options(project):
         if not finding.is_note:
-            raise SourceError(finding.what, CONFIG, finding.line)
+            raise SourceError(finding.what, finding.file, finding.line)
     pandoc.each(project.chapters, require_page)
 
 
@@ -64,7 +69,7 @@ def notes(project: Project) -> Iterator[str]:
     """Lines on what the book is made without."""
     for finding in unsupported_options(project):
         if finding.is_note:
-            yield str(SourceError(finding.what, CONFIG, finding.line))
+            yield str(SourceError(finding.what, finding.file, finding.line))
     for page in project.chapters:
         for finding in unsupported(page.document, page.path):
             if finding.is_note:
@@ -81,6 +86,7 @@ def unsupported(
         _in_front_matter(document, path),
         _in_prose(document),
         (Finding(one.line, what) for one in tree.elements for what in _faults(one)),
+        (Finding(one.line, what, False, True) for one in tree.elements for what in _limits(one)),
         (Finding(one.line, what, True) for one in tree.elements for what in _losses(one)),
         (Finding(line, "блок «:::» не закрыт: не хватает строки «:::»") for line in tree.unclosed),
         _in_options(document, path),
@@ -90,15 +96,37 @@ def unsupported(
 
 
 def unsupported_options(project: Project) -> list[Finding]:
-    """Options of ``_quarto.yml`` that the engine does not obey."""
-    return sorted(_options(project.config_lines))
+    """Options of ``_quarto.yml`` and of the files beside it that the engine does not obey."""
+    by_file: dict[str, dict[tuple, int]] = {}
+    for keys, place in project.places.items():
+        by_file.setdefault(place.file, {})[keys] = place.line
+    folders = {folder for page in project.chapters for folder in page.path.parents}
+    for name in sorted((folder / FOLDER_METADATA).as_posix() for folder in folders):
+        if (project.root / name).is_file():
+            text = (project.root / name).read_text("utf-8-sig")
+            by_file[name] = load_yaml(text, name)[1]
+    found = []
+    for name, lines in by_file.items():
+        scope = "chapter" if name.endswith(FOLDER_METADATA) else ""
+        found += [one._replace(file=name) for one in _options(lines, scope)]
+    return sorted(found + list(_own_themes(project)), key=lambda one: (one.file, *one))
 
 
 def _options(lines: Mapping[tuple, int], scope: str = "") -> Iterator[Finding]:
     for path, line in lines.items():
         found = known.verdict(path, scope)
         if found != known.OBEYED:
-            yield Finding(line, known.message(path, found), found != known.REFUSED)
+            is_note = found != known.REFUSED
+            yield Finding(line, known.message(path, found), is_note, is_limit=not is_note)
+
+
+def _own_themes(project: Project) -> Iterator[Finding]:
+    """Style sheets for Quarto's own pages; a strict book has some on purpose."""
+    for keys, place in project.places.items():
+        name = str(project.value(*keys))
+        if "theme" in keys and name.endswith((".scss", ".css")) and not project.is_strict:
+            what = f"стили {name} написаны для страниц Quarto и движком pandoc не применяются"
+            yield Finding(place.line, what, is_note=True, file=place.file)
 
 
 def _in_front_matter(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
@@ -110,11 +138,21 @@ def _in_front_matter(document: qmd.Document, path: str | Path) -> Iterator[Findi
 def _in_prose(document: qmd.Document) -> Iterator[Finding]:
     for number, line in document.prose_lines:
         for match in pandoc.SHORTCODE.finditer(line):
-            if match["name"] not in pandoc.SHORTCODES or not match["end"]:
-                yield Finding(number, pandoc.shortcode_fault(match))
+            if match["name"] in pandoc.ICONS and match["end"]:
+                yield Finding(number, f"значок не показан: {match[0]}", is_note=True)
+            elif match["name"] not in pandoc.SHORTCODES or not match["end"]:
+                yield Finding(number, pandoc.shortcode_fault(match), is_limit=True)
 
 
 def _faults(element: Element) -> Iterator[str]:
+    if element.kind == "Str" and element.is_written and re.fullmatch(":{3,}", element.content):
+        yield "лишняя строка «:::»: она ничего не закрывает"
+    elif element.kind == "Cite" and element.is_mixed and not element.is_glued:
+        shown = "; ".join(f"@{key}" for key in element.keys)
+        yield f"[{shown}]: цитата рядом со ссылкой пропадёт; разделите их на две группы"
+
+
+def _limits(element: Element) -> Iterator[str]:
     if element.kind in ("RawInline", "RawBlock"):
         fmt, text = element.content
         environment = re.match(r"\\begin\{\w+\*?\}", text)
@@ -123,11 +161,6 @@ def _faults(element: Element) -> Iterator[str]:
         elif fmt not in ("html", "typst", "tex", "latex"):
             first = text.strip().split("\n")[0]
             yield f"вставка {{={fmt}}} не попадёт ни на сайт, ни в PDF: {first}"
-    elif element.kind == "Str" and element.is_written and re.fullmatch(":{3,}", element.content):
-        yield "лишняя строка «:::»: она ничего не закрывает"
-    elif element.kind == "Cite" and element.is_mixed and not element.is_glued:
-        shown = "; ".join(f"@{key}" for key in element.keys)
-        yield f"[{shown}]: цитата рядом со ссылкой пропадёт; разделите их на две группы"
     for name in element.classes:
         if _CLASSES.fullmatch(name):
             yield f"блок .{name} не поддерживается"
@@ -157,9 +190,11 @@ def _in_options(document: qmd.Document, path: str | Path) -> Iterator[Finding]:
         options, lines = cell_options(cell, path)
         for key, value in options.items():
             if key == "column" and value != "margin":
-                yield Finding(lines[key], f"вынос на поля ({key}: {value}) не поддерживается")
+                what = f"вынос на поля ({key}: {value}) не поддерживается"
+                yield Finding(lines[key], what, is_limit=True)
             elif key.endswith("cap-location") and value not in ("top", "bottom"):
-                yield Finding(lines[key], f"{key} бывает только top и bottom, а не {value}")
+                what = f"{key} бывает только top и bottom, а не {value}"
+                yield Finding(lines[key], what, is_limit=True)
 
 
 def _in_code(document: qmd.Document) -> Iterator[Finding]:

@@ -18,14 +18,22 @@ from pixgrad.book.rendering.crossref import Label
 from pixgrad.book.source.project import CONFIG, Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
 
+_MOST_MENDED = 100
 _UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
 _PICTURE = re.compile(r'\bpicture\("/(?P<path>[^"]*)"')
 _TEX = re.compile(r'#tex\((?P<tex>"(?:[^"\\]|\\.)*")')
+_LABEL = re.compile(
+    r'(?P<link>#link\()?(?:\blabel|#anchor)\((?P<name>"(?:[^"\\]|\\.)*")\)(?(link)\))'
+)
 _NO_GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed.*(?:\n.*\.typ:(\d+):)?')
 
 
-def build_pdf(project: Project, out_path: Path) -> None:
+def build_pdf(project: Project, out_path: Path) -> list[str]:
     """Write the book as a PDF.
+
+    Returns
+    -------
+    What of the book could not be printed as it is meant, one line each.
 
     Raises
     ------
@@ -34,7 +42,9 @@ def build_pdf(project: Project, out_path: Path) -> None:
     """
     supported.require(project)
     pieces = list(_pieces(project))
-    out_path.write_bytes(_with_outline_open(_compile(project, pieces)))
+    pdf, told = _compile(project, pieces)
+    out_path.write_bytes(_with_outline_open(pdf))
+    return told
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,8 @@ def _convert(
     """Typst of a chapter; ``sources`` is the chapter that lists what the book cites."""
     settings = index.settings(chapter, "typst") | _settings(project, chapter, sources or chapter)
     settings["refs"] = {
-        id: target | _place(index.labels[id], target) for id, target in settings["refs"].items()
+        id: target | _place(index.label(chapter, id), target)
+        for id, target in settings["refs"].items()
     }
     is_elsewhere = sources not in (None, chapter)
     arguments = [
@@ -114,13 +125,15 @@ def _convert(
     ]
     text = pandoc.markdown(project, chapter, "typ")
     cites_all = chapter is sources
+    shown = sorted({found[1] for found in pandoc.TARGET.finditer(text)})
+    present = [name for name in shown if project.is_strict or project.file(chapter, name).is_file()]
     try:
         typst = index.convert(
-            chapter, text, "typst-citations:typst", settings, arguments, cites_all
+            chapter, text, "typst-citations:typst", settings, arguments, cites_all, present
         )
     except SourceError as error:
         raise _clearer(error, chapter) from None
-    for picture in _PICTURE.finditer(typst):
+    for picture in _PICTURE.finditer(typst):  # of a book that is not strict the filter has looked
         if not (project.root / picture["path"]).is_file():
             where = _line_of(chapter, Path(picture["path"]).name)
             raise SourceError(f"файла {picture['path']} нет", chapter.path, where)
@@ -131,6 +144,8 @@ def _settings(project: Project, chapter: Chapter, sources: Chapter) -> dict[str,
     prefix = "crossref-apx-prefix" if chapter.kind == "appendix" else "crossref-ch-prefix"
     word = words.language(project, prefix)
     return {
+        "strict": project.is_strict,
+        "root": str(project.root),
         "path": chapter.path.as_posix(),
         "title": chapter.title,
         "kicker": word[:1].upper() + word[1:],
@@ -164,19 +179,46 @@ def _line_of(chapter: Chapter, text: str) -> int | None:
 # The whole book ------------------------------------------------------------------------------
 
 
-def _compile(project: Project, pieces: list[_Piece]) -> bytes:
+def _compile(project: Project, pieces: list[_Piece]) -> tuple[bytes, list[str]]:
+    """The PDF, and what is told of it.
+
+    First accessible (PDF/UA), where a character without a glyph is an error, else a box and no
+    warning. A book that is not strict is printed in any case: with fonts of the system, and with
+    what Typst does not take shown as it is written.
+    """
     import typst
 
     source = "".join(piece.text.rstrip("\n") + "\n\n" for piece in pieces)
-    compiler = typst.Compiler(root=project.root, ignore_system_fonts=True)
-    try:  # accessible; a character without a glyph is an error, else a box and no warning
-        return compiler.compile(source.encode("utf-8"), format="pdf", pdf_standards=["ua-1"])
-    except typst.TypstError as error:
-        _refuse_missing_glyphs(error.diagnostic, pieces)
-    try:
-        return compiler.compile(source.encode("utf-8"), format="pdf")
-    except typst.TypstError as error:
-        raise _located(error, source, pieces) from None
+    if not project.is_strict:
+        source = _without_dead_links(source)
+    told: list[str] = []
+    own_fonts = True
+    while True:
+        compiler = typst.Compiler(root=project.root, ignore_system_fonts=own_fonts)
+        try:
+            pdf = compiler.compile(source.encode("utf-8"), format="pdf", pdf_standards=["ua-1"])
+            return pdf, told
+        except typst.TypstError as error:
+            missing = _missing_glyphs(error.diagnostic, pieces)
+        if missing is None or not own_fonts:
+            break
+        if project.is_strict:
+            raise SourceError(f"{missing.message}; замените их", missing.file, missing.line)
+        told.append(f"{missing}; взяты из шрифтов системы")
+        own_fonts = False
+    if missing is not None:
+        told.append(f"{missing} и системы: на их месте пустые рамки")
+    for _ in range(_MOST_MENDED):
+        try:
+            return compiler.compile(source.encode("utf-8"), format="pdf"), told
+        except typst.TypstError as error:
+            located = _located(error, source, pieces)
+            mended = None if project.is_strict else _without_fault(error, source)
+            if mended is None:
+                raise located from None
+            source = mended
+            told.append(f"{located}; показано, как написано")
+    raise located
 
 
 def _with_outline_open(pdf: bytes) -> bytes:
@@ -191,36 +233,66 @@ def _with_outline_open(pdf: bytes) -> bytes:
     return b"".join([before, mark, key, rest, word, moved, b"\n%%EOF"])
 
 
-def _refuse_missing_glyphs(complaints: str, pieces: list[_Piece]) -> None:
-    """Name the characters of the first chapter that has such; PDF/UA's other demands are no faults.
-
-    Raises
-    ------
-    SourceError : no font has a glyph for a character.
-    """
+def _missing_glyphs(complaints: str, pieces: list[_Piece]) -> SourceError | None:
+    """Characters without a glyph, of the first chapter with such; other demands are no faults."""
     found = [
         (text, _chapter_at(int(line), pieces) if line else None)
         for text, line in _NO_GLYPH.findall(complaints)
     ]
     if not found:
-        return
+        return None
     first, chapter = found[0]
     texts = dict.fromkeys(text for text, its_chapter in found if its_chapter is chapter)
-    words = f"в шрифтах PDF нет знаков: {', '.join(texts)}; замените их"
+    words = f"в шрифтах PDF нет знаков: {', '.join(texts)}"
     if chapter is None:  # titles and authors
-        raise SourceError(words, CONFIG)
-    raise SourceError(words, chapter.path, _line_of(chapter, first))
+        return SourceError(words, CONFIG)
+    return SourceError(words, chapter.path, _line_of(chapter, first))
 
 
 def _located(error: Any, source: str, pieces: list[_Piece]) -> PixgradError:
     """Typst's complaint about a line of the whole document, told as one about the chapter."""
-    for line, column in re.findall(r"\.typ:(\d+):(\d+)", error.diagnostic):  # innermost call first
-        chapter = _chapter_at(int(line), pieces)
+    for line, position in _places(error, source):
+        chapter = _chapter_at(line, pieces)
         if chapter is not None:
-            lines = source.split("\n")[: int(line)]
-            position = sum(len(text) + 1 for text in lines[:-1]) + int(column) - 1
-            return _in_chapter(chapter, error.message, _formula_at(source, position))
+            found = _formula_at(source, position)
+            return _in_chapter(chapter, error.message, found and json.loads(found["tex"]))
     return PixgradError(f"Typst: {error.message}")
+
+
+def _without_dead_links(source: str) -> str:
+    """Links to places that are not in the PDF as plain text."""
+    places = {found["name"] for found in _LABEL.finditer(source) if not found["link"]}
+
+    def kept(link: re.Match) -> str:
+        is_dead = link["link"] and link["name"] not in places
+        return "#text()" if is_dead else link[0]
+
+    return _LABEL.sub(kept, source)
+
+
+def _places(error: Any, source: str) -> Iterator[tuple[int, int]]:
+    """(line, position in the source) that Typst names, the innermost call first."""
+    for line, column in re.findall(r"\.typ:(\d+):(\d+)", error.diagnostic):
+        before = source.split("\n")[: int(line) - 1]
+        yield int(line), sum(len(text) + 1 for text in before) + int(column) - 1
+
+
+def _without_fault(error: Any, source: str) -> str | None:
+    """The source with the formula or the picture at fault shown as it is written."""
+    for _, position in _places(error, source):
+        formula = _formula_at(source, position)
+        if formula:
+            end = source.index("$)", position) + 2
+            lines = source.count("\n", formula.start(), end)
+            shown = f"#raw({formula['tex']})" + (f"/*{chr(10) * lines}*/" if lines else "")
+            return source[: formula.start()] + shown + source[end:]
+        for picture in _PICTURE.finditer(source):
+            if picture.start() <= position <= source.find(")", picture.end()):
+                name = json.dumps(picture["path"], ensure_ascii=False)
+                shown = f"missing({name}, {name}"
+                end = source.index(")", picture.end())
+                return source[: picture.start()] + shown + source[end:]
+    return None
 
 
 def _in_chapter(chapter: Chapter, message: str, formula: str | None) -> SourceError:
@@ -241,10 +313,10 @@ def _chapter_at(line: int, pieces: list[_Piece]) -> Chapter | None:
     return None
 
 
-def _formula_at(source: str, position: int) -> str | None:
-    """TeX of the formula around ``position``: the filter leaves it before each."""
+def _formula_at(source: str, position: int) -> re.Match | None:
+    """The TeX of the formula around ``position``: the filter leaves it before each."""
     before = list(_TEX.finditer(source, 0, position))
     if not before:
         return None
     between = re.sub(r"\\.", "", source[before[-1].end() : position], flags=re.S)
-    return json.loads(before[-1]["tex"]) if between.count("$") == 1 else None
+    return before[-1] if between.count("$") == 1 else None

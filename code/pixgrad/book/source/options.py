@@ -4,7 +4,7 @@ Quarto ignores an unknown option without a word; ``freeze`` and ``check`` refuse
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pixgrad.book.ledger.qmd import Cell, Inline
@@ -92,27 +92,61 @@ _WORDS = {"echo": ("fenced",), "output": ("asis",), "code-fold": ("show",)}
 _LABEL = re.compile(r"[^\s{}#=,\"']+")
 
 
-def of_run(run: Cell | Inline, file: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def of_run(
+    run: Cell | Inline, file: str, defaults: Mapping[str, Any], strict: bool = True
+) -> dict[str, Any]:
     """The options of a cell; code in a line has none and is always evaluated."""
-    return dict(EXECUTION_DEFAULTS) if isinstance(run, Inline) else of_cell(run, file, defaults)
+    if isinstance(run, Inline):
+        return dict(EXECUTION_DEFAULTS)
+    return of_cell(run, file, defaults, strict)
 
 
-def of_cell(cell: Cell, file: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def of_cell(
+    cell: Cell, file: str, defaults: Mapping[str, Any], strict: bool = True
+) -> dict[str, Any]:
     """The options of a cell, those of ``EXECUTION_DEFAULTS`` always present.
+
+    Parameters
+    ----------
+    strict : whether a fault is an error; else an unknown option is kept, as in Quarto, and a known
+        one with a wrong value has no effect.
 
     Raises
     ------
     SourceError : an unknown option, a value of another type.
     """
     options, lines = cell_options(cell, file)
-    for name, value in options.items():
-        if name not in CELL_OPTIONS:
-            known = ", ".join(sorted(CELL_OPTIONS))
-            raise SourceError(
-                f"неизвестная настройка ячейки «{name}»; известны: {known}", file, lines[name]
-            )
-        _check_value(name, value, file, lines[name])
+    for name, value in list(options.items()):
+        try:
+            _check_name(name, file, lines[name])
+            _check_value(name, value, file, lines[name])
+        except SourceError:
+            if strict:
+                raise
+            if name in CELL_OPTIONS:
+                del options[name]
     return {**EXECUTION_DEFAULTS, **defaults, **options}
+
+
+def faults(cell: Cell, file: str) -> Iterator[tuple[SourceError, bool]]:
+    """What is wrong with the options of a cell; is it only an unknown one?
+
+    Raises
+    ------
+    SourceError : they are no YAML.
+    """
+    for name, line in cell_options(cell, file)[1].items():
+        try:
+            _check_name(name, file, line)
+            _check_value(name, cell_options(cell, file)[0][name], file, line)
+        except SourceError as error:
+            yield error, name not in CELL_OPTIONS
+
+
+def _check_name(name: str, file: str, line: int) -> None:
+    if name not in CELL_OPTIONS:
+        known = ", ".join(sorted(CELL_OPTIONS))
+        raise SourceError(f"неизвестная настройка ячейки «{name}»; известны: {known}", file, line)
 
 
 def _check_value(name: str, value: Any, file: str, line: int) -> None:

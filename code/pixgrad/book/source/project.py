@@ -62,6 +62,14 @@ class Project:
         """The value at ``keys`` of the configuration, or ``default``."""
         return _at(self.config, keys, default)
 
+    def value(self, *keys: str | int) -> Any:
+        """What stands at a path of ``places``, numbers of list items in it."""
+        node: Any = self.config
+        for key in keys:
+            known = isinstance(node, Mapping) or (isinstance(node, list) and key < len(node))
+            node = (node.get(key) if isinstance(node, Mapping) else node[key]) if known else None
+        return node
+
     def error(self, message: str, *keys: str | int) -> SourceError:
         """An error at the place of ``keys`` in the configuration."""
         return SourceError(message, *self.places.get(keys, (CONFIG, None)))
@@ -78,6 +86,14 @@ class Project:
         for layer in self.layers(path, document):
             result = metadata.merged(result, metadata.of_format(layer, *formats))
         return result
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a fault stops the render: in a book that names ``pixgrad:`` in its settings.
+
+        Another is published as Quarto publishes it, what is wrong in it shown and told.
+        """
+        return "pixgrad" in self.config
 
     @property
     def title(self) -> str:

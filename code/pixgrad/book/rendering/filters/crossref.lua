@@ -342,7 +342,9 @@ local function link(citation)
   local id = citation.id:sub(1, 1):lower() .. citation.id:sub(2)
   table.insert(record.refs, id)
   local target = config.refs and config.refs[id]
-  if not target then return pandoc.Str(id) end
+  if not target then -- as in Quarto
+    return pandoc.Strong { pandoc.Str('?@' .. citation.id) }
+  end
   local text = target.prefix
   if #citation.prefix > 0 then
     text = stringify(citation.prefix)
@@ -380,10 +382,11 @@ local function note_lost(element)
 end
 
 -- Formulas without dollars are formulas; macros have done their work, other LaTeX is for LaTeX.
+local FORMULAS = pandoc.List { 'equation', 'align', 'gather', 'multline', 'eqnarray', 'flalign' }
 local function without_tex(element)
   if element.format ~= 'tex' and element.format ~= 'latex' then return end
-  local name, body = element.text:match '^%s*\\begin{(%a+%*?)}(.*)\\end{%a+%*?}%s*$'
-  if not name then return {} end
+  local name, body = element.text:match '^%s*\\begin{(%a+)%*?}(.*)\\end{%a+%*?}%s*$'
+  if not FORMULAS:includes(name) then return {} end
   local plain = name:match '^equation' and body or element.text
   local math = pandoc.Math('DisplayMath', plain)
   return element.t == 'RawBlock' and pandoc.Para { math } or math

@@ -32,10 +32,18 @@ local function optional(content)
   return content and #content > 0 and bracketed(content) or 'none'
 end
 
-local function labelled(id)
-  return id ~= '' and ' #label(' .. quoted(config.path .. '#' .. id) .. ')' or ''
+
+local named = {} -- of a name that is given twice the first place counts
+local function is_new(name)
+  local known = named[name]
+  named[name] = true
+  return not known
 end
-local function anchor(name) return '#anchor(' .. quoted(name) .. ')' end
+local function labelled(id)
+  local name = config.path .. '#' .. id
+  return id ~= '' and is_new(name) and ' #label(' .. quoted(name) .. ')' or ''
+end
+local function anchor(name) return is_new(name) and '#anchor(' .. quoted(name) .. ')' or '' end
 
 local function decoded(path)
   return (path:gsub('%%(%x%x)', function(code) return string.char(tonumber(code, 16)) end))
@@ -43,7 +51,8 @@ end
 
 local closed -- forward
 
-local function unsupported(what)
+local function unsupported(what) -- a strict book is refused; of another as much is shown as can be
+  if not config.strict then return end
   error('PIXGRAD в PDF не поддерживается ' .. what .. ' PIXGRAD', 0)
 end
 
@@ -60,13 +69,18 @@ local function from_root(path)
   return table.concat(parts, '/')
 end
 
-local function picture_path(source)
+local function picture_path(source) -- nil for one that is not in the book
   if source:match '^%a+://' or source:match '^data:' then
     unsupported('рисунок по адресу «' .. source:sub(1, 60) .. '»: нужен файл в папке книги')
+    return
   end
-  local stem = config.path:match '([^/]+)%.qmd$'
+  local stem = config.path:match '([^/]+)%.%w+$'
   local name = decoded(source):match('^' .. stem:gsub('%W', '%%%0') .. '_files/(.*)$')
-  return '/' .. (name and config.figures .. '/' .. name or from_root(source))
+  local path = name and config.figures .. '/' .. name or from_root(source)
+  local file = config.strict or io.open(config.root .. '/' .. path, 'rb')
+  if not file then return end
+  if file ~= true then file:close() end
+  return '/' .. path
 end
 
 -- Formulas: what the typst writer gets wrong --------------------------------------------------
@@ -111,9 +125,23 @@ local function mark_bars(tex)
   end))
 end
 
+-- Lines aligned beside other parts of a formula are an array; Typst aligns whole formulas only.
+local function aligned_beside(tex)
+  for name, columns in pairs { aligned = 'rlrlrlrl', split = 'rl', gathered = 'c' } do
+    local start, stop = '\\begin{' .. name .. '}', '\\end{' .. name .. '}'
+    local before, after = tex:match('^(.-)' .. start .. '.*' .. stop .. '(.*)$')
+    local _, count = tex:gsub(start, '')
+    if before and (count > 1 or (before .. after):match '%S') then
+      tex = tex:gsub(start .. '%[%a%]', start):gsub(start, '\\begin{array}{' .. columns .. '}')
+        :gsub(stop, '\\end{array}')
+    end
+  end
+  return tex
+end
+
 -- A matrix without brackets would come as bare lines: it gets brackets, and ○ to take them off.
 local function mark_matrices(tex)
-  tex = tex:gsub('\\hline%f[%A]', '')
+  tex = aligned_beside(tex:gsub('\\hline%f[%A]', ''))
   for _, name in ipairs { 'array', 'matrix' } do
     local start, stop = '\\begin{' .. name .. '}', '\\end{' .. name .. '}'
     tex = tex:gsub('(\\left%s*\\?[^%s%w]%s*)' .. start, '%1\0')
@@ -121,12 +149,6 @@ local function mark_matrices(tex)
       :gsub(stop .. '(%s*)(\\?%a*)', function(space, word)
         return stop .. space .. (word == '\\right' and word or '\\right)' .. word)
       end)
-  end
-  for _, name in ipairs { 'aligned', 'split', 'gathered' } do
-    local before, after = tex:match('^(.-)\\begin{' .. name .. '}.*\\end{' .. name .. '}(.*)$')
-    if before and (before .. after):match '%S' then
-      unsupported(name .. ' рядом с другими частями формулы «' .. tex .. '»')
-    end
   end
   return tex
 end
@@ -146,6 +168,7 @@ local function formula(element)
   local marked = mark_bars(mark_stacks(mark_matrices(tex):gsub('\\\\', '\0'):gsub('\\|', '\\Vert ')))
   element.text = marked:gsub('(%d){,}(%d)', '%1\\text{,}%2'):gsub('%z', '\\\\')
   local text = typst(pandoc.Inlines { element })
+  if text:match '^\\' then return '#raw(' .. quoted(tex) .. ')' end -- pandoc cannot read it
   for _, pair in ipairs(RENAMED) do
     text = text:gsub('%f[%w]' .. pair[1] .. '%f[%W]', pair[2])
   end
@@ -190,7 +213,9 @@ local function picture(element)
   if width and width:match '^[%d.]+$' then width = width .. 'px' end
   if width and width:match 'px$' then width = tonumber(width:match '[%d.]+') * 0.75 .. 'pt' end
   local alt = element.attributes['fig-alt'] or element.attributes.alt or stringify(element.caption)
-  return 'picture(' .. quoted(picture_path(element.src))
+  local path = picture_path(element.src)
+  if not path then return 'missing(' .. quoted(alt) .. ', ' .. quoted(element.src:sub(1, 200)) .. ')' end
+  return 'picture(' .. quoted(path)
     .. (width and ', width: ' .. width or '')
     .. (alt ~= '' and ', alt: ' .. quoted(alt) or '') .. ')'
 end
@@ -281,7 +306,8 @@ local function figure(element)
   end
   local name = quoted(NAMES[kind] or 'figure')
   local label = kind and quoted(config.titles[kind] .. '\u{a0}' .. number) or 'none'
-  local place = id ~= '' and 'label(' .. quoted(config.path .. '#' .. id) .. ')' or 'none'
+  local place = id ~= '' and is_new(config.path .. '#' .. id)
+    and 'label(' .. quoted(config.path .. '#' .. id) .. ')' or 'none'
   local stays = element.classes:includes 'stays' and ', stays: true' or ''
   return block('#captioned(', name, ', ', label, ', ', caption, ', ', place, stays, ')', content)
 end

@@ -1,0 +1,108 @@
+"""Books that were not written for pixgrad: what is wrong in them is shown as Quarto shows it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from tiny_books import write_files
+
+from pixgrad.book.checking import check
+from pixgrad.book.checking.pages import Book
+from pixgrad.book.rendering import html_engine, typst_engine
+from pixgrad.book.source import project as books
+
+CONFIG = """\
+project: {type: book}
+lang: es
+book:
+  title: Libro
+  author: Ana
+  favicon: no.ico
+  chapters: [index.qmd, uno.qmd, dos.qmd]
+format:
+  html: {theme: [cosmo, propio.scss]}
+filters: [lightbox]
+"""
+FAULTS = {  # where each is told -> what the page and the print show of it
+    "uno.qmd:3": ("?@fig-ninguna", "?@fig-ninguna"),
+    "uno.qmd:5": ("nadie", "nadie"),
+    "uno.qmd:7": ('src="falta.png"', "falta.png"),
+    "uno.qmd:9": ('src="https://example.org/x.png"', "example.org/x.png"),
+    "uno.qmd:11": ('href="otra.html"', "enlace"),
+    "uno.qmd:13": ("?var:nada", "?var:nada"),
+    "uno.qmd:15": ("lipsum", "lipsum"),
+    "uno.qmd:17": ("frac{a}", "frac{a}"),
+    "uno.qmd:19": ("Sin cerrar", "Sin cerrar"),
+    "dos.qmd:3": ("Segunda figura", "Segunda figura"),
+}
+UNO = """\
+# Uno
+
+Véase @fig-ninguna y @fig-a.
+
+Como dice [@nadie].
+
+![Falta](falta.png)
+
+![Lejos](https://example.org/x.png)
+
+Un [enlace](otra.qmd) muerto.
+
+Vale {{< var nada >}} y {{< fa star >}}.
+
+Texto {{< lipsum 2 >}} aquí.
+
+Fórmula $\\frac{a}{$ rota.
+
+::: {.callout-note}
+Sin cerrar.
+
+![Primera figura](p.svg){#fig-a}
+"""
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"></svg>'
+
+
+def printed(pdf: Path) -> str:
+    done = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True)
+    return " ".join(done.stdout.decode().split())
+
+
+def test_faults_are_told_and_shown_as_quarto_shows_them(tmp_path):
+    root = write_files(
+        tmp_path,
+        {
+            "_quarto.yml": CONFIG,
+            "index.qmd": "# Prefacio\n\nHola.\n",
+            "uno.qmd": UNO,
+            "dos.qmd": "# Dos\n\n![Segunda figura](p.svg){#fig-a}\n\nLa @fig-a.\n",
+            "p.svg": SVG,
+        },
+    )
+    project = books.load(root)
+    told = [str(one) for one in check.faults(project)]
+    places = {":".join(line.split(":")[:2]) for line in told}
+    assert FAULTS.keys() <= places, told
+    assert {"_quarto.yml:6", "_quarto.yml:9", "_quarto.yml:10"} <= places
+    (root / "site").mkdir()
+    html_engine.build_html(project, root / "site")
+    typst_engine.build_pdf(project, root / "book.pdf")
+    pages = {name: (root / "site" / f"{name}.html").read_text("utf-8") for name in ("uno", "dos")}
+    text = printed(root / "book.pdf")
+    for place, (on_page, in_print) in FAULTS.items():
+        assert on_page in pages[place.split(".")[0]], place
+        assert in_print in text, place
+    number = re.search(r"quarto-xref[^>]*>([^<]*)<", pages["dos"])[1]
+    assert number.endswith("2.1")  # its own
+
+
+def test_check_says_the_same_as_the_engine(tmp_path):
+    root = write_files(
+        tmp_path,
+        {"_quarto.yml": CONFIG, **dict.fromkeys(("index.qmd", "uno.qmd", "dos.qmd"), "# T\n")},
+    )
+    project = books.load(root)
+    errors = [one for one in check.findings(Book(project)) if not one.is_note]
+    assert [(one.file, one.line) for one in errors] == [("_quarto.yml", 6)]
+    assert set(errors) <= set(check.faults(project))
