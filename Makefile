@@ -32,6 +32,7 @@ notebooks: .venv/.light
 pictures: .venv/.full
 	$(BIN)/pixgrad render --to html,pdf
 	$(BIN)/pixgrad pictures
+	$(BIN)/python tests/book/test_figure_list.py
 
 clean:
 	rm -rf .venv .cache _book _book.*
