@@ -22,7 +22,7 @@ ILSVRC = (
     (2016, 2.99, "ансамбль"),
     (2017, 2.25, "SENet"),
 )
-"""Top-5 error of the winners on the test images, %: Russakovsky et al. (2015), table 8 up to 2014;
+"""Top-5 error of the winners on the test images, %: Russakovsky et al. (2015) up to 2014;
 He et al. (2016), Hu et al. (2018) after it."""
 HUMAN = 5.1
 """Of the better of two people who trained for it, % (Russakovsky et al., 2015, section 6.4)."""
