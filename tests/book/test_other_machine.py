@@ -129,7 +129,7 @@ def differences(name: str, one: bytes, two: bytes) -> list[str]:
         texts = [json.loads(of)["result"]["markdown"] for of in texts]
     elif name.endswith(".svg"):
         texts = [re.sub(r"([LMz ]) ", r"\1\n", of) for of in texts]
-    lines = difflib.unified_diff(*(of.splitlines() for of in texts), "here", "there", "", "", "", 0)
+    lines = difflib.unified_diff(*(of.splitlines() for of in texts), "here", "there", n=0, lineterm="")
     return [f"{name}: {line[:300]}" for line in list(lines)[2:40]]
 
 
