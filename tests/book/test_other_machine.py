@@ -115,7 +115,7 @@ def differences(name: str, one: bytes, two: bytes) -> list[str]:
     """Lines to tell what differs in a file."""
     if one == two:
         return []
-    if name.endswith(".png"):
+    if name.endswith((".png", ".jpeg")):
         from PIL import Image
 
         pixels = (np.asarray(Image.open(io.BytesIO(of)).convert("RGBA")) for of in (one, two))
@@ -129,7 +129,9 @@ def differences(name: str, one: bytes, two: bytes) -> list[str]:
         texts = [json.loads(of)["result"]["markdown"] for of in texts]
     elif name.endswith(".svg"):
         texts = [re.sub(r"([LMz ]) ", r"\1\n", of) for of in texts]
-    lines = difflib.unified_diff(*(of.splitlines() for of in texts), "here", "there", n=0, lineterm="")
+    lines = difflib.unified_diff(
+        *(of.splitlines() for of in texts), "here", "there", n=0, lineterm=""
+    )
     return [f"{name}: {line[:300]}" for line in list(lines)[2:40]]
 
 

@@ -132,8 +132,8 @@ def half_turn_shifts(image: np.ndarray, sift: Sift) -> np.ndarray:
     >>> np.median(shifts, axis=0).round(1)  # twice 0.25 px, OpenCV's bias
     array([0.5, 0.5], dtype=float32)
     """
-    here = sift.detect_and_compute(image)
-    turned = sift.detect_and_compute(np.ascontiguousarray(image[::-1, ::-1]))
+    here = sift.detect(image)
+    turned = sift.detect(np.ascontiguousarray(image[::-1, ::-1]))
     corner = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
     back_xy = corner - turned.xy
     one = np.column_stack([here.xy / 2, np.log(here.size) / 0.1])
