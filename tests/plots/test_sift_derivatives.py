@@ -15,6 +15,7 @@ from pixgrad.sift.derivatives.compare import StageCheck
 from pixgrad.sift.derivatives.kinks import Kink
 from pixgrad.sift.derivatives.response import Response
 from pixgrad.sift.derivatives.types import Geometry
+from pixgrad.sift.fates import Candidates
 from pixgrad.sift.features import pack_octave
 
 NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
@@ -170,3 +171,17 @@ def test_descents_and_pictures(axes):
     (picture,) = axes[1].images
     assert picture.get_clim() == (-128, 128) and axes[1].get_title() == "разность"
     np.testing.assert_array_equal(picture.get_array(), [[-5, 7]])
+
+
+def test_the_vanished_are_counted_by_scale_and_by_contrast():
+    scale, contrast = np.arange(1.0, 11), np.arange(10.0, 0, -1) / 30
+    points = Candidates(np.full((10, 2), 20.0), scale, contrast, np.zeros(10))
+    lost = np.array([scale <= 2, scale <= 4])
+    figure, axes = plt.subplots(1, 3)
+    plots.draw_vanishing(axes, np.full((40, 40), 128.0), points, lost)
+    survived, gone = axes[0].collections
+    assert (len(survived.get_offsets()), len(gone.get_offsets())) == (6, 4)
+    for ax, expected in ((axes[1], [1, 0.5, 0, 0, 0]), (axes[2], [0, 0, 0, 0.5, 1])):
+        assert [bar.get_height() for bar in ax.patches] == pytest.approx(expected)
+    assert axes[1].get_xticklabels()[0].get_text() == "1,5"
+    plt.close(figure)

@@ -5,17 +5,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
 from matplotlib.colors import CenteredNorm
 from matplotlib.image import AxesImage
 
 from pixgrad.plots import text
-from pixgrad.plots.features import draw_grid, draw_keypoints
-from pixgrad.plots.style import BLUE, GREEN, VERMILION, decimal_commas
+from pixgrad.plots.features import draw_grid, draw_keypoints, show_photo
+from pixgrad.plots.style import BLUE, GREEN, SKY, VERMILION, decimal_commas, percent_ticks
+from pixgrad.results.statistics import bootstrap_interval
+from pixgrad.sift import fates
 from pixgrad.sift.derivatives import Keypoint
 from pixgrad.sift.derivatives.binning import hat, hat_derivative
 from pixgrad.sift.derivatives.compare import StageCheck
 from pixgrad.sift.derivatives.kinks import Kink
 from pixgrad.sift.derivatives.response import Response
+from pixgrad.sift.derivatives.types import Array
+from pixgrad.sift.fates import Candidates
 
 
 def comparison_table(rows: Sequence[StageCheck]) -> Markdown:
@@ -134,6 +139,53 @@ def draw_pictures(axes: Sequence[Axes], pictures: Mapping[str, np.ndarray], **sh
         ax.imshow(picture, **{"cmap": "gray", "vmin": 0, "vmax": 255, **show})
         ax.set_title(title)
         ax.set_axis_off()
+
+
+def draw_vanishing(axes: Sequence[Axes], grey: Array, points: Candidates, lost: Array) -> None:
+    """Which keypoints of a photo are not found in moved copies of it.
+
+    Parameters
+    ----------
+    axes : for the photo, and for the share of the lost by scale and by contrast, a fifth a bar.
+    points : the ``k`` keypoints of the photo.
+    lost : bool (copies, k).
+    """
+    photo, *bars = axes
+    show_photo(photo, grey)
+    gone = lost.any(axis=0)
+    for some, color, line in ((~gone, SKY, "-"), (gone, VERMILION, (0, (2, 1)))):
+        size = 4 * points.scale[some]
+        photo.add_collection(
+            EllipseCollection(
+                size,
+                size,
+                np.zeros(len(size)),
+                units="xy",
+                offsets=points.xy[some],
+                transOffset=photo.transData,
+                facecolors="none",
+                edgecolors=color,
+                linestyles=[line],
+            )
+        )
+    values = {
+        "масштаб σ, пикс.": points.scale,
+        "контраст, в порогах": np.abs(points.contrast) / fates.LEAST_CONTRAST,
+    }
+    for ax, (label, value) in zip(bars, values.items(), strict=True):
+        fifths = fates.fifths(value)
+        shares = [bootstrap_interval(lost[:, some], np.random.default_rng(0)) for some in fifths]
+        height = np.array([share.estimate for share in shares])
+        spread = [
+            height - [share.low for share in shares],
+            [share.high for share in shares] - height,
+        ]
+        ax.bar(range(5), height, yerr=spread, color=SKY, capsize=2)
+        ax.set_xticks(range(5), [text.number(np.median(value[some]), 1) for some in fifths])
+        ax.set(xlabel=label, ylim=(0, 0.8))
+        ax.grid(visible=False, axis="x")
+        percent_ticks(ax.yaxis)
+    bars[0].set_ylabel("доля исчезнувших")
 
 
 def draw_descents(ax: Axes, distances: Mapping[str, np.ndarray], byte: float) -> None:
