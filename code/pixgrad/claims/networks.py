@@ -38,6 +38,9 @@ def counts() -> Finding:
     )
 
 
+ACTIVATIONS = {"relu": "ReLU", "tanh": "tanh", "sigmoid": "сигмоида"}
+
+
 @claim(
     "C8",
     "003",
@@ -54,7 +57,7 @@ def normalisation() -> Finding:
         name: welch(*(mine.loc[mine["batch_norm"] == norm, "loss"] for norm in (False, True)))
         for name, mine in sweep.groupby("activation")
     }
-    told = ", ".join(f"{name} {text.plus_minus(gap, 2)}" for name, gap in gaps.items())
+    told = ", ".join(f"{ACTIVATIONS[name]} {text.plus_minus(gap, 2)}" for name, gap in gaps.items())
     return Finding(
         judged(gaps.values()), f"потери после короткого прогона, без неё минус с нею: {told}"
     )

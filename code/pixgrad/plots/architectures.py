@@ -217,7 +217,7 @@ def rate_curves(axes: Sequence[Axes], table, titles: Mapping[str, str], limit: f
         rates = sorted(table["rate"].unique())
         ax.set_xticks(rates, [f"{rate:g}".replace(".", ",") for rate in rates], fontsize=8)
         ax.set_xticks([], minor=True)
-    axes[0].legend(fontsize=8)
+    axes[-1].legend(fontsize=8, loc="lower left")
 
 
 def _draw(ax: Axes, x: float, y: float, box: Box) -> None:
