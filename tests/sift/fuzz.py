@@ -4,8 +4,11 @@
 
 Case ``i`` of a seed is made by the generator ``[seed, i]`` alone: ``--first i --cases 1`` repeats
 it. The numba backend is compared with OpenCV as it is, NumPy with OpenCV that is told not to fuse
-multiply and add. Positions, responses, octaves and layers must be equal to the bit; sizes, angles
-and numbers of descriptors may differ in the last digit (sums of votes have another order).
+multiply and add. Positions, responses, octaves and layers must be equal to the bit; sizes and
+numbers of descriptors may differ in the last digit. So may the bins of the histograms that angles
+are read from, by `BIN_ERROR`: OpenCV's packages for x86 take exponentials and square roots from
+Intel's library, which errs by a unit or two. An angle may differ by what such errors make of it:
+the flatter the peak, the more; and a peak may be there on one side alone if such an error decides.
 """
 
 from __future__ import annotations
@@ -22,10 +25,13 @@ import numpy as np
 from typer import echo
 
 from pixgrad.errors import PixgradError
-from pixgrad.sift import Features, Sift
+from pixgrad.sift import Features, Sift, orientation
+from pixgrad.sift.features import unpack_octave
 from pixgrad.views.opencv import WITH_FMA
 
-SIZE_ERROR, ANGLE_ERROR, LEVEL = 1e-6, 1e-3, 1  # relative, degrees, of 0 … 255
+SIZE_ERROR, LEVEL = 1e-6, 1  # relative, of 0 … 255
+ANGLE_ERROR = 7e-5  # degrees, of the last operations: two units of the last place of 360
+BIN_ERROR = 4 * 2.0**-23  # relative, of a bin of the smoothed histogram: units of the last place
 DISABLE = "OPENCV_CPU_DISABLE"
 
 
@@ -37,6 +43,9 @@ class Count:
     keypoints: int = 0
     other_descriptors: int = 0
     other_angles: int = 0
+    flat_peaks: int = 0  # whose angles differ by more than the last operations can
+    most_of_allowed: float = 0  # the largest difference of angles over what is allowed there
+    undecided_peaks: int = 0  # there on one side alone
     failures: int = 0
 
 
@@ -90,7 +99,8 @@ def check(seed: int, case: int, compiled: bool, count: Count) -> list[str]:
         keypoints, descriptors = theirs.detectAndCompute(grey, mask)
         found = sift.detect_and_compute(image, mask)
         reference = features(keypoints, descriptors, sift)
-        failures = compare(in_order(found), in_order(reference), count)
+        peaks = Peaks(sift, image)
+        failures = compare(in_order(found), in_order(reference), peaks, count)
         if not sift.nfeatures and not np.array_equal(found.xy, reference.xy):
             failures.append("another order")  # with nfeatures OpenCV leaves them in none
         if rng.random() < 0.3:
@@ -98,7 +108,7 @@ def check(seed: int, case: int, compiled: bool, count: Count) -> list[str]:
             _, descriptors = theirs.compute(grey, given.to_opencv()[0])
             again = sift.compute(image, given)
             expected = replace(given, descriptors=descriptors)
-            failures += [f"compute: {f}" for f in compare(again, expected, count)]
+            failures += [f"compute: {f}" for f in compare(again, expected, peaks, count)]
     except (PixgradError, cv2.error) as error:
         failures = [f"refused: {error}"]
     except Exception:  # a crash is what is looked for
@@ -111,13 +121,63 @@ def features(keypoints, descriptors: np.ndarray | None, sift: Sift) -> Features:
     return Features.from_opencv(keypoints, nothing if descriptors is None else descriptors)
 
 
-def compare(found: Features, reference: Features, count: Count) -> list[str]:
+class Peaks:
+    """How well the histogram of a keypoint determines an angle."""
+
+    def __init__(self, sift: Sift, image: np.ndarray) -> None:
+        self.sift, self.image, self.pyramid = sift, image, None
+
+    def around(self, one: Features) -> tuple[float, float, float, float]:
+        """The bin of a keypoint's angle, those before and after it; the highest one."""
+        if self.pyramid is None:
+            self.stages, self.pyramid = self.sift._pyramid(self.image)
+        octave, layer = (int(v[0]) for v in unpack_octave(one.octave))
+        layers = self.pyramid[octave + 1][layer : layer + 1]
+        column, row = np.rint(one.xy[0] / 2.0**octave).astype(int)
+        scale = one.size * np.float32(2.0**-octave / 2)
+        maps = self.stages.gradients(layers)
+        (bins,) = self.stages.histograms(*maps, np.array([[0, row, column]]), scale).astype(float)
+        top = round((360 - float(one.angle[0])) / 10)
+        return *(bins[(top + i) % orientation.BINS] for i in (-1, 0, 1)), bins.max()
+
+    def allowed(self, one: Features) -> float:
+        """Degrees by which errors of the bins, at their worst, turn the top of the parabola.
+
+        It lies at ``f = (a - c) / (2 d)`` bins from the middle one, ``d = a - 2 b + c``; the
+        derivatives by a, b, c are ``(1 - 2 f) / (2 d)``, ``2 f / d``, ``(-1 - 2 f) / (2 d)``.
+        """
+        a, b, c, _ = self.around(one)
+        d = a - 2 * b + c
+        f = (a - c) / (2 * d)
+        worst = (abs(1 - 2 * f) * a + abs(4 * f) * b + abs(1 + 2 * f) * c) / abs(2 * d)
+        return ANGLE_ERROR + 360 / orientation.BINS * min(1, BIN_ERROR * worst)
+
+    def undecided(self, one: Features) -> bool:
+        """Whether errors of the bins decide if this is a peak, and if it is high enough."""
+        a, b, c, highest = self.around(one)
+        near = 2 * BIN_ERROR * highest
+        return min(abs(b - a), abs(b - c), abs(b - orientation.PEAK_RATIO * highest)) <= near
+
+
+def compare(found: Features, reference: Features, peaks: Peaks, count: Count) -> list[str]:
     """Say where two answers in the same order differ by more than they may."""
+    failures = []
     if len(found) != len(reference):
-        return [f"{len(found)} keypoints, OpenCV has {len(reference)}"]
+        size = f"{len(found)} keypoints, OpenCV has {len(reference)}"
+        one, other = alone(found, reference), alone(reference, found)
+        lonely = [f[i : i + 1] for f, some in ((found, one), (reference, other)) for i in some]
+        if not all(peaks.undecided(point) for point in lonely):
+            return [size]
+        count.undecided_peaks += len(lonely)
+        found, reference = (
+            f[np.setdiff1d(np.arange(len(f)), some)]
+            for f, some in ((found, one), (reference, other))
+        )
+        if len(found) != len(reference):
+            return [size]
     count.keypoints += len(found)
     one, two = found, reference
-    failures = [
+    failures += [
         f"{name}: {np.count_nonzero((a != b).reshape(len(a), -1).any(axis=1))} of {len(a)} differ"
         for name in ("xy", "response", "octave")
         if not np.array_equal(a := getattr(one, name), b := getattr(two, name))
@@ -125,8 +185,12 @@ def compare(found: Features, reference: Features, count: Count) -> list[str]:
     if (np.abs(one.size - two.size) > SIZE_ERROR * two.size).any():
         failures.append(f"sizes: {np.abs(one.size - two.size).max()}")
     turn = np.abs((one.angle.astype(float) - two.angle + 180) % 360 - 180)
-    if (turn > ANGLE_ERROR).any():
-        failures.append(f"angles: {turn.max()} degrees")
+    for k in np.flatnonzero(turn > ANGLE_ERROR):
+        allowed = peaks.allowed(one[k : k + 1])
+        count.flat_peaks += 1
+        count.most_of_allowed = max(count.most_of_allowed, turn[k] / allowed)
+        if turn[k] > allowed:
+            failures.append(f"angle {one.angle[k]}: {turn[k]} degrees, {allowed} are allowed")
     if one.descriptors.dtype != two.descriptors.dtype:
         failures.append(f"{one.descriptors.dtype} descriptors")
     gap = np.abs(one.descriptors.astype(int) - two.descriptors.astype(int))
@@ -135,6 +199,24 @@ def compare(found: Features, reference: Features, count: Count) -> list[str]:
     count.other_descriptors += int(gap.any(axis=1).sum())
     count.other_angles += int((turn != 0).sum())
     return failures
+
+
+def alone(one: Features, other: Features) -> list[int]:
+    """Numbers of the keypoints of one answer that have no like in the other."""
+    near = 180 / orientation.BINS  # peaks are farther apart
+    angles = {}
+    for key, angle in zip(keys(other), other.angle.astype(float), strict=True):
+        angles.setdefault(key, []).append(angle)
+    return [
+        k
+        for k, (key, angle) in enumerate(zip(keys(one), one.angle.astype(float), strict=True))
+        if not any(abs((angle - a + 180) % 360 - 180) < near for a in angles.get(key, ()))
+    ]
+
+
+def keys(f: Features) -> list[tuple]:
+    """What may not differ."""
+    return list(zip(*f.xy.T.tolist(), f.response.tolist(), f.octave.tolist(), strict=True))
 
 
 def in_order(f: Features) -> Features:

@@ -26,6 +26,7 @@ class Stages(NamedTuple):
     refine: Callable
     gradients: Callable
     histograms: Callable
+    peaks: Callable
     raw_histograms: Callable
 
 
@@ -37,6 +38,7 @@ NUMPY = Stages(
     refinement.refine,
     orientation.gradients,
     orientation.histograms,
+    orientation.peaks,
     descriptor.raw_histograms,
 )
 
@@ -58,8 +60,9 @@ def _is_on(word: str) -> bool:
 def choose(compiled: bool | None = None) -> Stages:
     """Pick the implementation: the bits of OpenCV with fused multiply-add or without it.
 
-    Compiled blur and refinement round ``a b + c`` once, as OpenCV does on processors that have the
-    instruction; NumPy rounds twice, as OpenCV does on the rest. Other stages give equal bits.
+    Compiled blur, refinement, directions of gradients and angles of peaks round ``a b + c`` once,
+    as OpenCV does on processors that have the instruction; NumPy rounds twice, as OpenCV does on
+    the rest. Everything else gives equal bits.
 
     Parameters
     ----------
@@ -94,5 +97,6 @@ def choose(compiled: bool | None = None) -> Stages:
         fast.refine,
         fast.gradients,
         fast.histograms,
+        fast.peaks,
         fast.raw_histograms,
     )

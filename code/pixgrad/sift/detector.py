@@ -13,7 +13,6 @@ from .descriptor import LENGTH, quantise
 from .extrema import prior_threshold
 from .features import Features, concatenate, pack_octave, sort_unique, unpack_octave
 from .image import check_mask, check_memory, to_grey
-from .orientation import peaks
 from .refinement import KEPT
 from .scale_space import base_image, gaussian_pyramid
 
@@ -210,7 +209,7 @@ class Sift:
 
         gradients = stages.gradients(octave[1 : s + 1])
         histogram = stages.histograms(*gradients, point - FIRST_LAYER, scale)
-        k, direction = peaks(histogram)
+        k, direction = stages.peaks(histogram)
 
         xy = point[:, :0:-1].astype(np.float32) + offset[:, :2]
         to_input = np.float32(2.0**o)

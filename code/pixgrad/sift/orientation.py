@@ -91,10 +91,10 @@ def window(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def smooth(votes: np.ndarray) -> np.ndarray:
-    """Circular convolution of (…, 36) histograms with (1, 4, 6, 4, 1) / 16."""
+    """Circular convolution of (…, 36) histograms with (1, 4, 6, 4, 1) / 16, from the middle out."""
     far = np.roll(votes, 2, axis=-1) + np.roll(votes, -2, axis=-1)
     near = np.roll(votes, 1, axis=-1) + np.roll(votes, -1, axis=-1)
-    return far * (1 / 16) + near * (4 / 16) + votes * (6 / 16)
+    return far * (1 / 16) + (near * (4 / 16) + votes * (6 / 16))
 
 
 def peaks(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,14 +109,24 @@ def peaks(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     keypoint : (M,) int64, row of the histogram, non-decreasing.
     angle : (M,) degrees in [0, 360), clockwise on the screen (OpenCV's convention).
     """
+    keypoint, position = peak_positions(histogram)
+    return keypoint, clockwise(360 - (360 / BINS) * position)
+
+
+def peak_positions(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same with the place of the parabola's top, (M,), in bins: [0, 36)."""
     left, right = np.roll(histogram, 1, axis=1), np.roll(histogram, -1, axis=1)
     highest = histogram.max(axis=1, keepdims=True)
     peak = (histogram > left) & (histogram > right) & (histogram >= highest * PEAK_RATIO)
     keypoint, index = np.nonzero(peak)
     low, top, high = left[peak], histogram[peak], right[peak]
     position = index.astype(histogram.dtype) + 0.5 * (low - high) / (low - 2 * top + high)
-    angle = 360 - (360 / BINS) * (position % BINS)
-    return keypoint, np.where(angle == 360, 0, angle).astype(histogram.dtype)
+    return keypoint, position % BINS
+
+
+def clockwise(angle: np.ndarray) -> np.ndarray:
+    """The full turn is no turn."""
+    return np.where(angle == 360, 0, angle).astype(angle.dtype)
 
 
 def _votes(

@@ -1,15 +1,17 @@
 """The slow stages compiled by numba; each function has the signature of its NumPy namesake.
 
 Float32 operations and their order are those of the NumPy functions (``fastmath`` is off), and so
-are the bits — but for blur and refinement. There OpenCV uses fused multiply-add where the
-processor has it (AVX2, NEON), NumPy never does, and compiled code does always: it has the bits of
-OpenCV on today's processors, NumPy has those of OpenCV on old ones. Rows of an image and keypoints
+are the bits — but for blur, refinement, the direction of a gradient and the angle of a peak. There
+OpenCV uses fused multiply-add where the processor has it (AVX2, NEON), NumPy never does, and
+compiled code does always: it has the bits of OpenCV on today's processors, NumPy has those of
+OpenCV on old ones. Rows of an image and keypoints
 do not depend on each other: threads share them, and change nothing (see `threads`).
 
 Differences and gradients are not stored: they are computed where they are needed, from the layers.
 
 The machine code is kept on disk next to these files, or in ``$NUMBA_CACHE_DIR``, and made anew
-when the file of a function changes: touch it after a change of what it compiles from other modules.
+when the text of a function's own file changes: what it compiles from other modules is not seen, so
+after a change there that cache must go.
 """
 
 import numpy as np
@@ -87,6 +89,13 @@ def histograms(layers: np.ndarray, point: np.ndarray, scale: np.ndarray) -> np.n
     votes = np.zeros((len(point), orientation.BINS), np.float32)
     spread(orientation_votes, len(point), KEYPOINTS, layers, point, radius, exponent, votes)
     return orientation.smooth(votes)
+
+
+def peaks(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`orientation.peaks`; the angle is rounded once: in float64 its product is exact."""
+    keypoint, position = orientation.peak_positions(histogram)
+    angle = 360 - (360 / orientation.BINS) * position.astype(np.float64)
+    return keypoint, orientation.clockwise(angle.astype(np.float32))
 
 
 def raw_histograms(

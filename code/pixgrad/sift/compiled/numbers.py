@@ -4,11 +4,11 @@ from numba import float32, njit
 from numba.extending import intrinsic
 
 from .. import descriptor
-from ..arithmetic import atan2_degrees, exp
+from ..arithmetic import exp
 
 compiled = njit(cache=True, error_model="numpy", nogil=True)
 inlined = njit(cache=True, error_model="numpy", nogil=True, inline="always")
-atan2_degrees, exp = inlined(atan2_degrees), inlined(exp)
+exp = inlined(exp)
 split = inlined(descriptor.split)
 
 
