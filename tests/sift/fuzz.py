@@ -19,19 +19,21 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, replace
+from itertools import product
 
 import cv2
 import numpy as np
 from typer import echo
 
 from pixgrad.errors import PixgradError
-from pixgrad.sift import Features, Sift, orientation
+from pixgrad.sift import Features, Sift
 from pixgrad.sift.features import unpack_octave
 from pixgrad.views.opencv import WITH_FMA
 
 SIZE_ERROR, LEVEL = 1e-6, 1  # relative, of 0 … 255
 ANGLE_ERROR = 7e-5  # degrees, of the last operations: two units of the last place of 360
 BIN_ERROR = 4 * 2.0**-23  # relative, of a bin of the smoothed histogram: units of the last place
+BINS, PEAK_RATIO = 36, 0.8  # of OpenCV's histogram
 DISABLE = "OPENCV_CPU_DISABLE"
 
 
@@ -137,26 +139,35 @@ class Peaks:
         scale = one.size * np.float32(2.0**-octave / 2)
         maps = self.stages.gradients(layers)
         (bins,) = self.stages.histograms(*maps, np.array([[0, row, column]]), scale).astype(float)
-        top = round((360 - float(one.angle[0])) / 10)
-        return *(bins[(top + i) % orientation.BINS] for i in (-1, 0, 1)), bins.max()
+        middle = round((360 - float(one.angle[0])) / 10)
+        return *(bins[(middle + i) % BINS] for i in (-1, 0, 1)), bins.max()
 
     def allowed(self, one: Features) -> float:
         """Degrees by which errors of the bins, at their worst, turn the top of the parabola.
 
-        It lies at ``f = (a - c) / (2 d)`` bins from the middle one, ``d = a - 2 b + c``; the
-        derivatives by a, b, c are ``(1 - 2 f) / (2 d)``, ``2 f / d``, ``(-1 - 2 f) / (2 d)``.
+        It moves one way with each bin, so that the worst is at a corner of the box of errors.
         """
-        a, b, c, _ = self.around(one)
-        d = a - 2 * b + c
-        f = (a - c) / (2 * d)
-        worst = (abs(1 - 2 * f) * a + abs(4 * f) * b + abs(1 + 2 * f) * c) / abs(2 * d)
-        return ANGLE_ERROR + 360 / orientation.BINS * min(1, BIN_ERROR * worst)
+        bins = np.array(self.around(one)[:3])
+        corners = bins * (1 + BIN_ERROR * np.array(list(product((-1, 1), repeat=3))))
+        if (curvature(corners) >= 0).any():  # any place between the middles of the neighbours
+            return 360 / BINS
+        return ANGLE_ERROR + 360 / BINS * np.abs(top(corners) - top(bins)).max()
 
     def undecided(self, one: Features) -> bool:
         """Whether errors of the bins decide if this is a peak, and if it is high enough."""
         a, b, c, highest = self.around(one)
         near = 2 * BIN_ERROR * highest
-        return min(abs(b - a), abs(b - c), abs(b - orientation.PEAK_RATIO * highest)) <= near
+        return min(abs(b - a), abs(b - c), abs(b - PEAK_RATIO * highest)) <= near
+
+
+def curvature(bins: np.ndarray) -> np.ndarray:
+    """Second difference of (…, 3) neighbouring bins."""
+    return bins[..., 0] - 2 * bins[..., 1] + bins[..., 2]
+
+
+def top(bins: np.ndarray) -> np.ndarray:
+    """Where the parabola through (…, 3) neighbouring bins has its top, from the middle one."""
+    return (bins[..., 0] - bins[..., 2]) / (2 * curvature(bins))
 
 
 def compare(found: Features, reference: Features, peaks: Peaks, count: Count) -> list[str]:
@@ -188,7 +199,7 @@ def compare(found: Features, reference: Features, peaks: Peaks, count: Count) ->
     for k in np.flatnonzero(turn > ANGLE_ERROR):
         allowed = peaks.allowed(one[k : k + 1])
         count.flat_peaks += 1
-        count.most_of_allowed = max(count.most_of_allowed, turn[k] / allowed)
+        count.most_of_allowed = max(count.most_of_allowed, float(turn[k] / allowed))
         if turn[k] > allowed:
             failures.append(f"angle {one.angle[k]}: {turn[k]} degrees, {allowed} are allowed")
     if one.descriptors.dtype != two.descriptors.dtype:
@@ -203,7 +214,7 @@ def compare(found: Features, reference: Features, peaks: Peaks, count: Count) ->
 
 def alone(one: Features, other: Features) -> list[int]:
     """Numbers of the keypoints of one answer that have no like in the other."""
-    near = 180 / orientation.BINS  # peaks are farther apart
+    near = 180 / BINS  # peaks are farther apart
     angles = {}
     for key, angle in zip(keys(other), other.angle.astype(float), strict=True):
         angles.setdefault(key, []).append(angle)

@@ -9,6 +9,7 @@ import pytest
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.sift import Features, Sift, features
+from pixgrad.sift.image import memory_estimate
 from pixgrad.views import opencv
 from pixgrad.views.agreement import compare
 
@@ -126,7 +127,9 @@ def test_there_and_back(found):
 
 
 def test_memory_that_detection_needs_grows_with_its_layers(grey, monkeypatch):
-    monkeypatch.setattr("pixgrad.sift.image._available_memory", lambda: 20 * 4 * 4 * grey.size)
+    monkeypatch.setattr(
+        "pixgrad.sift.image._available_memory", lambda: memory_estimate(*grey.shape, 4)
+    )
     Sift(compiled=False).detect(grey)
     with pytest.raises(PixgradError, match="памяти"):
         Sift(compiled=False, n_octave_layers=8).detect(grey)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from pixgrad.data import load
 from pixgrad.errors import PixgradError
 from pixgrad.sift import (
     Sift,
+    arithmetic,
     backend,
     descriptor,
     detector,
@@ -82,6 +84,26 @@ def test_blur_has_the_bits_of_opencv(fast, height, sigma):
             )
 
 
+@pytest.fixture
+def fused_arctangent(monkeypatch):
+    """NumPy's directions rounded as compiled ones: a product of two float32 is exact in float64."""
+
+    def fma(a, b, c):
+        return (a.astype(float) * b.astype(float) + np.float64(c)).astype(np.float32)
+
+    def atan2_degrees(y, x):
+        ax, ay = np.abs(x), np.abs(y)
+        c = np.minimum(ax, ay) / (np.maximum(ax, ay) + arithmetic.TINY)
+        c2 = c * c
+        odd = fma(fma(arithmetic.P7, c2, arithmetic.P5), c2, arithmetic.P3)
+        angle = fma(odd, c2, arithmetic.P1) * c
+        angle = np.where(ay > ax, np.float32(90) - angle, angle)
+        angle = np.where(x < 0, np.float32(180) - angle, angle)
+        return np.where(y < 0, np.float32(360) - angle, angle)
+
+    monkeypatch.setattr(orientation, "atan2_degrees", atan2_degrees)
+
+
 def layers_of(dog):
     """An octave whose differences are these, if its numbers are exact."""
     return np.concatenate([np.zeros_like(dog[:1]), np.cumsum(dog, axis=0, dtype=np.float32)])
@@ -140,6 +162,7 @@ def test_flat_dog_refines_to_nowhere(fast):
 
 
 @numba_only
+@pytest.mark.usefixtures("fused_arctangent")
 def test_histograms_up_to_the_borders(fast, octave):
     layers = octave[1:4]
     rng = np.random.default_rng(0)
@@ -166,6 +189,36 @@ def test_histograms_up_to_the_borders(fast, octave):
 
 
 @numba_only
+def test_directions_have_the_bits_of_opencv(fast):
+    """At 125 degrees a pixel's whole vote went to the next bin, and an angle by 0.16 degrees."""
+    if not opencv.has_fma():
+        pytest.skip("на этом процессоре OpenCV не сливает умножение и сложение")
+    from pixgrad.sift.compiled.voting import _to_polar
+
+    x, y = np.random.default_rng(0).normal(0, 30, (2, 1 << 16)).astype(np.float32)
+    expected = cv2.phase(x[None], y[None], angleInDegrees=True)[0]
+    assert 0.95 < (arithmetic.atan2_degrees(y, x) == expected).mean() < 0.999
+    _to_polar(x, y)
+    np.testing.assert_array_equal(y, expected)
+
+
+@numba_only
+def test_angles_of_peaks_are_rounded_once(fast):
+    histogram = np.random.default_rng(0).uniform(1, 2, (500, 36)).astype(np.float32)
+    (one, angle), (two, twice) = fast.peaks(histogram), orientation.peaks(histogram)
+    _, position = orientation.peak_positions(histogram)
+    np.testing.assert_array_equal(one, two)
+    exact = [float(np.float32(360 - 10 * Fraction(float(p)))) for p in position]
+    np.testing.assert_array_equal(angle, np.where(np.equal(exact, 360), 0, exact))
+    assert 0.1 < (angle != twice).mean() < 0.9
+    assert np.abs(angle - twice).max() <= np.spacing(np.float32(359))
+    flat = np.zeros((1, 36), np.float32)
+    flat[0, :2] = 1, 1e-9  # a hair beyond the full turn
+    assert fast.peaks(flat)[1].tolist() == orientation.peaks(flat)[1].tolist() == [0]
+
+
+@numba_only
+@pytest.mark.usefixtures("fused_arctangent")
 @pytest.mark.parametrize("conventions", ["opencv", "precise"])
 def test_whole_detector_but_for_fused_stages(fast, grey, conventions, monkeypatch):
     found = Sift(conventions=conventions, compiled=True).detect_and_compute(grey)
@@ -178,6 +231,7 @@ def test_whole_detector_but_for_fused_stages(fast, grey, conventions, monkeypatc
         differences=fast.differences,
         find_extrema=find_extrema,
         refine=fast.refine,
+        peaks=fast.peaks,
     )
     monkeypatch.setattr(detector.backend, "choose", lambda compiled: mixed)
     assert_same(found, Sift(conventions=conventions).detect_and_compute(grey))

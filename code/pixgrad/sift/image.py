@@ -9,8 +9,8 @@ from ..errors import PixgradError
 # 0.299, 0.587, 0.114 in fixed point with 15 fractional bits (ITU-R BT.601; OpenCV's integers).
 GREY_WEIGHTS = (9798, 19235, 3735)
 GREY_SHIFT = 15
-# Peak of `Sift.detect_and_compute` with s layers an octave, in float32 copies of the doubled image:
-# s + 3 Gaussians, s + 2 differences, 2 s gradients, the image itself (benchmarks/sift.py).
+CHUNK_BYTES = 6 << 20
+"""What the samples of descriptors take that are processed at once, however small the image."""
 SPILL = 1 / 255
 """How far rounding may carry a 0..1 image out of its range: one grey level."""
 
@@ -71,7 +71,10 @@ def check_mask(mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | 
 
 
 def peak_copies(n_octave_layers: int) -> int:
-    """Float32 copies of the doubled image that detection holds at its peak."""
+    """Float32 copies of the doubled image that detection holds at its peak (benchmarks/sift.py).
+
+    With s layers an octave s + 3 Gaussians, s + 2 differences, 2 s gradients, the image itself.
+    """
     return 4 * n_octave_layers + 4
 
 
@@ -94,8 +97,8 @@ def check_memory(image: np.ndarray, n_octave_layers: int) -> None:
 
 
 def memory_estimate(height: int, width: int, n_octave_layers: int = 3) -> int:
-    """Bytes that detection needs at its peak: `peak_copies` of float32 (2H, 2W)."""
-    return peak_copies(n_octave_layers) * 4 * (2 * height) * (2 * width)
+    """Bytes that detection needs at its peak: `peak_copies` of float32 (2H, 2W), `CHUNK_BYTES`."""
+    return peak_copies(n_octave_layers) * 4 * (2 * height) * (2 * width) + CHUNK_BYTES
 
 
 def _check_shape(image: np.ndarray) -> None:
