@@ -66,6 +66,29 @@ def render(
 
 
 @app.command()
+def preview(
+    project: ProjectDir = Path(),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Порт; 0 — любой свободный.")] = 0,
+) -> None:
+    """Показать сайт на этой машине и обновлять его при каждой правке, до Ctrl+C."""
+    from pixgrad.book.previewing import preview as command
+
+    command.preview_book(project, port)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Папка книги Quarto.")] = Path(),
+    remove: Annotated[bool, typer.Option("--remove", help="Вернуть всё, как было.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Только показать правки.")] = False,
+) -> None:
+    """Научить чужую книгу Quarto исполняться через pixgrad: шаг pre-render, файлы для git."""
+    from pixgrad.book import adopting as command
+
+    command.adopt(folder, remove, dry_run)
+
+
+@app.command()
 def notebooks(project: ProjectDir = Path()) -> None:
     """Записать главы как блокноты Colab в notebooks/."""
     from pixgrad.book.rendering import notebooks as command

@@ -470,7 +470,7 @@ def test_environment_and_defaults_of_the_book_reach_the_cells(tmp_path, surround
     )
     root = write_book(tmp_path / "book", {"chapters/a.qmd": chapter("А", cell(source))})
     write(root / "_environment", "# Заметка\nPYTHONPATH=code\nA='один два'\nB=\"3\"  # три\nC=\n")
-    edit(root / "_quarto.yml", "  freeze: auto", "  freeze: auto\n  echo: false")
+    edit(root / "_quarto.yml", "{freeze: auto}", "{freeze: auto, echo: false}")
     monkeypatch.setenv("B", "из оболочки")
     freeze.freeze_book(root)
     frozen = json.loads((root / "_freeze/chapters/a/execute-results/typ.json").read_text("utf-8"))

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from pixgrad.book.executing import order
+from pixgrad.book.executing import jobs, order
 from pixgrad.book.ledger import qmd
 from pixgrad.book.ledger.frozen import FIGURES
-from pixgrad.book.ledger.ledger import FRESH, PROSE, STALE, Ledger, State, absent_text
-from pixgrad.book.source import options as cell_options
-from pixgrad.book.source.metadata import load_yaml
+from pixgrad.book.ledger.ledger import (
+    FRESH,
+    PROSE,
+    STALE,
+    Ledger,
+    State,
+    absent_text,
+    cells_digest,
+)
 from pixgrad.book.source.project import Project, load
 from pixgrad.errors import PixgradError, SourceError
 
@@ -32,9 +39,6 @@ CELL_TIMEOUT = 600
 
 TELL, EXECUTE, ACCEPT = "tell", "execute", "accept"
 
-_FIGURE_KEYS = ("fig-width", "fig-height", "fig-dpi", "fig-format")
-_FIGURE_FORMATS = ("png", "retina", "jpeg", "svg")
-_ONE_EXECUTION = "{} у форматов разный: исполнение одно на все форматы"
 _REQUIRED = ("nbclient", "ipykernel", "jupyter_cache", "matplotlib_inline")
 
 
@@ -74,23 +78,44 @@ def freeze_book(
     with Ledger.writing(project.root) as ledger:
         states = ledger.assess(chapters)
         _remove_departed(ledger)
-        ledger.complete(states)
-        if versions == ACCEPT:
-            ledger.accept_versions(states)
-        if versions != TELL:
-            states = [_by_versions(state, versions) for state in states]
-        for state in states:
-            if state.status == PROSE:
-                ledger.put_prose(state.chapter, state.document)
-        stale = [state for state in states if state.status == STALE]
-        try:
-            if stale:
-                run = _Execution(project, ledger, accept_sources, jobs, timeout)
-                _require_packages(stale)
-                order.execute(ledger, chapters, stale, lambda ready: _round(run, ready))
-        finally:
-            ledger.dependencies.save()
+        states = update(Execution(project, ledger, accept_sources, jobs, timeout), states, versions)
     _summary(states)
+
+
+def update(run: Execution, states: Sequence[State], versions: str = TELL) -> Sequence[State]:
+    """Set edited prose around old results, execute what is stale.
+
+    Parameters
+    ----------
+    states : as the ledger has just assessed them, in the order of the book.
+    versions : as in ``freeze_book``.
+
+    Returns
+    -------
+    The states that it acted upon.
+
+    Raises
+    ------
+    PixgradError : as ``freeze_book``.
+    """
+    ledger = run.ledger
+    ledger.complete(states)
+    if versions == ACCEPT:
+        ledger.accept_versions(states)
+    if versions != TELL:
+        states = [_by_versions(state, versions) for state in states]
+    for state in states:
+        if state.status == PROSE:
+            ledger.put_prose(state.chapter, state.document)
+    stale = [state for state in states if state.status == STALE]
+    chapters = [state.chapter for state in states]
+    try:
+        if stale:
+            _require_packages(stale)
+            order.execute(ledger, chapters, stale, lambda ready: _round(run, ready))
+    finally:
+        ledger.dependencies.save()
+    return states
 
 
 def _by_versions(state: State, versions: str) -> State:
@@ -140,22 +165,24 @@ def _tell_unverified(states: Iterable[State]) -> None:
 
 
 @dataclass(frozen=True)
-class _Execution:
-    """One run of ``freeze``, as far as all its chapters share it."""
+class Execution:
+    """One run of ``freeze``, as far as all its chapters share it (see ``freeze_book``)."""
 
     project: Project
     ledger: Ledger
-    accept_sources: bool
-    jobs: int
-    timeout: int
+    accept_sources: bool = False
+    jobs: int = 2
+    timeout: int = CELL_TIMEOUT
+    stops_at_edits: bool = False
+    """Give a chapter up as soon as its cells are edited: they are to be executed once more."""
 
 
-def _round(run: _Execution, stale: Sequence[State]) -> dict[str, PixgradError]:
+def _round(run: Execution, stale: Sequence[State]) -> dict[str, PixgradError]:
     """Execute chapters side by side; the errors of those that failed."""
     planned, failures = [], {}
     for state in stale:
         try:
-            planned.append((state, _job(run.project, state, run.timeout)))
+            planned.append((state, jobs.make(run.project, state, run.timeout)))
         except PixgradError as error:
             failures[state.chapter] = error
     return failures | asyncio.run(_execute_all(run, planned))
@@ -172,125 +199,8 @@ def _require_packages(stale: Sequence[State]) -> None:
         )
 
 
-def _job(project: Project, state: State, timeout: int) -> execute.Job:
-    from pixgrad.book.executing import execute
-
-    chapter, document = state.chapter, state.document
-    front, lines = load_yaml(document.front_matter, chapter, 2)
-    _require_python(project, front, chapter, lines)
-    options = {fmt: _options(project, state, fmt) for fmt in FIGURES}
-    _refuse_same_labels(document.runs, options["html"], chapter)
-    in_root = project.get("project", "execute-dir") == "project"
-    return execute.Job(
-        chapter=chapter,
-        cells=tuple(document.runs),
-        options=options["html"],
-        shown=options,
-        root=project.root,
-        folder=project.root if in_root else (project.root / chapter).parent,
-        figures=_figures(project, state),
-        environment=project.environment,
-        timeout=timeout or None,
-    )
-
-
-def _options(project: Project, state: State, fmt: str) -> tuple[Mapping[str, Any], ...]:
-    """The options of each cell in a format: its own, else the format's, the chapter's, the book's.
-
-    Raises
-    ------
-    SourceError : the format asks for an execution of its own.
-    """
-    name = {"typ": "typst"}.get(fmt, fmt)
-    layers = project.layers(state.chapter, state.document)
-    for key in ("eval", "error"):
-        _refuse_two_executions(project, state, key)
-    formats = [_of_format(layer, one) for one in ("html", name) for layer in layers]
-    executed = [{k: v for k, v in given.items() if k in ("eval", "error")} for given in formats]
-    settings = [layer.get("execute") or {} for layer in layers] + executed
-    shown = formats[len(layers) :]
-    shown += [given["execute"] for given in shown if isinstance(given.get("execute"), Mapping)]
-    defaults = {
-        key: value
-        for given in [*settings, *shown]
-        for key, value in given.items()
-        if key in cell_options.EXECUTION_DEFAULTS or key == "enabled"
-    }
-    if not defaults.pop("enabled", True):
-        defaults["eval"] = False
-    runs = state.document.runs
-    strict = project.is_strict
-    return tuple(cell_options.of_run(run, state.chapter, defaults, strict) for run in runs)
-
-
-def _of_format(layer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    given = layer.get("format")
-    own = given.get(name) if isinstance(given, Mapping) else None
-    return own if isinstance(own, Mapping) else {}
-
-
-def _refuse_two_executions(project: Project, state: State, key: str) -> None:
-    """Formats that differ in ``key`` would need an execution each.
-
-    Raises
-    ------
-    SourceError : the HTML and the Typst format have different values.
-    """
-    for layer in project.layers(state.chapter, state.document):
-        html, typst = (_of_format(layer, name).get(key) for name in ("html", "typst"))
-        if html is None:
-            default = cell_options.EXECUTION_DEFAULTS.get(key)
-            html = (layer.get("execute") or {}).get(key, default)
-        if html != typst and None not in (html, typst):
-            raise project.error(_ONE_EXECUTION.format(key), "format", "typst", key)
-
-
-def _require_python(
-    project: Project, front: Mapping, chapter: str, lines: Mapping[tuple, int]
-) -> None:
-    for asked, error in (
-        (project.get("jupyter"), lambda text: project.error(text, "jupyter")),
-        (front.get("jupyter"), lambda text: SourceError(text, chapter, lines.get(("jupyter",)))),
-    ):
-        kernel = asked
-        if isinstance(asked, Mapping):
-            kernel = asked.get("kernel") or (asked.get("kernelspec") or {}).get("name")
-        if asked is not None and kernel != "python3":
-            raise error(f"ядро Jupyter {kernel!r} не поддерживается; нужно python3")
-
-
-def _refuse_same_labels(
-    cells: Sequence, options: Sequence[Mapping[str, Any]], chapter: str
-) -> None:
-    seen: dict[str, int] = {}
-    for cell, its in zip(cells, options, strict=True):
-        label = its.get("label")
-        if label in seen:
-            raise SourceError(
-                f"метка «{label}» уже дана ячейке в строке {seen[label]}", chapter, cell.line
-            )
-        if label:
-            seen[label] = cell.line
-
-
-def _figures(project: Project, state: State) -> execute.Figures:
-    from pixgrad.book.executing.execute import Figures
-
-    for key in _FIGURE_KEYS:
-        _refuse_two_executions(project, state, key)
-    chapter, document = state.chapter, state.document
-    asked = project.metadata(chapter, document, "typst", "html")
-    asked = {key: asked.get(key) for key in _FIGURE_KEYS}
-    given = {key[4:]: value for key, value in asked.items() if value is not None}
-    if given.get("format", "png") not in _FIGURE_FORMATS:
-        raise SourceError(
-            f"fig-format: {given['format']}: умеем {', '.join(_FIGURE_FORMATS)}", chapter
-        )
-    return Figures(**given)
-
-
 async def _execute_all(
-    run: _Execution, planned: Sequence[tuple[State, execute.Job]]
+    run: Execution, planned: Sequence[tuple[State, execute.Job]]
 ) -> dict[str, PixgradError]:
     """Execute and write the chapters; the errors of those that failed."""
     from rich.console import Console
@@ -311,8 +221,9 @@ async def _execute_all(
         async def work(state: State, job: execute.Job) -> PixgradError | None:
             async with seats:
                 task = progress.add_task(state.chapter, total=len(job.cells))
+                one = _one(run, state, job, cache, lambda n: progress.update(task, completed=n))
                 try:
-                    await _one(run, state, job, cache, lambda n: progress.update(task, completed=n))
+                    await (_unless_edited(run, state, one) if run.stops_at_edits else one)
                 except SourceError as error:
                     return state.document.located(error)
                 except PixgradError as error:
@@ -325,8 +236,20 @@ async def _execute_all(
     }
 
 
+async def _unless_edited(run: Execution, state: State, work: Coroutine) -> None:
+    task, cells = asyncio.ensure_future(work), cells_digest(state.document)
+    while not (await asyncio.wait([task], timeout=0.3))[0]:
+        with suppress(SourceError):  # half saved, or with a mistake that will be told
+            now = qmd.read(run.ledger.root / state.chapter, shown_as=state.chapter)
+            if cells_digest(now) != cells:
+                task.cancel()
+                await asyncio.wait([task])
+                raise PixgradError(f"{state.chapter}: ячейки изменены, начинаю заново")
+    task.result()
+
+
 async def _one(
-    run: _Execution,
+    run: Execution,
     state: State,
     job: execute.Job,
     cache: execute.Cache,

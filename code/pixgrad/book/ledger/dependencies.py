@@ -25,10 +25,11 @@ from pixgrad.files import read_json, write
 CHANGED_WHILE_RUNNING = "changed while the chapter ran"
 """Stands for the digest of such a file: it never matches, so the chapter is stale at once."""
 
-_NOT_SOURCES = {
+NOT_SOURCES = {
     ".cache", ".git", ".ipynb_checkpoints", ".quarto", ".venv", "__pycache__", "_book", "_freeze",
     "node_modules", "site_libs", "venv",
 }  # fmt: skip
+"""Folders with what is made, installed or kept, and not written."""
 _SYSTEM = ("/usr", "/etc", "/proc", "/sys", "/dev", "/lib", "/lib64", "/bin", "/run", "/var")
 _LIBRARIES = tuple(
     {
@@ -323,7 +324,7 @@ def _inside(path: str, folder: Path) -> str | None:
 
 def _is_noise_inside(path: str, relative: str, folder: Path) -> bool:
     parts = relative.split("/")
-    if any(part in _NOT_SOURCES or part.endswith((".egg-info", ".dist-info")) for part in parts):
+    if any(part in NOT_SOURCES or part.endswith((".egg-info", ".dist-info")) for part in parts):
         return True
     own_environment = _inside(sys.prefix, folder) is not None
     return own_environment and _inside(path, Path(sys.prefix)) is not None

@@ -74,18 +74,18 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def writing(cls, root: Path) -> Iterator[Ledger]:
+    def writing(cls, root: Path, wait: bool = False) -> Iterator[Ledger]:
         """The one ledger that may write, in one process at a time; what a kill left is put right.
 
         Raises
         ------
-        PixgradError : another process writes.
+        PixgradError : another process writes, and ``wait`` is not set.
         """
         cache = root / ".cache"
         (cache / "pixgrad" / "freeze").mkdir(parents=True, exist_ok=True)
         if not (cache / ".gitignore").exists():
             files.write(cache / ".gitignore", "*\n")
-        with files.lock(cache / "pixgrad"):
+        with files.lock(cache / "pixgrad", wait):
             files.clean(root / "_freeze", cache / "pixgrad")
             ledger = cls(root)
             ledger._recover()

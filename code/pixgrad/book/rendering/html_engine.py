@@ -4,10 +4,12 @@ One pandoc call a chapter (see ``crossref`` for the numbers), then a Jinja templ
 Everything a page needs is copied beside it; it asks no other host for anything.
 """
 
+import copy as copying
 import html
+import json
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from html.parser import HTMLParser
@@ -52,6 +54,8 @@ class Body:
     body: str
     files: list[str]
     """Local files that the page shows or links to, as addresses relative to the page."""
+    record: tuple
+    """What the chapter labels, which labels and sources it names: other pages depend on them."""
 
 
 def build_html(project: Project, out_dir: Path, pdf: str | None = None) -> None:
@@ -66,32 +70,89 @@ def build_html(project: Project, out_dir: Path, pdf: str | None = None) -> None:
     SourceError : anything in the book that cannot be shown as it is meant (file and line).
     """
     supported.require(project)
-    index = crossref.Index(project)
-    bodies = pandoc.each(project.chapters, lambda chapter: _convert(project, chapter, index))
-    names = {
-        chapter.path: _name(chapter, bodies[chapter.path].title) for chapter in project.chapters
-    }
-    language = words.lang(project)
-    template, used = _template(language), set()
+    pages = Pages(project, pdf)
     for chapter in project.chapters:
         page = out_dir / chapter.html_path
         page.parent.mkdir(parents=True, exist_ok=True)
-        values = _page_values(project, chapter, bodies[chapter.path], names)
-        values["ways_out"] = frame.ways_out(project, chapter, pdf)
-        text = template.render(values)
-        used.update(html.unescape(text))
-        page.write_text(text, "utf-8")
-        for address in bodies[chapter.path].files:
-            _copy(project.file(chapter, address), page.parent / unquote(address))
-    _copy(pandoc.TEMPLATES / "site.css", out_dir / LIBRARY / "site.css")
+        page.write_text(pages.text(chapter), "utf-8")
+        for source, name in pages.files(chapter):
+            copy(source, out_dir / name)
+    write_library(pages, out_dir)
+    search.build_index(out_dir)
+
+
+class Pages:
+    """The pages of the book, made of its converted chapters.
+
+    Parameters
+    ----------
+    pdf : as in ``build_html``.
+
+    Raises
+    ------
+    SourceError : a chapter cannot be shown as it is meant.
+    """
+
+    def __init__(self, project: Project, pdf: str | None = None) -> None:
+        self.project, self._pdf = project, pdf
+        self._index = crossref.Index(project)
+        self._bodies = pandoc.each(
+            project.chapters, lambda chapter: _convert(project, chapter, self._index)
+        )
+        self._template = _template(words.lang(project))
+
+    def text(self, chapter: Chapter) -> str:
+        """The whole page of a chapter."""
+        body = self._bodies[chapter.path]
+        values = _page_values(self.project, chapter, body, self._names)
+        values["ways_out"] = frame.ways_out(self.project, chapter, self._pdf)
+        return self._template.render(values)
+
+    def files(self, chapter: Chapter) -> Iterator[tuple[Path, Path]]:
+        """(file, its place in the site) of all that the page shows or links to."""
+        for address in self._bodies[chapter.path].files:
+            place = relative(chapter.html_path.parent / unquote(address), ".")
+            yield self.project.file(chapter, address), Path(place)
+
+    def error_text(self) -> str:
+        """The page of what is not there."""
+        return self._template.render(_error_values(self.project, self._names))
+
+    def edited(self, project: Project, chapter: Chapter) -> "Pages | None":
+        """These pages with one chapter edited; None if that has changed more than its page.
+
+        Parameters
+        ----------
+        project : with the edited chapter, otherwise the same.
+
+        Raises
+        ------
+        SourceError : the chapter cannot be shown as it is meant.
+        """
+        body, former = _convert(project, chapter, self._index), self._bodies[chapter.path]
+        if (body.title, body.record) != (former.title, former.record):
+            return None
+        result = copying.copy(self)
+        result.project = project
+        result._bodies = {**self._bodies, chapter.path: body}
+        return result
+
+    @property
+    def _names(self) -> dict[Path, str]:
+        return {one.path: _name(one, self._bodies[one.path].title) for one in self.project.chapters}
+
+
+def write_library(pages: Pages, out_dir: Path) -> None:
+    """What the pages share: style, scripts, the letters in use; and the files beside them."""
+    project, library = pages.project, out_dir / LIBRARY
+    language = words.lang(project)
+    copy(pandoc.TEMPLATES / "site.css", library / "site.css")
     for asset in ("site.js", "search.js", "reading.js"):
         script = (pandoc.TEMPLATES / asset).read_text("utf-8")
-        (out_dir / LIBRARY / asset).write_text(words.interface(script, language), "utf-8")
-    fonts.write(
-        out_dir / LIBRARY / "fonts", used, partial(pandoc.cached, project, project.chapters[0])
-    )
-    frame.write_files(project, out_dir, template.render(_error_values(project, names)))
-    search.build_index(out_dir)
+        (library / asset).write_text(words.interface(script, language), "utf-8")
+    used = set(html.unescape("".join(map(pages.text, project.chapters))))
+    fonts.write(library / "fonts", used, partial(pandoc.cached, project, project.chapters[0]))
+    frame.write_files(project, out_dir, pages.error_text())
 
 
 # One chapter ---------------------------------------------------------------------------------
@@ -119,11 +180,16 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
         cites_all=crossref.lists_sources(text),
         seen=[_stamp(project.file(chapter, address)) for address in pictures],
     )
-    title, toc, body = (part.strip() for part in answer.split(_SEPARATOR))
+    title, toc, body, record = (part.strip() for part in answer.split(_SEPARATOR))
     body = mathml.repaired(_LINE_OF_CODE.sub(r"\1", body))
     body = _EMPTY_HEADER.sub(r"<td\1></td>", body)
     addresses = list(dict.fromkeys(_Addresses(body).found))
-    return Body(title, toc, body, _local_files(project, chapter, addresses))
+    local = _local_files(project, chapter, addresses)
+    return Body(title, toc, body, local, _named(json.loads(html.unescape(record))))
+
+
+def _named(record: Mapping[str, list]) -> tuple:
+    return record["labels"], record["lost"], {*record["refs"]}, {*record["cites"]}
 
 
 def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
@@ -210,7 +276,8 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
+    """Put a file into the site; a plot there follows the theme of the page."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.suffix == ".svg":
         svg = dark_figures.lightened(source.read_text("utf-8"))
@@ -286,7 +353,7 @@ def _error_values(project: Project, names: Mapping[Path, str]) -> dict[str, Any]
     first = next(chapter for chapter in project.chapters if len(chapter.path.parts) == 1)
     body = "<p>Может быть, она переименована: посмотрите в содержании или найдите её поиском.</p>"
     body = words.interface(body, words.lang(project))
-    values = _page_values(project, first, Body("", "", body, []), names)
+    values = _page_values(project, first, Body("", "", body, [], ()), names)
     title = words.interface("Такой страницы нет", words.lang(project))
     return values | {
         "is_index": False,

@@ -13,6 +13,7 @@
 -- content-visible and content-hidden are resolved. $PIXGRAD_CHAPTER (JSON) holds `format`, `chapter`
 -- (its number or ""), `number_depth`, `titles` and, once every chapter has been indexed, `refs`:
 -- label -> {prefix, number, href}. Without `refs` this is the indexing run: only meta.record is made.
+-- meta.record (JSON): what the chapter labels, refers to, cites, and what no format can show.
 
 local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
 local stringify = pandoc.utils.stringify
@@ -483,9 +484,11 @@ function Pandoc(doc)
   doc = doc:walk { traverse = 'topdown', Div = select, Span = select }
   doc = doc:walk(shape):walk(number):walk(refer)
   doc:walk { RawInline = note_lost, RawBlock = note_lost }
-  if not config.refs then
-    doc.blocks = {}
-    doc.meta = { record = pandoc.MetaString(pandoc.json.encode(record)) }
+  local found = pandoc.MetaString(pandoc.json.encode(record))
+  if config.refs then
+    doc.meta.record = found
+  else
+    doc.blocks, doc.meta = {}, { record = found }
   end
   return doc
 end

@@ -62,8 +62,10 @@ local function pixels(source) -- width and height, so that the page does not jum
   if not file then return end
   local content = file:read 'a'
   file:close()
-  local is_known, size = pcall(pandoc.image.size, content)
-  return is_known and size or nil, path:match '%.svg$' and content:find('<image', 1, true)
+  local is_vector = path:match '%.svg$'
+  local head = is_vector and content:match '<svg[^>]*>' -- a whole plot takes long to parse
+  local is_known, size = pcall(pandoc.image.size, head and head:gsub('/?>$', '/>') or content)
+  return is_known and size or nil, is_vector and content:find('<image', 1, true)
 end
 
 local COLUMN = 690 -- pixels of the text column: what is wider uses the margin, too
@@ -119,6 +121,8 @@ end
 -- Code ----------------------------------------------------------------------------------------
 
 local function code(block)
+  -- For a name that is not its own, the highlighter looks through all languages: a third of a second.
+  block.classes = block.classes:map(function(class) return class == 'sh' and 'bash' or class end)
   local fold = take(block.attributes, 'code-fold') or config.code_fold
   local summary = take(block.attributes, 'code-summary') or config.code_summary
   local file, overflow = take(block.attributes, 'filename'), take(block.attributes, 'code-overflow')

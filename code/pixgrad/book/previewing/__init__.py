@@ -1,0 +1,1 @@
+"""The book while it is written: a local site that follows each edit."""
