@@ -209,7 +209,7 @@ def test_nothing_heavy_is_in_git() -> None:
     assert not heavy
 
 
-ROOMS = ("ledger", "source", "executing", "rendering", "checking")
+ROOMS = ("ledger", "source", "executing", "rendering", "checking", "previewing")
 
 
 def test_rooms_of_the_generator_know_only_those_before_them() -> None:
