@@ -86,14 +86,14 @@ def histogram_vjp(
     dgeometry : gradients with respect to x, y, scale, orientation.
     """
     shape, geometry, window, column, row, weight, m, to_row, to_column, to_bin, subpixel = saved
-    A, B, C = hat(to_row), hat(to_column), hat(to_bin)
-    dA, dB, dC = hat_derivative(to_row), hat_derivative(to_column), hat_derivative(to_bin)
-    along_bins = np.einsum("klb,pb->pkl", dcells, C)
+    A, B, dA, dB = hat(to_row), hat(to_column), hat_derivative(to_row), hat_derivative(to_column)
+    along_bins = np.tensordot(hat(to_bin), dcells, (1, 2))  # (p, 4, 4), by a product of matrices
+    turning = np.tensordot(hat_derivative(to_bin), dcells, (1, 2))
     along_rows = np.einsum("pkl,pk->pl", along_bins, A)
     dweighted = np.einsum("pl,pl->p", along_rows, B)
     dcolumn = weight * m * np.einsum("pl,pl->p", along_rows, dB)
     drow = weight * m * np.einsum("pkl,pk,pl->p", along_bins, dA, B)
-    dturn = weight * m * np.einsum("klb,pk,pl,pb->p", dcells, A, B, dC, optimize=True)
+    dturn = weight * m * np.einsum("pkl,pk,pl->p", turning, A, B)
     # The Gaussian weight depends on the place as well.
     dcolumn -= dweighted * m * weight * column * (4 / WIDTH**2)
     drow -= dweighted * m * weight * row * (4 / WIDTH**2)

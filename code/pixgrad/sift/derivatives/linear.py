@@ -53,7 +53,8 @@ def blur_vjp(saved: tuple, dblurred: Array) -> Array:
     """Transpose of :func:`blur`: the same kernel, but border pixels collect their mirror images."""
     (sigma,) = saved
     kernel = scale_space.gaussian_kernel(sigma, dblurred.dtype)
-    return _filter_rows_vjp(_filter_rows_vjp(dblurred, kernel).T, kernel).T
+    rows = _filter_rows_vjp(dblurred, kernel)
+    return _filter_rows_vjp(rows.T.copy(), kernel).T.copy()  # rows of a copy: twice as fast
 
 
 def decimate(image: Array) -> tuple[Array, tuple]:
