@@ -45,6 +45,7 @@ def test_plural(count, noun):
 def test_percent_and_interval():
     assert text.percent(0.256, 1) == f"25,6{NBSP}%"
     assert text.interval(0.1, 0.25, 2) == "0,10–0,25"
+    assert text.interval(99.97, 100) == "100"
 
 
 def test_plus_minus_and_verdict():

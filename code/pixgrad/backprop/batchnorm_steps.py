@@ -50,29 +50,15 @@ def batchnorm_steps(
     through_variance = d_variance * 2 * centred / len(x)
     d_centred = d_normalised * inv_std + through_variance
     d_mean = -d_centred.sum()
-    return Steps(
-        {
-            "x": x,
-            "mean": mean,
-            "centred": centred,
-            "variance": variance,
-            "inv_std": inv_std,
-            "normalised": normalised,
-            "weight": np.asarray(weight),
-            "bias": np.asarray(bias),
-            "y": y,
-        },
-        {
-            ("y", "L"): dy,
-            ("bias", "y"): dy.sum(),
-            ("weight", "y"): (dy * normalised).sum(),
-            ("normalised", "y"): d_normalised,
-            ("inv_std", "normalised"): d_inv_std,
-            ("variance", "inv_std"): d_variance,
-            ("centred", "normalised"): d_normalised * inv_std,
-            ("centred", "variance"): through_variance,
-            ("mean", "centred"): d_mean,
-            ("x", "centred"): d_centred,
-            ("x", "mean"): np.full_like(x, d_mean / len(x)),
-        },
-    )
+    values = {
+        "x": x, "mean": mean, "centred": centred, "variance": variance, "inv_std": inv_std,
+        "normalised": normalised, "weight": np.asarray(weight), "bias": np.asarray(bias), "y": y,
+    }  # fmt: skip
+    arriving = {
+        ("y", "L"): dy, ("bias", "y"): dy.sum(), ("weight", "y"): (dy * normalised).sum(),
+        ("normalised", "y"): d_normalised, ("inv_std", "normalised"): d_inv_std,
+        ("variance", "inv_std"): d_variance, ("centred", "normalised"): d_normalised * inv_std,
+        ("centred", "variance"): through_variance, ("mean", "centred"): d_mean,
+        ("x", "centred"): d_centred, ("x", "mean"): np.full_like(x, d_mean / len(x)),
+    }  # fmt: skip
+    return Steps(values, arriving)

@@ -29,8 +29,8 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def interval(low: float, high: float, digits: int = 0) -> str:
-    """A range ``0,2–0,4`` (en dash, as ranges of numbers are set)."""
-    return f"{number(low, digits)}–{number(high, digits)}"
+    """A range ``0,2–0,4`` with the en dash of numbers; one number where the ends are alike."""
+    return "–".join(dict.fromkeys((number(low, digits), number(high, digits))))
 
 
 def power(value: float, digits: int = 1) -> str:
