@@ -21,7 +21,7 @@ def test_text_and_lines_stand_out_on_the_dark_ground():
     ground = DARK["ffffff"]
     for text in ("000000", "222222", "444444", "1f2328", "57606a"):
         assert contrast(DARK[text], ground) >= 4.5, text
-    for line in ("0072b2", "d55e00", "009e73", "cc79a7", "e69f00", "56b4e9"):
+    for line in ("0072b2", "cc3311", "009e73", "cc79a7", "e69f00", "56b4e9"):
         assert contrast(DARK[line], ground) >= 3, line
 
 

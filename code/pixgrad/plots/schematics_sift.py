@@ -228,7 +228,7 @@ FLOWS = {
 KINDS = {
     "linear": ("линейный", "#cfe3f3", BLUE, "-"),
     "smooth": ("гладкий, с изломами", "#cdebdf", GREEN, "-"),
-    "choice": ("выбор: скачки", "#f9d9c4", VERMILION, (0, (4, 2))),
+    "choice": ("выбор: скачки", "#f6d3cc", VERMILION, (0, (4, 2))),
 }
 """Kind of a stage: its words, its ground, its frame and the frame's dash."""
 

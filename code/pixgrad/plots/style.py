@@ -10,14 +10,15 @@ from matplotlib.transforms import Bbox
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#0072B2",
-    "#D55E00",
+    "#CC3311",
     "#009E73",
     "#CC79A7",
     "#E69F00",
     "#56B4E9",
     "#000000",
 )
-"""Okabe and Ito's colours, in the order of the style's cycle."""
+"""Okabe and Ito's colours, in the order of the style's cycle, but for the second: their vermilion
+is orange to the eye, Tol's red (2021) is farther from their orange in any colour vision."""
 GREY = "#8c939c"
 """Of what only helps to read: levels, links between points."""
 

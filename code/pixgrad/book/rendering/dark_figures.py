@@ -20,9 +20,9 @@ DARK = {
     "d9d9d9": "#3f464e",
     "dddddd": "#343a42",
     "eeeeee": "#262b31",
-    # Okabe and Ito's colours, as light as a dark ground needs
+    # The palette of figures.mplstyle, as light as a dark ground needs
     "0072b2": "#4ba3e3",
-    "d55e00": "#ff8b45",
+    "cc3311": "#ff7a66",
     "009e73": "#2fc497",
     "cc79a7": "#e6a0c8",
     "e69f00": "#f2b632",
