@@ -21,6 +21,7 @@ from tiny_books import cell, chapter, clean_environment, snapshot, write, write_
 
 from pixgrad.book.executing import freeze
 from pixgrad.book.previewing import preview
+from pixgrad.book.previewing.changes import Changes
 from pixgrad.errors import PixgradError
 
 pytest.importorskip("nbclient", reason="executing chapters needs pixgrad[compute]")
@@ -51,8 +52,15 @@ def until(condition: Callable[[], bool], what: str) -> None:
 class Reader:
     """What an open page knows."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, changes: Changes, looked: list) -> None:
+        self.address, self.changes, self.looked = address, changes, looked
+
+    def waits_for_nothing(self) -> None:
+        """Until the book is looked at no more."""
+        count = -1
+        while self.changes.wait(0) or count < len(self.looked):
+            count = len(self.looked)
+            time.sleep(1)
 
     def get(self, name: str) -> str:
         try:
@@ -86,7 +94,13 @@ def opened(tmp_path, executed, monkeypatch) -> Iterator[tuple[Path, Reader]]:
     """A book that is being previewed, and a reader."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    root = book(tmp_path / "book")
+    root, looked, refresh = book(tmp_path / "book"), [], preview.Preview._refresh
+
+    def noted(self: preview.Preview, start: float) -> None:
+        looked.append(start)
+        refresh(self, start)
+
+    monkeypatch.setattr(preview.Preview, "_refresh", noted)
     with preview.at_work(root) as (address, maker, changes):
 
         def work() -> None:
@@ -97,14 +111,14 @@ def opened(tmp_path, executed, monkeypatch) -> Iterator[tuple[Path, Reader]]:
         thread = threading.Thread(target=work)
         thread.start()
         try:
-            yield root, Reader(address)
+            yield root, Reader(address, changes, looked)
         finally:
             changes.fail(OSError("конец"))
             thread.join(PATIENCE_S)
     assert not list((tmp_path / "temporary").glob("pixgrad-preview*"))
 
 
-def test_edits_show(opened, executed, capsys):
+def test_edits_show(opened, executed):
     root, reader = opened
     built = root.parent / "temporary"
     reader.shows("a.html", "101")
@@ -133,6 +147,14 @@ def test_edits_show(opened, executed, capsys):
     reader.shows("a.html", "303")
     assert set(executed) == {"a.qmd"} and len(executed) <= 4
     assert "202" not in reader.get("a.html")
+
+    # what the book does not use calls for nothing
+    reader.waits_for_nothing()
+    count = len(reader.looked)
+    write(root / "runs/log.txt", "0")
+    write(root / "runs/record.json", "0")
+    time.sleep(0.3)
+    assert len(reader.looked) == count
 
     # a new chapter, then without it
     config = (root / "_quarto.yml").read_text("utf-8")

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from pixgrad.book.checking import check
 from pixgrad.book.executing import freeze
+from pixgrad.book.ledger.dependencies import Dependencies
 from pixgrad.book.ledger.ledger import STALE, Ledger
 from pixgrad.book.previewing.changes import Changes, watching
 from pixgrad.book.previewing.server import News, serving
@@ -26,8 +27,8 @@ from pixgrad.book.source.project import CONFIG, Project
 from pixgrad.dataroot import data_root
 from pixgrad.errors import PixgradError, say
 
-_TEXTS = {".bib", ".csl", ".json", ".md", ".py", ".qmd", ".yaml", ".yml"}
-"""What authors edit; other files that change while a chapter fails are of its own making."""
+_TEXTS = {".bib", ".csl", ".css", ".html", ".js", ".md", ".py", ".qmd", ".yaml", ".yml"}
+"""Endings of what authors write; another file counts where the book is known to use it."""
 _HALF_SAVED_S = 0.1
 """A mistake that is gone after this was a file between its old and its new content."""
 
@@ -107,6 +108,11 @@ class Preview:
         self._is_prepared = False
         self._told: set[str] = set()
         """What comes out otherwise than it was written."""
+        self._trouble = ""
+        """The mistake that was told last and stands."""
+        self._dependencies = Dependencies(root)
+        self._used: set[str] = set()
+        """Names of what the chapters have read or looked for."""
         self._new: set[Path] = set()
         """What has changed since chapters were last executed."""
         self._failed = ""
@@ -117,6 +123,9 @@ class Preview:
     def refresh(self, paths: set[Path]) -> None:
         """Show the book as it is now; mistakes are told."""
         self._new |= paths
+        if self._pages and not self._trouble and not any(map(self._is_used, self._new)):
+            self._new.clear()  # a log, a training's record
+            return
         try:
             self._refresh(time.monotonic())
         except (PixgradError, OSError) as error:
@@ -145,6 +154,14 @@ class Preview:
             html_engine.write_library(pages, self._folder)
         if not self._changes.wait(0):
             search.build_index(self._folder)
+
+    def _is_used(self, path: Path) -> bool:
+        """Whether a file that has changed can change the book."""
+        is_text = path.suffix in _TEXTS or path.name.startswith("_") or path == self._root
+        if is_text or path in self._site.sources or path.name in str(self._pages.project.config):
+            return True
+        names = (self._dependencies.name_of(str(one)) for one in (path, path.parent))
+        return any(name in self._used for name in names)
 
     def _load(self) -> Project:
         """The book; the author's own scripts have run once before it is first shown."""
@@ -192,9 +209,17 @@ class Preview:
             self._changes.wait(_HALF_SAVED_S)
             self._changes.forget(lambda path: path.suffix not in _TEXTS)
             raise
+        finally:
+            self._used = {
+                name
+                for record in ledger.records.values()
+                for kind in ("files", "listings", "asked")
+                for name in record.get(kind, ())
+            }
 
     def _show(self, pages: list[str], start: float) -> None:
-        self._news.tell(pages, self._failed)
+        self._trouble = self._failed
+        self._news.tell(pages, self._trouble)
         if pages:
             seconds = f"{time.monotonic() - start:.1f}"
             many = say(f"страниц: {len(pages)}", f"{len(pages)} pages")
@@ -204,9 +229,9 @@ class Preview:
     def _tell_trouble(self, text: str) -> None:
         if self._changes.wait(_HALF_SAVED_S):
             return  # it was a half saved file, or it will be told again
-        line = _one_line(text)
-        self._news.tell(trouble=line)
-        _tell(line, "red")
+        self._trouble = _one_line(text)
+        self._news.tell(trouble=self._trouble)
+        _tell(self._trouble, "red")
 
 
 def _outline(project: Project) -> tuple:

@@ -16,6 +16,11 @@ class Site:
         self._texts: dict[str, str] = {}
         self._copied: dict[Path, tuple] = {}
 
+    @property
+    def sources(self) -> set[Path]:
+        """The files that the pages show or lead to."""
+        return {state[0] for state in self._copied.values()}
+
     def put(self, pages: html_engine.Pages, chapters: Iterable[Chapter]) -> list[str]:
         """Write the pages of chapters; the addresses of those that look different now."""
         changed = []
