@@ -48,15 +48,19 @@ def preview_book(root: Path | str = ".", port: int = 0) -> None:
     PixgradError : there is no book, or the port is taken. Mistakes in the book are told and waited
         out.
     """
-    with _until_interrupted(), at_work(Path(root).resolve(), port) as (address, preview, changes):
+    with _signals(), at_work(Path(root).resolve(), port) as (address, preview, changes):
         _console.print(
             say(
                 f"Предпросмотр: {address} (закончить: Ctrl+C)",
                 f"Preview: {address} (to end it: Ctrl+C)",
             )
         )
-        while changes.wait():
-            preview.refresh(changes.take())
+        try:
+            while changes.wait():
+                preview.refresh(changes.take())
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would stop the clearing up
+            _console.print(say("Предпросмотр закончен.", "The preview has ended."))
 
 
 @contextmanager
@@ -79,15 +83,14 @@ def at_work(root: Path, port: int = 0) -> Iterator[tuple[str, "Preview", Changes
 
 
 @contextmanager
-def _until_interrupted() -> Iterator[None]:
-    """Ctrl+C, a closed terminal and a polite kill are all the end of the work, and no error."""
+def _signals() -> Iterator[None]:
+    """A closed terminal and a polite kill are what Ctrl+C is."""
     names = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    former = {name: signal.signal(name, lambda *_: signal.raise_signal(signal.SIGINT))
-              for name in names}  # fmt: skip
+    former = {name: signal.getsignal(name) for name in (signal.SIGINT, *names)}
+    for name in names:
+        signal.signal(name, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
-    except KeyboardInterrupt:
-        _console.print(say("Предпросмотр закончен.", "The preview has ended."))
     finally:
         for name, handler in former.items():
             signal.signal(name, handler)

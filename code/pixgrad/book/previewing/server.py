@@ -6,6 +6,7 @@ way out; the site itself knows nothing of it.
 
 import html
 import json
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -86,13 +87,15 @@ class _Handler(SimpleHTTPRequestHandler):
     def _page_or_file(self, path: str) -> None:
         asked_at = time.time_ns()
         file = Path(self.translate_path(path))
-        file = file / "index.html" if file.is_dir() else file
-        if file.is_file() and file.suffix != ".html":
+        # os.path: names that are too long or have a zero in them are no files, and no errors
+        file = file / "index.html" if os.path.isdir(file) else file
+        is_there = os.path.isfile(file)
+        if is_there and file.suffix != ".html":
             super().do_GET()
             return
         name = file.relative_to(self.directory).as_posix()
         code, text = 200, _nothing_yet()
-        if file.is_file():
+        if is_there:
             text = file.read_text("utf-8")
         elif name != "index.html":
             code = 404
