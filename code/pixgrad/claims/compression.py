@@ -9,6 +9,11 @@ from pixgrad.plots import text
 from pixgrad.plots.gradients import chosen
 from pixgrad.results.statistics import Interval, paired_bootstrap, student_interval
 
+_NETS = {
+    "squeezenet-1.1": "SqueezeNet 1.1",
+    "mobilenet-v2": "MobileNetV2",
+    "efficientnet-b0": "EfficientNet-B0",
+}
 _CALLED = {
     "operations": "два потока в каждой операции",
     "threads": "две сети в двух потоках",
@@ -64,9 +69,7 @@ def small_architectures() -> Finding:
     rows = rows[(rows["side"] == 224) & (rows["way"] == "onnx") & (rows["batch_size"] == 1)]
     ratio = rows.set_index("network")["ms"] / rows.set_index("network")["ms"]["resnet-18"]
     quicker = [name for name in ratio.index if name != "resnet-18" and ratio[name] < 1]
-    told = ", ".join(
-        f"{name} {text.number(ratio[name], 2)}" for name in ratio.index if name != "resnet-18"
-    )
+    told = ", ".join(f"{name} {text.number(ratio[net], 2)}" for net, name in _NETS.items())
     share = sizes["int8-dynamic"] / sizes["onnx"]
     return Finding(
         CONFIRMED

@@ -50,11 +50,12 @@ def pooling() -> Finding:
     }
     farthest = _twins(tables["shifts"]).query("shift == 8").groupby("network")["same"].mean()
     judgement = judged(gaps.values())
+    said = {word: text.plus_minus(gap, 1) for word, gap in gaps.items()}
     return Finding(
         REFINED if judgement == CONFIRMED and farthest["max"] < 0.98 else judgement,
-        "пулинг минус шаг, п. п.: тот же ответ "
-        + ", ".join(f"{word} {text.plus_minus(gap, 1)}" for word, gap in gaps.items())
-        + f"; при сдвиге на восемь пикселей тот же ответ с пулингом в "
+        f"пулинг минус шаг, п. п.: тот же ответ при сдвиге {said['при сдвиге']}, при масштабе "
+        f"{said['при масштабе']}; верных ответов {said['верных']}; при сдвиге на восемь пикселей тот "
+        "же ответ с пулингом в "
         f"{text.percent(farthest['max'])} случаев, инвариантности нет",
     )
 
@@ -102,7 +103,7 @@ def fields() -> Finding:
         REFINED if measured == formula else REFUTED,
         f"по формуле {text.plural(formula, 'пиксель', 'пикселя', 'пикселей')}, по градиенту "
         f"{measured}; но до обучения в сети из 20 слоёв действует лишь середина: "
-        f"эффективная сторона — {text.percent(share)} поля",
+        f"эффективная сторона — около {text.percent(round(share, 1))} поля",
     )
 
 
@@ -183,12 +184,13 @@ def fewer_weights() -> Finding:
         runs[best]["parameters"].iloc[0] / runs["max", width]["parameters"].iloc[0]
         for width in enough[:1]
     ]
+    fewer = int(float(f"{ratio[0]:.2g}")) if ratio else 0
     return Finding(
         judged([equal]) if ratio else REFUTED,
         f"при равном числе весов свёртки точнее на {text.plus_minus(equal, 1)} п. п."
         + (
-            f"; лучшей сети без свёрток не уступает сеть, где весов в {text.number(ratio[0])} раз "
-            "меньше"
+            "; лучшей сети без свёрток не уступает сеть, где весов меньше примерно в "
+            f"{text.plural(fewer, 'раз', 'раза', 'раз')}"
             if ratio
             else ""
         ),

@@ -19,6 +19,13 @@ from pixgrad.results.statistics import (
 )
 
 MILLION = 1e6
+CALLED = {
+    "alexnet-2012": "AlexNet",
+    "vgg-16": "VGG-16",
+    "vgg-16-c": "VGG-16 (C)",
+    "vgg-19": "VGG-19",
+    "googlenet-2014": "GoogLeNet",
+}
 
 
 @claim(
@@ -31,10 +38,10 @@ def counts() -> Finding:
     said = {"alexnet-2012": 60, "vgg-19": 138, "googlenet-2014": 5}
     found = {name: weights(skeleton(name, 1000)) / MILLION for name in (*said, "vgg-16")}
     right = [name for name, count in said.items() if abs(found[name] / count - 1) < 0.03]
-    listed = ", ".join(f"{name} {text.number(count, 1)}" for name, count in found.items())
+    listed = ", ".join(f"{CALLED[name]} {text.number(count, 1)}" for name, count in found.items())
     return Finding(
         CONFIRMED if len(right) == len(said) else REFINED if right else REFUTED,
-        f"миллионов весов: {listed}; сошлись в пределах 3 % {len(right)} из {len(said)}",
+        f"миллионов весов: {listed}; в пределах 3 % верно названных — {len(right)} из {len(said)}",
     )
 
 
@@ -59,7 +66,8 @@ def normalisation() -> Finding:
     }
     told = ", ".join(f"{ACTIVATIONS[name]} {text.plus_minus(gap, 2)}" for name, gap in gaps.items())
     return Finding(
-        judged(gaps.values()), f"потери после короткого прогона, без неё минус с нею: {told}"
+        judged(gaps.values()),
+        f"потери после короткого прогона, без нормализации минус с нею: {told}",
     )
 
 
@@ -73,8 +81,8 @@ def normalisation() -> Finding:
 )
 def crops() -> Finding:
     gaps = {
-        "ResNet-20 (чёрная кромка)": _gain("crops_black", "resnet-20"),
-        "ResNet-56 (серая кромка)": _gain("architecture_checks", "resnet-56"),
+        "ResNet-20 на чёрной кромке": _gain("crops_black", "resnet-20"),
+        "ResNet-56 на кромке среднего цвета": _gain("architecture_checks", "resnet-56"),
     }
     told = "; ".join(
         f"{name} {text.number(100 * gap.estimate, 2)} (от {text.number(100 * gap.low, 2)} до "
@@ -134,10 +142,10 @@ def internal_shift() -> Finding:
     }
     shifts = [gap for (title, _), gap in gaps.items() if title.startswith("сдвиг")]
     told = ", ".join(
-        f"{title} при {text.number(rate, 2)} {text.plus_minus(gap, 2)}"
+        f"{title} {text.plus_minus(gap, 2)} при скорости {text.number(rate, 2)}"
         for (title, rate), gap in gaps.items()
     )
-    return Finding(judged(shifts), f"без неё минус с нею: {told}")
+    return Finding(judged(shifts), f"без нормализации минус с нею: {told}")
 
 
 @claim(
@@ -158,8 +166,8 @@ def vgg() -> Finding:
     share = sum(map(weights, linear)) / weights(nets["vgg-16"])
     return Finding(
         REFINED if small["vgg-16"] == 0 and share > 0.5 else CONFIRMED if share > 0.5 else REFUTED,
-        f"свёрток 1×1: {', '.join(f'{name} — {count}' for name, count in small.items())}; в "
-        f"полносвязных слоях VGG-16 {text.percent(share)} весов",
+        f"свёрток 1×1: {', '.join(f'{CALLED[name]} — {count}' for name, count in small.items())}; "
+        f"в полносвязных слоях VGG-16 {text.percent(share)} весов",
     )
 
 
