@@ -95,9 +95,9 @@ def shrinkage(ax: Axes, curvature: tuple[float, float], best: np.ndarray, decays
     ax.contour(*grid, (w**2).sum(-1), (0.15, 0.6, 1.5), colors=GREY, linewidths=0.8)
     minima = np.array([h * best / (h + decay) for decay in decays])
     ax.plot(*minima.T, "o-", color=VERMILION)
-    for number, (decay, (x, y)) in enumerate(zip(decays, minima, strict=True)):
+    for decay, (x, y) in zip(decays, minima, strict=True):
         label = f"λ = {decay:g}".replace(".", ",")
-        aside = (5, -12) if number % 2 else (5, 4)  # neighbours on two sides of the line
+        aside = (5, -12) if decay else (5, 4)  # beside the line, and apart from each other
         ax.annotate(label, (x, y), aside, textcoords="offset points", fontsize=8.5)
     ax.plot(0, 0, "+", color="black")
     ax.set(xlabel="$w_1$, пологая ось", ylabel="$w_2$, крутая ось", aspect="equal")
