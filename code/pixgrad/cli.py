@@ -1,4 +1,7 @@
-"""The ``pixgrad`` command. Each command imports what it needs itself: the light ones start fast."""
+"""The ``pixgrad`` command. Each command imports what it needs itself: the light ones start fast.
+
+What ``--help`` says is Russian; with ``PIXGRAD_LANG=en`` in the environment, English.
+"""
 
 import sys
 from pathlib import Path
@@ -6,36 +9,58 @@ from typing import Annotated, Any
 
 import typer
 
-from pixgrad.errors import PixgradError
+from pixgrad.cli_help import argument, of_command, option
+from pixgrad.errors import PixgradError, say
 
 app = typer.Typer(
-    help="От пикселя до градиента: опыты и книга.",
+    help=say(
+        "От пикселя до градиента: опыты и книга. «pixgrad КОМАНДА --help» — с примерами.",
+        "From Pixel to Gradient: experiments and the book. “pixgrad COMMAND --help” has examples.",
+    ),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-ProjectDir = Annotated[Path, typer.Option("--project", help="Папка книги Quarto.")]
+ProjectDir = Annotated[
+    Path, option("Папка книги Quarto.", "Folder of the Quarto book.", "--project")
+]
 
 
-@app.command()
+@app.command(help=of_command("freeze"))
 def freeze(
     project: ProjectDir = Path(),
     check: Annotated[
-        bool, typer.Option("--check", help="Только проверить: что устарело и из-за чего.")
+        bool,
+        option(
+            "Только проверить: что устарело и из-за чего.",
+            "Only check: what is behind and why.",
+            "--check",
+        ),
     ] = False,
     accept_sources: Annotated[
-        bool, typer.Option("--accept-sources", help="Разрешить смену источника данных.")
+        bool,
+        option(
+            "Разрешить смену источника данных.",
+            "Let data come from another source.",
+            "--accept-sources",
+        ),
     ] = False,
     accept_versions: Annotated[
-        bool, typer.Option("--accept-versions", help="Оставить сделанное другими версиями пакетов.")
+        bool,
+        option(
+            "Оставить сделанное другими версиями пакетов.",
+            "Keep what other versions of packages made.",
+            "--accept-versions",
+        ),
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Сколько глав исполнять сразу.")] = 2,
+    jobs: Annotated[
+        int, option("Сколько глав исполнять сразу.", "Chapters executed at a time.", min=1)
+    ] = 2,
     timeout: Annotated[
-        int, typer.Option(min=0, help="Сколько секунд ждать одну ячейку; 0 — без предела.")
+        int,
+        option("Секунд на ячейку; 0 — без предела.", "Seconds for a cell; 0 is no limit.", min=0),
     ] = 600,
 ) -> None:
-    """Исполнить изменившиеся главы и записать _freeze."""
     from pixgrad.book.executing import freeze as command
 
     command.freeze_book(
@@ -48,84 +73,92 @@ def freeze(
     )
 
 
-@app.command()
+@app.command(help=of_command("render"))
 def render(
     page: Annotated[
-        Path | None, typer.Argument(help="Файл .qmd вне книги, для --to gfm; иначе все отчёты.")
+        Path | None,
+        argument(
+            "Файл .qmd вне книги, для --to gfm; иначе все отчёты.",
+            "A .qmd outside the book, for --to gfm; else all reports.",
+        ),
     ] = None,
     project: ProjectDir = Path(),
-    engine: Annotated[str, typer.Option(help="auto, quarto или pandoc.")] = "auto",
+    engine: Annotated[str, option("auto, quarto или pandoc.", "auto, quarto or pandoc.")] = "auto",
     to: Annotated[
-        str, typer.Option(help="Форматы через запятую: html, pdf, ipynb, gfm (страница GitHub).")
+        str,
+        option(
+            "Форматы через запятую: html, pdf, ipynb, gfm (страница GitHub).",
+            "Formats with commas between: html, pdf, ipynb, gfm (a page for GitHub).",
+        ),
     ] = "html,pdf",
 ) -> None:
-    """Собрать сайт, PDF и блокноты из _freeze в _book; отчёты — страницами для GitHub."""
     from pixgrad.book.rendering import render as command
 
     command.render_book(project, engine=engine, formats=to.split(","), page=page)
 
 
-@app.command()
+@app.command(help=of_command("preview"))
 def preview(
     project: ProjectDir = Path(),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Порт; 0 — любой свободный.")] = 0,
+    port: Annotated[
+        int, option("Порт; 0 — любой свободный.", "Port; 0 is any free one.", min=0, max=65535)
+    ] = 0,
 ) -> None:
-    """Показать сайт на этой машине и обновлять его при каждой правке, до Ctrl+C."""
     from pixgrad.book.previewing import preview as command
 
     command.preview_book(project, port)
 
 
-@app.command()
+@app.command(help=of_command("init"))
 def init(
-    folder: Annotated[Path, typer.Argument(help="Папка книги Quarto.")] = Path(),
-    remove: Annotated[bool, typer.Option("--remove", help="Вернуть всё, как было.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Только показать правки.")] = False,
+    folder: Annotated[Path, argument("Папка книги Quarto.", "Folder of the Quarto book.")] = Path(),
+    remove: Annotated[
+        bool, option("Вернуть всё, как было.", "Take everything back.", "--remove")
+    ] = False,
+    dry_run: Annotated[
+        bool, option("Только показать правки.", "Only show the edits.", "--dry-run")
+    ] = False,
 ) -> None:
-    """Научить чужую книгу Quarto исполняться через pixgrad: шаг pre-render, файлы для git."""
     from pixgrad.book import adopting as command
 
     command.adopt(folder, remove, dry_run)
 
 
-@app.command()
+@app.command(help=of_command("notebooks"))
 def notebooks(project: ProjectDir = Path()) -> None:
-    """Записать главы как блокноты Colab в notebooks/."""
     from pixgrad.book.rendering import notebooks as command
 
     command.write_notebooks(project)
 
 
-@app.command()
+@app.command(help=of_command("check"))
 def check(project: ProjectDir = Path()) -> None:
-    """Найти в книге то, о чём Quarto молчит."""
     from pixgrad.book.checking import check as command
 
     command.check_book(project)
 
 
-@app.command()
+@app.command(help=of_command("cover"))
 def cover(
-    path: Annotated[Path, typer.Option("--to", help="Куда записать.")] = Path("assets/cover.jpg"),
+    path: Annotated[Path, option("Куда записать.", "Where to write.", "--to")] = Path(
+        "assets/cover.jpg"
+    ),
 ) -> None:
-    """Нарисовать обложку книги."""
     from pixgrad.plots.cover import draw
 
     draw(path)
     typer.echo(f"Обложка: {path}")
 
 
-@app.command()
+@app.command(help=of_command("pictures"))
 def pictures() -> None:
-    """Обновить картинки и измеренные числа в README: из results/ и собранной книги."""
     from pixgrad.plots.readme import draw
 
     draw(Path.cwd())
 
 
-@app.command()
+@app.command(help=of_command("doctor"))
 def doctor(project: ProjectDir = Path()) -> None:
-    """Сказать, что установлено и что с этим можно сделать."""
     from pixgrad.book import doctor as command
 
     if not project.is_dir():
@@ -133,36 +166,59 @@ def doctor(project: ProjectDir = Path()) -> None:
     command.report(project)
 
 
-@app.command()
-def fetch(name: Annotated[str, typer.Argument(help="Источник, например mnist.")]) -> None:
-    """Скачать полный набор данных в папку данных (через torchvision)."""
+@app.command(help=of_command("fetch"))
+def fetch(
+    name: Annotated[str, argument("Источник, например mnist.", "The source, such as mnist.")],
+) -> None:
     from pixgrad.data.fetch import fetch as command
     from pixgrad.dataroot import data_root
 
     command(name, data_root(Path.cwd()))
 
 
-@app.command()
+@app.command(help=of_command("run"))
 def run(
-    name: Annotated[str, typer.Argument(help="Опыт, или all — все по очереди.")],
-    preset: Annotated[str, typer.Option(help="smoke, report или paper.")] = "report",
-    data: Annotated[str | None, typer.Option(help="Источник данных вместо обычного.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Сколько зёрен.")] = None,
+    name: Annotated[
+        str, argument("Опыт, или all — все по очереди.", "The experiment, or all of them: all.")
+    ],
+    preset: Annotated[
+        str, option("smoke, report или paper.", "smoke, report or paper.")
+    ] = "report",
+    data: Annotated[
+        str | None,
+        option("Источник данных вместо обычного.", "A data source instead of the usual one."),
+    ] = None,
+    seeds: Annotated[int | None, option("Сколько зёрен.", "How many seeds.", min=1)] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh/--resume", help="Начать заново или продолжить начатое.")
+        bool,
+        option("Начать заново или продолжить начатое.", "Start anew or go on.", "--fresh/--resume"),
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Сколько прогонов сразу (loky).")] = 1,
+    jobs: Annotated[
+        int, option("Сколько прогонов сразу (loky).", "Runs at a time (loky).", min=1)
+    ] = 1,
     backend: Annotated[
-        str, typer.Option(help="Где идут прогоны: loky — здесь, dask — на кластере.")
+        str,
+        option(
+            "Где идут прогоны: loky — здесь, dask — на кластере.",
+            "Where runs go: loky is here, dask a cluster.",
+        ),
     ] = "loky",
     address: Annotated[
-        str | None, typer.Option(help="Планировщик Dask, например tcp://узел:8786.")
+        str | None,
+        option(
+            "Планировщик Dask, например tcp://узел:8786.",
+            "Dask's scheduler, such as tcp://node:8786.",
+        ),
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Писать журнал TensorBoard рядом с прогонами.")
+        bool,
+        option(
+            "Писать журнал TensorBoard рядом с прогонами.",
+            "Write a log for TensorBoard beside the runs.",
+            "--tensorboard",
+        ),
     ] = False,
 ) -> None:
-    """Провести опыт: обучить, измерить, записать результаты."""
     from pixgrad import experiments
     from pixgrad.experiments.running import running
 
@@ -177,9 +233,8 @@ def run(
         typer.echo(f"Результаты: {folder}")
 
 
-@app.command()
+@app.command(help=of_command("status"))
 def status() -> None:
-    """Сказать, какие результаты получены другим кодом или на других данных."""
     from pixgrad.experiments.running import checking
 
     found = checking.status()
@@ -201,14 +256,24 @@ def status() -> None:
         raise PixgradError(f"записи повреждены: {', '.join(damaged)}")
 
 
-@app.command()
+@app.command(help=of_command("verify"))
 def verify(
-    name: Annotated[str, typer.Argument(help="Папка в results/: опыт или опыт-набор.")],
+    name: Annotated[
+        str,
+        argument(
+            "Папка в results/: опыт или опыт-набор.",
+            "Folder in results/: experiment or experiment-source.",
+        ),
+    ],
     runs: Annotated[
-        int, typer.Option(min=0, help="Сколько прогонов, через равные промежутки; 0 — все.")
+        int,
+        option(
+            "Сколько прогонов, через равные промежутки; 0 — все.",
+            "How many runs, evenly spaced; 0 is all.",
+            min=0,
+        ),
     ] = 12,
 ) -> None:
-    """Повторить первые шаги прогонов и сравнить потери с записью бит в бит."""
     from pixgrad.experiments.running import checking
     from pixgrad.results import FOLDER, load_record
 
@@ -222,24 +287,40 @@ def verify(
         raise PixgradError(f"результаты «{name}» не повторились")
 
 
-@app.command()
+@app.command(help=of_command("reproduce"))
 def reproduce(
     project: ProjectDir = Path(),
     experiments: Annotated[
         int,
-        typer.Option(min=0, help="Ещё и сверить первые шаги стольких прогонов каждой записи."),
+        option(
+            "Ещё и сверить первые шаги стольких прогонов каждой записи.",
+            "Replay the first steps of so many runs of each record, too.",
+            min=0,
+        ),
     ] = 0,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Какая разница чисел (доля величины) не в счёт.")
+        float,
+        option(
+            "Какая разница чисел (доля величины) не в счёт.",
+            "Which difference of numbers (a share of them) does not count.",
+            min=0,
+        ),
     ] = 0.0,
     report: Annotated[
         Path | None,
-        typer.Option(help="Страница с разницами; иначе reproduction.md в папке книги."),
+        option(
+            "Страница с разницами; иначе reproduction.md в папке книги.",
+            "The page of differences; else reproduction.md in the book.",
+        ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Сколько глав исполнять сразу.")] = 2,
-    timeout: Annotated[int, typer.Option(min=0, help="Секунд на ячейку; 0 — без предела.")] = 600,
+    jobs: Annotated[
+        int, option("Сколько глав исполнять сразу.", "Chapters executed at a time.", min=1)
+    ] = 2,
+    timeout: Annotated[
+        int,
+        option("Секунд на ячейку; 0 — без предела.", "Seconds for a cell; 0 is no limit.", min=0),
+    ] = 600,
 ) -> None:
-    """Исполнить все главы заново в стороне и сравнить с тем, что лежит в _freeze."""
     from pixgrad.book.executing import reproduce as command
     from pixgrad.files import write
 

@@ -50,3 +50,16 @@ def test_a_folder_that_is_not_there(tmp_path):
     found = CliRunner().invoke(app, ["doctor", "--project", str(tmp_path / "nowhere")])
     assert isinstance(found.exception, PixgradError)
     assert "nowhere нет" in str(found.exception)
+
+
+def test_what_is_absent_is_told_with_its_cost(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "typst" else "1.0")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.chdir(tmp_path)
+    doctor.report(tmp_path)
+    rows = {line.split("│")[1].strip(): line for line in capsys.readouterr().out.splitlines()
+            if line.startswith("│")}  # fmt: skip
+    assert "Без этого: сайт соберётся, PDF — нет; поставит make report" in rows["typst"]
+    assert "Без этого: пропускается; Debian: apt install hunspell-ru" in rows["hunspell"]
+    assert "Без этого" not in rows["watchfiles"] and "Без этого" not in rows["torch, torchvision"]

@@ -13,19 +13,37 @@ from pixgrad.book.rendering.render import OLDEST_QUARTO, quarto_version, version
 from pixgrad.dataroot import data_root
 from pixgrad.errors import PixgradError, say
 
+_LIGHT, _FULL = "поставит make report", "поставит make test"
 _PACKAGES = (
-    (("pypandoc-binary",), "сайт встроенным движком"),
-    (("typst",), "PDF встроенным движком"),
-    (("pagefind", "pagefind-bin"), "поиск по сайту"),
-    (("nbclient", "ipykernel", "jupyter-cache"), "исполнение глав: pixgrad freeze"),
-    (("opencv-python", "matplotlib"), "главы о SIFT, рисунки"),
-    (("torch", "torchvision"), "опыты: pixgrad run"),
-    (("pytest", "playwright"), "проверки: make test"),
+    (("pypandoc-binary",), "сайт встроенным движком", f"не собрать ни сайта, ни PDF; {_LIGHT}"),
+    (("typst",), "PDF встроенным движком", f"сайт соберётся, PDF — нет; {_LIGHT}"),
+    (("pagefind", "pagefind-bin"), "поиск по сайту", f"сайта не собрать; {_LIGHT}"),
+    (("watchfiles",), "сайт во время правки: pixgrad preview", f"только render; {_LIGHT}"),
+    (
+        ("nbclient", "ipykernel", "jupyter-cache"),
+        "исполнение глав: pixgrad freeze",
+        f"исполненное собирается, изменённые ячейки и модули — нет; {_FULL}",
+    ),
+    (
+        ("opencv-python", "matplotlib"),
+        "главы о SIFT, рисунки",
+        f"этих глав не исполнить; {_FULL}",
+    ),
+    (
+        ("torch", "torchvision"),
+        "опыты: pixgrad run",
+        f"не исполнить глав о сетях, не провести и не сверить опытов; {_FULL}",
+    ),
+    (("pytest", "playwright"), "проверки: make test", f"тестов не запустить; {_FULL}"),
 )
 _PROGRAMS = (
-    (("chromium", "chromium-browser", "google-chrome"), "проверки сайта в браузере"),
-    (("pdftotext",), "проверки PDF"),
-    (("hunspell",), "проверка правописания"),
+    (
+        ("chromium", "chromium-browser", "google-chrome"),
+        "проверки сайта в браузере",
+        "эти тесты пропускаются; Debian: apt install chromium",
+    ),
+    (("pdftotext",), "проверки PDF", "пропускаются; Debian: apt install poppler-utils"),
+    (("hunspell",), "проверка правописания", "пропускается; Debian: apt install hunspell-ru"),
 )
 
 
@@ -39,13 +57,14 @@ def report(root: Path | str = ".") -> None:
     console = Console()
     table = Table("Что", "Есть", "Что это даёт", title="Программы")
     table.add_row("Python", platform.python_version(), "всё остальное")
-    for names, purpose in _PACKAGES:
-        versions = ", ".join(_version(name) or f"нет {name}" for name in names)
-        table.add_row(", ".join(names), versions, purpose)
+    for names, purpose, cost in _PACKAGES:
+        versions = [_version(name) or f"нет {name}" for name in names]
+        is_whole = all(map(_version, names))
+        table.add_row(", ".join(names), ", ".join(versions), _worth(purpose, cost, is_whole))
     table.add_row("quarto", _quarto(), "сборка самим Quarto вместо встроенного движка")
-    for names, purpose in _PROGRAMS:
+    for names, purpose, cost in _PROGRAMS:
         found = next(filter(None, map(shutil.which, names)), None)
-        table.add_row(names[0], found or "нет", purpose)
+        table.add_row(names[0], found or "нет", _worth(purpose, cost, bool(found)))
     console.print(table)
 
     place = data_root(Path(root))
@@ -54,6 +73,11 @@ def report(root: Path | str = ".") -> None:
     for row in _sources(Path(root)):
         table.add_row(*row)
     console.print(table)
+
+
+def _worth(purpose: str, cost: str, is_there: bool) -> str:
+    """What a piece gives; of an absent one also what is not possible without it."""
+    return purpose if is_there else f"{purpose}. Без этого: {cost}"
 
 
 def _version(package: str) -> str | None:
