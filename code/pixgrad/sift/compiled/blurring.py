@@ -71,9 +71,12 @@ def _filter_row(padded, kernel, total):
     """Taps from left to right; OpenCV takes the remainder at the right by fours, unfused."""
     taps, width = len(kernel), len(total)
     fused = width - width % ROW_VECTOR
-    for x in range(width):
-        total[x] = padded[x] * kernel[0]
-    i = 1
+    if taps > 8:
+        _start_nine(padded, kernel, total, fused)
+        i = 9
+    else:
+        _start_one(padded, kernel[0], total, fused)
+        i = 1
     while taps - i >= 8:
         _add_eight(padded[i:], kernel[i:], total, fused)
         i += 8
@@ -82,12 +85,28 @@ def _filter_row(padded, kernel, total):
         i += 2
     unrolled = (taps - 1) // 4 * 4
     for x in range(fused, width):
+        total[x] = padded[x] * kernel[0]
         for j in range(1, taps, 2):
             a, b = kernel[j], kernel[j + 1]
             if j <= unrolled:
                 total[x] = (total[x] + padded[x + j] * a) + padded[x + j + 1] * b
             else:
                 total[x] = fma(padded[x + j + 1], b, fma(padded[x + j], a, total[x]))
+
+
+@compiled
+def _start_one(p, weight, total, width):
+    for x in range(width):
+        total[x] = p[x] * weight
+
+
+@compiled
+def _start_nine(p, kernel, total, width):
+    a, b, c, d, e = kernel[0], kernel[1], kernel[2], kernel[3], kernel[4]
+    f, g, h, i = kernel[5], kernel[6], kernel[7], kernel[8]
+    for x in range(width):
+        t = fma(p[x + 4], e, fma(p[x + 3], d, fma(p[x + 2], c, fma(p[x + 1], b, p[x] * a))))
+        total[x] = fma(p[x + 8], i, fma(p[x + 7], h, fma(p[x + 6], g, fma(p[x + 5], f, t))))
 
 
 @compiled
@@ -116,9 +135,14 @@ def _filter_column(ring, place, kernel, total):
     reach, width = len(kernel) // 2, len(total)
     fused = width - width % COLUMN_VECTOR if reach > 1 else width
     middle, weight = ring[place[reach]], kernel[reach]
-    for x in range(width):
-        total[x] = middle[x] * weight
-    i = 1
+    if reach > 3:
+        _start_pairs(
+            middle, ring, place[reach - 4 :], place[reach + 1 :], kernel[reach:], total, fused
+        )
+        i = 5
+    else:
+        _start_one(middle, weight, total, fused)
+        i = 1
     while reach - i >= 3:
         _add_pairs(
             ring, place[reach - i - 3 :], place[reach + i :], kernel[reach + i :], total, fused
@@ -128,9 +152,21 @@ def _filter_column(ring, place, kernel, total):
         _add_pair(ring[place[reach - i]], ring[place[reach + i]], kernel[reach + i], total, fused)
         i += 1
     for x in range(fused, width):
+        total[x] = middle[x] * weight
         for j in range(1, reach + 1):
             near = ring[place[reach - j], x] + ring[place[reach + j], x]
             total[x] += near * kernel[reach + j]
+
+
+@compiled
+def _start_pairs(middle, ring, above, below, kernel, total, width):
+    """The middle row and four pairs."""
+    a, b, c, d = ring[above[3]], ring[above[2]], ring[above[1]], ring[above[0]]
+    e, f, g, h = ring[below[0]], ring[below[1]], ring[below[2]], ring[below[3]]
+    n, i, j, k, m = kernel[0], kernel[1], kernel[2], kernel[3], kernel[4]
+    for x in range(width):
+        t = fma(b[x] + f[x], j, fma(a[x] + e[x], i, middle[x] * n))
+        total[x] = fma(d[x] + h[x], m, fma(c[x] + g[x], k, t))
 
 
 @compiled
