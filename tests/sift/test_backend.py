@@ -9,6 +9,8 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pixgrad.data import load
 from pixgrad.errors import PixgradError
@@ -102,6 +104,18 @@ def fused_arctangent(monkeypatch):
         return np.where(y < 0, np.float32(360) - angle, angle)
 
     monkeypatch.setattr(orientation, "atan2_degrees", atan2_degrees)
+
+
+@numba_only
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.1, 12), st.integers(2, 40), st.integers(2, 90), st.integers(0, 99))
+def test_any_blur_has_the_bits_of_opencv(sigma, height, width, seed):
+    if not opencv.has_fma():
+        pytest.skip("на этом процессоре OpenCV не сливает умножение и сложение")
+    cv2.setNumThreads(1)
+    image = np.random.default_rng(seed).uniform(0, 255, (height, width)).astype(np.float32)
+    expected = cv2.GaussianBlur(image, (0, 0), sigma, sigma, borderType=cv2.BORDER_DEFAULT)
+    np.testing.assert_array_equal(backend.choose(True).blur(image, sigma), expected)
 
 
 def layers_of(dog):

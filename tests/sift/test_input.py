@@ -234,7 +234,15 @@ def test_rounding_does_not_take_an_image_out_of_its_range(grey, features, spill)
     assert len(SIFT.detect_and_compute(image)) == pytest.approx(len(features), abs=5)
 
 
-@pytest.mark.parametrize("high", [1.01, 1.5, 1.99])
+@settings(deadline=None)
+@given(st.floats(0, 1 / 255), st.floats(0, 1 / 255), st.sampled_from([np.float32, np.float64]))
+def test_any_spill_of_a_grey_level_is_cut(above, below, dtype):
+    image = np.append(np.linspace(0, 1, 14), [1 + above, -below]).astype(dtype).reshape(4, 4)
+    np.testing.assert_array_equal(to_grey(image), np.rint(np.clip(image, 0, 1) * 255))
+
+
+@settings(deadline=None)
+@given(st.floats(1.0041, 2, exclude_max=True))
 def test_a_range_that_nobody_knows_is_refused(high):
     with pytest.raises(PixgradError, match="непонятно, 0…1 это или 0…255"):
         to_grey(np.linspace(0, high, 100).reshape(10, 10))
