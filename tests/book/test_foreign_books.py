@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import subprocess
 from pathlib import Path
 
+import nbformat
+import pytest
+from PIL import Image
 from tiny_books import write_files
 
 from pixgrad.book.checking import check
 from pixgrad.book.checking.pages import Book
-from pixgrad.book.rendering import html_engine, typst_engine
+from pixgrad.book.ledger import qmd
+from pixgrad.book.rendering import html_engine, render, typst_engine
 from pixgrad.book.source import project as books
+from pixgrad.errors import SourceError
 
 CONFIG = """\
 project: {type: book}
@@ -74,7 +81,7 @@ def test_faults_are_told_and_shown_as_quarto_shows_them(tmp_path):
         tmp_path,
         {
             "_quarto.yml": CONFIG,
-            "index.qmd": "# Prefacio\n\nHola.\n",
+            "index.qmd": "# Prefacio {.unnumbered}\n\nHola.\n",
             "uno.qmd": UNO,
             "dos.qmd": "# Dos\n\n![Segunda figura](p.svg){#fig-a}\n\nLa @fig-a.\n",
             "p.svg": SVG,
@@ -106,3 +113,57 @@ def test_check_says_the_same_as_the_engine(tmp_path):
     errors = [one for one in check.findings(Book(project)) if not one.is_note]
     assert [(one.file, one.line) for one in errors] == [("_quarto.yml", 6)]
     assert set(errors) <= set(check.faults(project))
+
+
+def notebook() -> nbformat.NotebookNode:
+    """Executed elsewhere: what it shows is only in its outputs."""
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 6), "red").save(stream, "png")
+    png = base64.b64encode(stream.getvalue()).decode()
+    new, out = nbformat.v4, nbformat.v4.new_output
+    return new.new_notebook(
+        cells=[
+            new.new_raw_cell("---\ntitle: Cuaderno\n---"),
+            new.new_markdown_cell(
+                "## Parte {#sec-nb}\n\n@fig-plot ![pegada](attachment:a.png)",
+                attachments={"a.png": {"image/png": png}},
+            ),
+            new.new_code_cell(
+                "#| label: fig-plot\n#| fig-cap: Curva\nno_such_name.plot()",
+                outputs=[out("display_data", data={"image/png": png, "text/plain": "<F>"})],
+            ),
+            new.new_code_cell(
+                "secreto()",
+                metadata={"tags": ["remove-input"]},
+                outputs=[out("stream", name="stdout", text="salida\n")],
+            ),
+            new.new_code_cell(""),
+            new.new_markdown_cell("Primera\n\n[aquí](#nada)"),
+        ]
+    )
+
+
+def test_a_notebook_is_a_chapter_with_the_outputs_it_has(tmp_path, capsys):
+    config = CONFIG.replace("uno.qmd, dos.qmd", "'otro cuaderno.ipynb'").replace("no.ico", "p.svg")
+    index = "# Prefacio {.unnumbered}\n\nVa a [otro](otro%20cuaderno.ipynb#sec-nb), @sec-nb.\n"
+    root = write_files(tmp_path, {"_quarto.yml": config, "index.qmd": index, "p.svg": SVG})
+    nbformat.write(notebook(), root / "otro cuaderno.ipynb")
+    render.render_book(root, engine="pandoc")
+    assert "otro cuaderno.ipynb (ячейка 6):3: якоря #nada" in capsys.readouterr().out
+    page = (root / "_book/otro cuaderno.html").read_text("utf-8")
+    assert all(text in page for text in ("Cuaderno", "no_such_name", "salida", "Figura 1.1"))
+    assert "secreto" not in page and page.count("<img") == 2
+    assert 'href="otro%20cuaderno.html#sec-nb"' in (root / "_book/index.html").read_text("utf-8")
+    text = printed(root / "_book/Libro.pdf")
+    assert all(word in text for word in ("Cuaderno", "salida", "Curva", "Primera"))
+    edited = notebook()
+    edited.cells[3].outputs[0].text = "otra cosa\n"
+    nbformat.write(edited, root / "otro cuaderno.ipynb")
+    render.render_book(root, engine="pandoc", formats=["html"])
+    assert "otra cosa" in (root / "_book/otro cuaderno.html").read_text("utf-8")
+
+
+def test_what_is_no_notebook_is_refused(tmp_path):
+    (tmp_path / "a.ipynb").write_text("{}")
+    with pytest.raises(SourceError, match=r"^a\.ipynb: это не блокнот"):
+        qmd.read(tmp_path / "a.ipynb", shown_as="a.ipynb")

@@ -24,7 +24,7 @@ book:
 bibliography: refs/books.bib
 """
 SOURCES = {
-    "index.qmd": "# Предисловие\n\nТекст.\n",
+    "index.qmd": "# Предисловие {.unnumbered}\n\nТекст.\n",
     "chapters/a.qmd": "# Глава\n\nТекст.\n",
     "refs/books.bib": "",
     "data/data.csv": "1,2\n",

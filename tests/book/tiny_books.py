@@ -39,7 +39,7 @@ def write_book(
     fixed = {
         "_quarto.yml": CONFIG.format(chapters=listed) + config,
         "_environment": "PYTHONPATH=code\n",
-        "index.qmd": "# Предисловие\n\nБез ячеек.\n",
+        "index.qmd": "# Предисловие {.unnumbered}\n\nБез ячеек.\n",
     }
     return write_files(root, {**fixed, **chapters, **(files or {})})
 

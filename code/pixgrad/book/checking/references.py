@@ -125,10 +125,12 @@ def _link_fault(book: Book, page: Page, target: str) -> str | None:
     file = PurePosixPath(
         normpath(path.lstrip("/") if path.startswith("/") else page.chapter.path.parent / path)
     )
-    if file.suffix not in (".qmd", ".html"):
+    linked = book.by_file.get(str(file))
+    if linked is None and file.suffix == ".html":
+        linked = next((one for one in book.pages if str(one.chapter.html_path) == str(file)), None)
+    if linked is None and file.suffix not in (".qmd", ".html"):
         exists = book.project.file(page.chapter, path).exists()
         return None if exists else f"ссылка на {path}: такого файла нет"
-    linked = book.by_file.get(str(file.with_suffix(".qmd")))
     if linked is None:
         return f"ссылка на {path}: такой страницы в книге нет"
     return f"якоря #{anchor} в {path} нет" if anchor and anchor not in linked.ids else None

@@ -41,9 +41,9 @@ def prose_images(book: Book) -> Iterator[Finding]:
         is_alone = parent.kind == "Para" and len(parent.content) == 1
         is_figure = is_alone or any(one.kind == "Figure" for one in image.around())
         if is_alone and not image.content[1]:
-            yield page.finding(image.line, f"рисунок {path} без подписи")
+            yield page.finding(image.line, f"рисунок {path[:80]} без подписи")
         if not image.attributes.get("fig-alt") and (is_figure or not image.content[1]):
-            message = f"у картинки {path} нет описания для незрячих (fig-alt)"
+            message = f"у картинки {path[:80]} нет описания для незрячих (fig-alt)"
             yield page.finding(image.line, message)
 
 

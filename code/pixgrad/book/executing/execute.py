@@ -24,6 +24,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from pixgrad.book.executing import outputs, terminal
+from pixgrad.book.executing.outputs import MARKDOWN
 from pixgrad.book.ledger.dependencies import CHANGED_WHILE_RUNNING, Dependencies
 from pixgrad.book.ledger.qmd import Cell, Inline
 from pixgrad.errors import PixgradError, SourceError
@@ -116,6 +117,23 @@ async def run(
     _forget_places(notebook, job.root)
     cells = [cell.source for cell in job.cells]
     return notebook, dependencies.from_trace(trace, started, cells, _told(notebook))
+
+
+def stored(job: Job, dependencies: Dependencies) -> tuple[NotebookNode, dict[str, Any]]:
+    """What a notebook has kept of its own execution, in the form of ``run``."""
+    path = job.root / job.chapter
+    text = path.read_text("utf-8-sig")
+    kept = nbformat.reads(text, as_version=4)
+    shown = [cell for cell in kept.cells if cell.cell_type == "code" and cell.source.strip()]
+    nodes = iter(shown)
+    executed = _notebook(job)
+    for cell, node in zip(job.cells, executed.cells, strict=True):
+        if isinstance(cell, Inline):  # no kernel is there to ask
+            node.outputs = [nbformat.v4.new_output("display_data", data={MARKDOWN: cell.text})]
+        else:
+            node.outputs = outputs.merged(next(nodes).outputs)
+    files = {f"project:{job.chapter}": dependencies.digest(path)}
+    return executed, {"files": files, "listings": {}, "sources": {}}
 
 
 class Cache:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixgrad.book.executing import jobs, order
-from pixgrad.book.ledger import qmd
+from pixgrad.book.ledger import notebook, qmd
 from pixgrad.book.ledger.frozen import FIGURES
 from pixgrad.book.ledger.ledger import (
     FRESH,
@@ -257,23 +257,33 @@ async def _one(
 ) -> None:
     from pixgrad.book.executing import execute, to_markdown
 
-    found = cache.find(job)
+    is_notebook = Path(state.chapter).suffix == notebook.SUFFIX
+    if is_notebook and not _is_enabled(run.project, state):
+        found = execute.stored(job, run.ledger.dependencies)
+    else:
+        found = cache.find(job)
     if found is None:
         found = await execute.run(job, run.ledger.dependencies, on_cell)
         cache.add(job, *found)
     on_cell(len(job.cells))
-    notebook, used = found
+    executed, used = found
     if not run.accept_sources:
         _refuse_other_sources(run.ledger, state.chapter, used["sources"])
     rendered = {
         fmt: to_markdown.render(
-            job.chapter, job.cells, job.shown[fmt], notebook.cells, fmt, job.figures
+            job.chapter, job.cells, job.shown[fmt], executed.cells, fmt, job.figures
         )
         for fmt in FIGURES
     }
     cells = {fmt: one.cells for fmt, one in rendered.items()}
     figures = {name: data for one in rendered.values() for name, data in one.figures.items()}
     run.ledger.put(state.chapter, state.document, cells, figures, used)
+
+
+def _is_enabled(project: Project, state: State) -> bool:
+    """Whether ``execute: enabled: true`` asks for a notebook to be executed."""
+    given = project.metadata(state.chapter, state.document).get("execute")
+    return isinstance(given, Mapping) and given.get("enabled") is True
 
 
 def _refuse_other_sources(ledger: Ledger, chapter: str, sources: Mapping[str, str]) -> None:

@@ -283,6 +283,9 @@ class _Cell:
         attributes = [f"#{label}"] if label else []
         if mime == "image/png" and self.figure_settings.format in ("retina", ""):
             attributes += _retina_size(content, self.figure_settings.dpi)
+        kept = output.get("metadata", {}).get(mime, {})  # of a notebook drawn elsewhere
+        if len(attributes) < 2 and {"width", "height"} <= kept.keys():
+            attributes += [f"width={kept['width']}", f"height={kept['height']}"]
         for option in ("fig-align", "fig-alt"):
             value = self.options.get(option)
             if isinstance(value, list):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple, Union
 
-from pixgrad.book.ledger import include
+from pixgrad.book.ledger import include, notebook
 from pixgrad.errors import SourceError
 
 _FENCE = re.compile(
@@ -135,8 +135,11 @@ class Document:
         return SourceError(error.message, *self.places[error.line - 1])
 
     def headings(self) -> Iterator[Heading]:
+        """The headings that stand in no div."""
+        depth = 0
         for number, line in self.prose_lines:
-            found = _HEADING.match(line)
+            depth = max(depth + div_step(line), 0)
+            found = _HEADING.match(line) if depth == 0 else None
             if found:
                 yield Heading(
                     len(found["marks"]), found["title"].strip(), found["attributes"] or "", number
@@ -144,7 +147,7 @@ class Document:
 
 
 def read(path: Union[str, Path], shown_as: Union[str, Path, None] = None) -> Document:
-    """Read and parse a chapter.
+    """Read and parse a chapter: a ``.qmd``, a ``.md`` or a notebook.
 
     Parameters
     ----------
@@ -157,7 +160,10 @@ def read(path: Union[str, Path], shown_as: Union[str, Path, None] = None) -> Doc
     """
     name = shown_as if shown_as is not None else path
     text = include.read_text(Path(path), name)
-    whole, places = include.expanded(text, Path(path), Path(name))
+    if Path(name).suffix == notebook.SUFFIX:
+        whole, places = notebook.as_qmd(text, name)
+    else:
+        whole, places = include.expanded(text, Path(path), Path(name))
     if whole == text:
         return parse(text, name)
     try:

@@ -178,9 +178,18 @@ def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
         "number_sections": bool(pandoc.html_option(project, "number-sections", True, chapter)),
         "titles": words.titles(project, chapter),
         **front.settings(project, chapter),
+        "pages": _pages(project, chapter, fmt),
         "profiles": metadata.profiles(project.config),
         "flags": sorted(front.flags(project.metadata(chapter.path, chapter.document))),
     }
+
+
+def _pages(project: Project, chapter: Chapter, fmt: str) -> dict[str, str]:
+    """Where links to sources that are no ``.qmd`` lead."""
+    others = [one for one in project.chapters if one.path.suffix != ".qmd"]
+    folder = chapter.path.parent
+    to = (lambda one: one.path) if fmt == "typst" else (lambda one: one.html_path)
+    return {relative(one.path, folder): relative(to(one), folder) for one in others}
 
 
 def _record(project: Project, chapter: Chapter) -> dict[str, list]:

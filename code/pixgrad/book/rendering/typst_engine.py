@@ -4,6 +4,8 @@ One pandoc call a chapter (see ``crossref`` for the numbers), ``templates/book.t
 The bytes depend on the book alone: fonts come with Typst, the date is that of the edition.
 """
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +14,9 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+from pixgrad import files
 from pixgrad.book.rendering import crossref, front, pandoc, supported, words
 from pixgrad.book.rendering.crossref import Label
 from pixgrad.book.source.project import CONFIG, Chapter, Project
@@ -20,6 +24,7 @@ from pixgrad.errors import PixgradError, SourceError
 
 _MOST_MENDED = 100
 _UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
+_DATA = re.compile(r'"data:image/(?P<kind>[a-z]+)[^,"]*;base64,(?P<data>[^"]*)"')
 _PICTURE = re.compile(r'\bpicture\("/(?P<path>[^"]*)"')
 _TEX = re.compile(r'#tex\((?P<tex>"(?:[^"\\]|\\.)*")')
 _LABEL = re.compile(
@@ -133,6 +138,7 @@ def _convert(
         )
     except SourceError as error:
         raise _clearer(error, chapter) from None
+    typst = _DATA.sub(partial(_data_file, project), typst)
     for picture in _PICTURE.finditer(typst):  # of a book that is not strict the filter has looked
         if not (project.root / picture["path"]).is_file():
             where = _line_of(chapter, Path(picture["path"]).name)
@@ -152,6 +158,18 @@ def _settings(project: Project, chapter: Chapter, sources: Chapter) -> dict[str,
         "figures": project.results(chapter).relative_to(project.root).as_posix(),
         "sources": sources.path.as_posix(),
     }
+
+
+def _data_file(project: Project, address: re.Match) -> str:
+    """A picture that its address holds, as a file: Typst has no such addresses."""
+    try:
+        content = base64.b64decode(unquote(address["data"]))
+    except ValueError:
+        return address[0]
+    kind = {"jpg": "jpeg"}.get(address["kind"], address["kind"])
+    name = f"data-{hashlib.sha256(content).hexdigest()[:16]}.{kind}"
+    files.write(project.cache_dir / name, content)
+    return _string("/" + (project.cache_dir / name).relative_to(project.root).as_posix())
 
 
 def _place(label: Label, target: Mapping[str, str]) -> dict[str, str]:

@@ -15,11 +15,12 @@ from pixgrad.book.source.metadata import CONFIG, Place, load_yaml
 from pixgrad.errors import SourceError
 
 VARIABLES = "_variables.yml"
+SOURCES = (".qmd", ".md", ".ipynb")
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """One ``.qmd`` of the book, or a page outside it.
+    """One source file of the book, or a page outside it.
 
     ``number`` is "1", "2", … for chapters, "A", "B", … for appendices, None if unnumbered.
     """
@@ -149,7 +150,7 @@ class Project:
         if Path(path) in {chapter.path for chapter in self.chapters}:
             raise SourceError("это глава книги, а не отдельная страница", path)
         document = qmd.read(self.root / path, shown_as=path)
-        title, id, _ = _title(document, str(path))
+        title, id, _ = _title(document, str(path), self.is_strict)
         return Chapter(Path(path), document, "outside", None, None, title, id)
 
     @cached_property
@@ -221,13 +222,14 @@ def _listed(project: Project) -> Iterator[tuple[str, str, str | None, tuple]]:
         keys = ("book", "chapters", position)
         if isinstance(entry, Mapping) and "part" in entry:
             part = str(entry["part"])
-            if part.endswith((".qmd", ".md")):
+            if part.endswith(SOURCES):
                 yield "part", part, part, keys
             for inner, path in enumerate(entry.get("chapters") or []):
                 yield "chapter", _path(path), part, (*keys, "chapters", inner)
         elif isinstance(entry, str) or (isinstance(entry, Mapping) and _path(entry) != entry):
             path = _path(entry)
-            yield ("index" if path == "index.qmd" else "chapter"), path, None, keys
+            is_index = path in [f"index{suffix}" for suffix in SOURCES]
+            yield ("index" if is_index else "chapter"), path, None, keys
         else:
             raise project.error(f"глава или часть ожидалась вместо {entry!r}", *keys)
     for position, entry in enumerate(project.get("book", "appendices", default=None) or []):
@@ -245,33 +247,33 @@ def _chapters(project: Project) -> Iterator[Chapter]:
     chapter_count = appendix_count = 0
     seen: set[str] = set()
     for kind, path, part, keys in _listed(project):
-        if not isinstance(path, str) or not path.endswith((".qmd", ".md")):
-            raise project.error(f"ожидался файл .qmd или .md вместо {path!r}", *keys)
+        if not isinstance(path, str) or not path.endswith(SOURCES):
+            raise project.error(f"ожидался файл {', '.join(SOURCES)} вместо {path!r}", *keys)
         if path in seen:
             raise project.error(f"глава {path} указана дважды", *keys)
         seen.add(path)
         if not (project.root / path).is_file():
             raise project.error(f"глава {path} указана в списке, но такого файла нет", *keys)
         document = qmd.read(project.root / path, shown_as=path)
-        title, id, unnumbered = _title(document, path)
+        title, id, unnumbered = _title(document, path, project.is_strict)
         number = None
         if kind == "appendix" and not unnumbered:
             number = string.ascii_uppercase[appendix_count]
             appendix_count += 1
-        elif kind == "chapter" and not unnumbered:
+        elif kind in ("index", "chapter") and not unnumbered:
             chapter_count += 1
             number = str(chapter_count)
         yield Chapter(Path(path), document, kind, number, part, title, id)
 
 
-def _title(document: qmd.Document, path: str) -> tuple[str, str | None, bool]:
+def _title(document: qmd.Document, path: str, is_strict: bool) -> tuple[str, str | None, bool]:
+    """(plain text, label, is it unnumbered?): a page without any is called by its file."""
     if document.front_matter:
         front, _ = load_yaml(document.front_matter, path, 2)
         if front.get("title"):
             return re.sub(r"[*_`]", "", str(front["title"])), None, False
-    for heading in document.headings():
-        if heading.level == 1:
-            return re.sub(r"[*_`]", "", heading.title), heading.id, heading.unnumbered
-    for heading in document.headings():
+    for heading in document.headings():  # as in Quarto, of whatever level
         return re.sub(r"[*_`]", "", heading.title), heading.id, heading.unnumbered
-    raise SourceError("у главы нет заголовка первого уровня («# Название»)", path, 1)
+    if is_strict:
+        raise SourceError("у главы нет заголовка первого уровня («# Название»)", path, 1)
+    return Path(path).stem, None, False

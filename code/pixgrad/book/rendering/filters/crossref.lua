@@ -477,8 +477,21 @@ local function with_front(doc)
   return doc
 end
 
+-- The first heading is the title, whatever its level and whatever stands before it.
+local function with_title(doc)
+  for index, block in ipairs(config.own_title and {} or doc.blocks) do
+    if block.t == 'Header' then
+      block.level = 1
+      doc.blocks:remove(index)
+      doc.blocks:insert(1, block)
+      return doc
+    end
+  end
+  return doc
+end
+
 function Pandoc(doc)
-  doc = with_front(doc)
+  doc = with_front(with_title(doc))
   doc = doc:walk { RawBlock = without_tex, RawInline = without_tex, Div = file_of_cell }
   doc = doc:walk { Blocks = annotate }
   doc = doc:walk { traverse = 'topdown', Div = select, Span = select }

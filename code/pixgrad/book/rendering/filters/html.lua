@@ -47,9 +47,20 @@ local function hide_caption(figure) -- what stands below a picture is not its al
   return figure
 end
 
+local function decoded(path)
+  return (path:gsub('%%(%x%x)', function(code) return string.char(tonumber(code, 16)) end))
+end
+
+local function encoded(path)
+  return (path:gsub('[ %%?#"<>]', function(sign) return ('%%%02X'):format(sign:byte()) end))
+end
+
 local function address(target)
   if target:match '^/[^/]' then target = config.offset .. target:sub(2) end
   if target:match '^%a[%w+.-]*:' then return target end
+  local path, rest = target:match '^([^#]*)(.*)$'
+  local page = config.pages and config.pages[decoded(path)]
+  if page then return encoded(page) .. rest end
   return (target:gsub('%.qmd$', '.html'):gsub('%.qmd#', '.html#'))
 end
 

@@ -70,6 +70,7 @@ local function from_root(path)
 end
 
 local function picture_path(source) -- nil for one that is not in the book
+  if source:match '^data:image/%l+;base64,' then return source end -- made a file afterwards
   if source:match '^%a+://' or source:match '^data:' then
     unsupported('рисунок по адресу «' .. source:sub(1, 60) .. '»: нужен файл в папке книги')
     return
@@ -308,7 +309,8 @@ local function figure(element)
   local label = kind and quoted(config.titles[kind] .. '\u{a0}' .. number) or 'none'
   local place = id ~= '' and is_new(config.path .. '#' .. id)
     and 'label(' .. quoted(config.path .. '#' .. id) .. ')' or 'none'
-  local stays = element.classes:includes 'stays' and ', stays: true' or ''
+  local is_kept = element.classes:includes 'stays' or not config.strict -- Quarto's figures do not float
+  local stays = is_kept and ', stays: true' or ''
   return block('#captioned(', name, ', ', label, ', ', caption, ', ', place, stays, ')', content)
 end
 
