@@ -33,7 +33,7 @@ format:
 filters: [lightbox]
 """
 FAULTS = {  # where each is told -> what the page and the print show of it
-    "uno.qmd:3": ("?@fig-ninguna", "?@fig-ninguna"),
+    "uno.qmd:3": ("?fig-ninguna", "?@fig-ninguna"),
     "uno.qmd:5": ("nadie", "nadie"),
     "uno.qmd:7": ('src="falta.png"', "falta.png"),
     "uno.qmd:9": ('src="https://example.org/x.png"', "example.org/x.png"),
@@ -167,3 +167,47 @@ def test_what_is_no_notebook_is_refused(tmp_path):
     (tmp_path / "a.ipynb").write_text("{}")
     with pytest.raises(SourceError, match=r"^a\.ipynb: это не блокнот"):
         qmd.read(tmp_path / "a.ipynb", shown_as="a.ipynb")
+
+
+SETTINGS = """\
+project: {type: book}
+lang: fr
+number-depth: 1
+crossref: {chapters: true, fig-prefix: fig.}
+book:
+  title: Livre
+  author: Anne
+  repo-url: https://example.org/r
+  repo-subdir: sub
+  repo-actions: [edit, issue]
+  cover-image: p.svg
+  chapters: [index.qmd, {text: Nom court, file: un.qmd}]
+"""
+
+
+def test_settings_of_other_books_are_obeyed(tmp_path):
+    un = (
+        "Avant.\n\n## Premier titre {#sec-a}\n\n### Dessous {#sec-b}\n\n@sec-b, @fig-c, @lst-d.\n\n"
+        "![](p.svg){#fig-c}\n\n::: {#lst-d .cell}\n``` {.python .cell-code lst-cap='Du code'}\n"
+        "x = 1\n```\n:::\n\n::: {.callout-note appearance='simple'}\nSans titre.\n:::\n"
+    )
+    index = "# Préface\n\nMots.\n"
+    root = write_files(
+        tmp_path, {"_quarto.yml": SETTINGS, "index.qmd": index, "un.qmd": un, "p.svg": SVG}
+    )
+    assert [str(one) for one in check.faults(books.load(root))] == []
+    (root / "site").mkdir()
+    html_engine.build_html(books.load(root), root / "site")
+    first, page = ((root / "site" / name).read_text("utf-8") for name in ("index.html", "un.html"))
+    assert re.findall(r"<h1[^>]*>(.*?)</h1>", re.sub("<span.*?>|</span>", "", first)) == [
+        "Livre",
+        "1 Préface",
+    ]
+    assert 'class="quarto-cover-image"' in first and "Nom court" in first
+    address = "https://example.org/r/edit/main/sub/un.qmd"
+    assert f'href="{address}">Modifier cette page</a>' in page
+    shown = " ".join(re.sub(r"<[^>]+>", "", page[page.index("<main") :]).split())
+    assert "2&nbsp; Premier titre" in shown and "Dessous Section 2.0.1" in shown
+    assert "fig. 2.1, Listing 2.1" in shown and "Listing 2.1: Du code" in shown
+    assert shown.index("Premier titre") < shown.index("Avant.")
+    assert "callout-titled" not in page

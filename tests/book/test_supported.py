@@ -116,7 +116,7 @@ OPTIONS = {  # (line, word, whether the book is made nevertheless)
     "format:\n  html:\n    theme: cosmo\n    code-tools: true\n": (9, "code-tools", True),
     "format:\n  docx: default\n": (7, "docx", True),
     "format:\n  pdf:\n    documentclass: scrreprt\n  html: default\n": (7, "pdf", True),
-    "crossref:\n  chapters: true\n": (6, "crossref", False),
+    "crossref:\n  chapters: true\n  labels: roman\n": (8, "labels", False),
     "filters:\n  - lightbox\n": (6, "filters", False),
     "tocs: true\n": (6, "похоже на «toc»", True),
     "my-key: 1\n": (6, "my-key", True),

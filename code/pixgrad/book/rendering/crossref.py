@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -78,14 +78,17 @@ class Index:
                 first = self.labels.get(entry["id"])
                 if first and project.is_strict:
                     raise _duplicate(first, chapter)
-                prefix = _prefix(project, chapter, entry)
+                prefix = _prefix(project, chapter, chapter, entry)
                 label = Label(**entry, chapter=chapter, prefix=prefix)
                 self.labels.setdefault(label.id, label)
                 self._own.setdefault((chapter.path, label.id), label)
 
     def label(self, chapter: Chapter, id: str) -> Label | None:
         """Where a reference of a chapter leads."""
-        return self._own.get((chapter.path, id), self.labels.get(id))
+        found = self._own.get((chapter.path, id), self.labels.get(id))
+        if found is None:
+            return None
+        return replace(found, prefix=_prefix(self.project, chapter, found.chapter, vars(found)))
 
     def is_complete(self, chapter: Chapter) -> bool:
         """Whether the chapter refers to nothing beyond these pages."""
@@ -173,6 +176,8 @@ class Index:
 def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
     return {
         "format": fmt,
+        "strict": project.is_strict,
+        "is_index": chapter.kind == "index",
         "chapter": chapter.number or "",
         "number_depth": int(pandoc.html_option(project, "number-depth", 6, chapter)),
         "number_sections": bool(pandoc.html_option(project, "number-sections", True, chapter)),
@@ -215,12 +220,13 @@ def _record(project: Project, chapter: Chapter) -> dict[str, list]:
     return found
 
 
-def _prefix(project: Project, chapter: Chapter, entry: Mapping[str, str]) -> str:
+def _prefix(project: Project, reader: Chapter, chapter: Chapter, entry: Mapping[str, Any]) -> str:
+    """The word before the number of a label of ``chapter``, in the language of ``reader``."""
     kind = entry["kind"]
     if kind == "sec" and entry["id"] == chapter.id:
         kind = "apx" if chapter.kind == "appendix" else "ch"
-    given = words.own(project, f"crossref-{kind}-prefix", chapter)
-    return given or words.titles(project, chapter)[kind]
+    given = words.own(project, f"crossref-{kind}-prefix", reader)
+    return given or words.titles(project, reader)[kind]
 
 
 def _target(chapter: Chapter, label: Label, fmt: str) -> dict[str, str]:

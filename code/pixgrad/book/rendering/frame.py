@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -86,6 +86,25 @@ def footer(project: Project) -> str:
         text = " ".join(_footer_item(one) for one in items if one)
         shown += [f'<span class="nav-footer-{side}">{text}</span>'] if text else []
     return " ".join(shown)
+
+
+def repo_actions(project: Project, chapter: Chapter) -> Iterator[tuple[str, str]]:
+    """(words, address) of each of ``book: repo-actions``."""
+    given = project.get("book", "repo-actions", default=[])
+    url = str(project.get("book", "repo-url", default="") or "").rstrip("/")
+    branch = project.get("book", "repo-branch", default="main")
+    folder = str(project.get("book", "repo-subdir", default="") or "").strip("/")
+    file = quote(f"{folder}/{chapter.path.as_posix()}".lstrip("/"))
+    issue = project.get("book", "issue-url", default=f"{url}/issues/new" if url else None)
+    addresses = {
+        "edit": f"{url}/edit/{branch}/{file}" if url else None,
+        "issue": issue,
+        "source": f"{url}/blob/{branch}/{file}" if url else None,
+    }
+    for name in given if isinstance(given, list) else [given]:
+        if addresses.get(str(name)):
+            key = f"repo-action-links-{name}"
+            yield words.language(project, key, chapter), str(addresses[str(name)])
 
 
 def _footer_item(item: Any) -> str:

@@ -40,6 +40,7 @@ _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
 _LINE_OF_CODE = re.compile(
     r'<span id="cb[\d-]+"><a href="#cb[\d-]+"[^>]*></a>(.*?)</span>(?=\n|</code>)'
 )
+_IMAGE = re.compile(r'(?P<before><img src=)"(?P<address>[^"]*)"')
 _EMPTY_HEADER = re.compile(r"<th(\b[^>]*)></th>")
 _SEPARATOR = "<!--pixgrad-->"
 
@@ -50,6 +51,8 @@ class Body:
 
     title: str
     """HTML of the heading, without its number."""
+    front: str
+    """What stands below the heading: subtitle, authors, date, abstract."""
     toc: str
     body: str
     files: list[str]
@@ -180,16 +183,25 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
         cites_all=crossref.lists_sources(text),
         seen=[_stamp(project.file(chapter, address)) for address in pictures],
     )
-    title, toc, body, record = (part.strip() for part in answer.split(_SEPARATOR))
+    title, front_matter, toc, body, record = (part.strip() for part in answer.split(_SEPARATOR))
     body = mathml.repaired(_LINE_OF_CODE.sub(r"\1", body))
     body = _EMPTY_HEADER.sub(r"<td\1></td>", body)
+    body = _IMAGE.sub(_readable, body)
     addresses = list(dict.fromkeys(_Addresses(body).found))
     local = _local_files(project, chapter, addresses)
-    return Body(title, toc, body, local, _named(json.loads(html.unescape(record))))
+    named = _named(json.loads(html.unescape(record)))
+    return Body(title, front_matter, toc, body, local, named)
 
 
 def _named(record: Mapping[str, list]) -> tuple:
     return record["labels"], record["lost"], {*record["refs"]}, {*record["cites"]}
+
+
+def _readable(image: re.Match) -> str:
+    """The address of a picture of the book as Quarto has it: its letters as they are."""
+    address = unquote(image["address"])
+    is_plain = not _EXTERNAL.match(address) and not re.search(r"[%?#&\"'<>]", address)
+    return f'{image["before"]}"{address if is_plain else image["address"]}"'
 
 
 def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
@@ -315,6 +327,7 @@ def _page_values(
         "subtitle": project.get("book", "subtitle"),
         "authors": project.authors,
         "repo_url": project.get("book", "repo-url"),
+        "repo_actions": list(frame.repo_actions(project, chapter)),
         "has_math": "<math" in converted.body,
         "has_code": '<details class="code-fold"' in converted.body,
         **frame.head(project, chapter, converted.body),
@@ -324,11 +337,15 @@ def _page_values(
         },
         "date": _book_date(project),
         "is_index": is_index,
+        "is_strict": project.is_strict,
+        "cover_image": project.get("book", "cover-image"),
+        "cover_alt": project.get("book", "cover-image-alt"),
         "id": chapter.id,
         "page_title": project.title
         if is_index
         else f"{_plain(_heading(project, chapter, converted.title))} – {project.title}",
         "heading": Markup(_heading(project, chapter, converted.title)),
+        "front": Markup(converted.front),
         "body": Markup(converted.body),
         "toc": Markup(converted.toc),
         "toc_title": pandoc.html_option(
@@ -353,7 +370,7 @@ def _error_values(project: Project, names: Mapping[Path, str]) -> dict[str, Any]
     first = next(chapter for chapter in project.chapters if len(chapter.path.parts) == 1)
     body = "<p>Может быть, она переименована: посмотрите в содержании или найдите её поиском.</p>"
     body = words.interface(body, words.lang(project))
-    values = _page_values(project, first, Body("", "", body, [], ()), names)
+    values = _page_values(project, first, Body("", "", "", body, [], ()), names)
     title = words.interface("Такой страницы нет", words.lang(project))
     return values | {
         "is_index": False,
@@ -367,6 +384,12 @@ def _error_values(project: Project, names: Mapping[Path, str]) -> dict[str, Any]
 
 def _name(chapter: Chapter, title: str) -> str:
     """HTML of a chapter's name in the sidebar: «1  Название»."""
+    if chapter.shown:
+        return pandoc.inline_html(str(chapter.shown))
+    return _numbered(chapter, title)
+
+
+def _numbered(chapter: Chapter, title: str) -> str:
     title = title or html.escape(chapter.title)
     if chapter.number is None:
         return title
@@ -382,8 +405,12 @@ def _heading(project: Project, chapter: Chapter, title: str) -> str:
         return crossref.chapter_title(word, chapter, title or html.escape(chapter.title))
     if not pandoc.html_option(project, "number-sections", True, chapter):
         return title or html.escape(chapter.title)
-    return _name(chapter, title)
+    return _numbered(chapter, title)
 
 
 def _plain(markup: str) -> str:
+    """Without tags; of a formula its TeX."""
+    markup = re.sub(
+        r"<math.*?<annotation[^>]*>(.*?)</annotation>.*?</math>", r"\1", markup, flags=re.S
+    )
     return html.unescape(re.sub(r"<[^>]+>", "", markup))

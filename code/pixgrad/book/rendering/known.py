@@ -62,11 +62,24 @@ _LOOKS = _names(
 """Without effect in the embedded engine; they only change looks."""
 
 _CONTENT = _names(
-    "filters filter citeproc crossref from shift-heading-level-by number-offset template "
+    "filters filter citeproc from shift-heading-level-by number-offset template "
     "metadata-file file-scope include-files indented-code-classes default-image-extension "
     "abbreviations top-level-division standalone-filters reader"
 )
 """They change what the book says: refused."""
+
+_KINDS = _names(
+    "fig tbl lst eq sec ch apx thm lem cor prp cnj def exm exr rem sol nte tip wrn imp cau"
+)
+_CROSSREF = {
+    OBEYED: frozenset(f"{kind}-{word}" for kind in _KINDS for word in ("title", "prefix"))
+    | {"chapters"},
+    LISTED: _names(
+        "title-delim ref-hyperlink lof-title lot-title lol-title maximum-reference-depth"
+    ),
+    REFUSED: frozenset(f"{kind}-labels" for kind in _KINDS)
+    | _names("labels subref-labels custom appendix-title appendix-delim"),
+}
 
 _FORMATS = {
     "pdf": "PDF набирает Typst: ключи LaTeX не действуют",
@@ -85,7 +98,7 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         OBEYED: _COMMON
         | _names(
             "project book format language title author subtitle editor editor_options execute "
-            "jupyter pixgrad profile knitr metadata-files website keywords params"
+            "jupyter pixgrad profile knitr metadata-files website keywords params crossref"
         ),
         LISTED: _LOOKS | _names("site-url description date abstract"),
         REFUSED: _CONTENT,
@@ -101,15 +114,14 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         OBEYED: _names(
             "title subtitle author date description chapters appendices repo-url "
             "repo-branch repo-subdir site-url output-file search favicon cover-image "
-            "page-footer downloads open-graph"
+            "page-footer downloads open-graph repo-actions issue-url"
         ),
         LISTED: _names(
             "abstract cover-image-alt date-format page-navigation twitter-card sidebar navbar "
-            "repo-actions "
             "repo-link-target repo-link-rel sharing tools reader-mode google-analytics "
             "cookie-consent cookie-policy comments body-header body-footer margin-header "
             "margin-footer back-to-top-navigation bread-crumbs draft-mode drafts announcement "
-            "other-links code-links issue-url image image-alt doi isbn issn publisher edition "
+            "other-links code-links image image-alt doi isbn issn publisher edition "
             "license rights copyright type-of-work number-of-pages volume series "
             "collection-title title-prefix citation-key language translator editor contributor "
             "funding site-path favicon-dark logo references"
@@ -131,7 +143,7 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         REFUSED: _CONTENT | _names("template include-in-header"),
     },
     "chapter": {
-        OBEYED: _COMMON | _CHAPTER | {"format"},
+        OBEYED: _COMMON | _CHAPTER | {"format", "crossref"},
         LISTED: _LOOKS,
         REFUSED: _CONTENT,
     },
@@ -145,6 +157,8 @@ _EXECUTE = {
 _TABLE = {
     **_TABLE,
     "execute": _EXECUTE,
+    "crossref": _CROSSREF,
+    "chapter.crossref": _CROSSREF,
     "chapter.execute": _EXECUTE,
     "format": {OBEYED: frozenset({"html", "typst"}), LISTED: _OTHER_FORMATS},
     "chapter.format": {OBEYED: frozenset({"html", "typst"}), LISTED: _OTHER_FORMATS},

@@ -150,7 +150,6 @@ def _settings(project: Project, chapter: Chapter, sources: Chapter) -> dict[str,
     prefix = "crossref-apx-prefix" if chapter.kind == "appendix" else "crossref-ch-prefix"
     word = words.language(project, prefix)
     return {
-        "strict": project.is_strict,
         "root": str(project.root),
         "path": chapter.path.as_posix(),
         "title": chapter.title,

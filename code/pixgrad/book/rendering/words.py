@@ -11,43 +11,81 @@ from pixgrad.book.source.project import Chapter, Project
 _KEYS = (
     "fig", "tbl", "lst", "thm", "lem", "cor", "prp", "cnj", "def", "exm", "exr", "rem", "sol",
     "eq", "sec", "ch", "apx", "proof", "note", "tip", "warning", "important", "caution",
-    "appendices", "toc", "code", "abstract",
+    "appendices", "toc", "code", "abstract", "line", "lines", "edit", "issue", "source",
 )  # fmt: skip
 _WORDS: Mapping[str, str] = {  # by language: the words of the keys in their order
-    "en": "Figure|Table|Listing|Theorem|Lemma|Corollary|Proposition|Conjecture|Definition|Example|"
-    "Exercise|Remark|Solution|Equation|Section|Chapter|Appendix|Proof|Note|Tip|Warning|Important|"
-    "Caution|Appendices|Table of contents|Code|Abstract",
-    "ru": "Рисунок|Таблица|Листинг|Теорема|Лемма|Следствие|Утверждение|Гипотеза|Определение|Пример|"
-    "Упражнение|Примечание|Решение|Уравнение|Раздел|Глава|Приложение|Доказательство|Уведомление|"
-    "Совет|Предупреждение|Важное уведомление|Осторожность|Приложения|Содержание|Код|Аннотация",
-    "uk": "Рисунок|Таблиця|Лістинг|Теорема|Лема|Наслідок|Твердження|Гіпотеза|Визначення|Приклад|"
-    "Вправа|Зауваження|Розв'язок|Рівняння|Розділ|Глава|Додаток|Доведення|Примітка|Порада|"
-    "Попередження|Важливо|Обережно|Додатки|Зміст|Код|Анотація",
-    "de": "Abbildung|Tabelle|Listing|Theorem|Lemma|Korollar|Aussage|Vermutung|Definition|Beispiel|"
-    "Übungsaufgabe|Bemerkung|Lösung|Gleichung|Kapitel|Kapitel|Anhang|Beweis|Hinweis|Tipp|Warnung|"
-    "Wichtig|Vorsicht|Anhang|Inhaltsverzeichnis|Code|Zusammenfassung",
+    "en": "Figure|Table|Listing|Theorem|Lemma|Corollary|Proposition|Conjecture|Definition|"
+    "Example|Exercise|Remark|Solution|Equation|Section|Chapter|Appendix|Proof|Note|Tip|"
+    "Warning|Important|Caution|Appendices|Table of contents|Code|Abstract|Line|Lines|"
+    "Edit this page|Report an issue|View source",
+    "ru": "Рисунок|Таблица|Листинг|Теорема|Лемма|Следствие|Утверждение|Гипотеза|Определение|"
+    "Пример|Упражнение|Примечание|Решение|Уравнение|Раздел|Глава|Приложение|"
+    "Доказательство|Уведомление|Совет|Предупреждение|Важное уведомление|Осторожность|"
+    "Приложения|Содержание|Код|Аннотация|Строка|Строки|Редактировать страницу|"
+    "Сообщить о проблеме|Показать код",
+    "uk": "Рисунок|Таблиця|Список|Теорема|Лемма|Наслідок|Твердження|Гіпотеза|Визначення|"
+    "Приклад|Вправа|Примітка|Рішення|Рівняння|Розділ|Глава|Додаток|Доведення|Примітка|"
+    "Порада|Попередження|Важливо|Застереження|Додатки|Зміст|Код|Анотація|Лінія|Лінії|"
+    "Редагувати сторінку|Повідомити про проблему|Показати код",
+    "de": "Abbildung|Tabelle|Listing|Theorem|Lemma|Korollar|Aussage|Annahme|Definition|"
+    "Beispiel|Übungsaufgabe|Anmerkung|Lösung|Gleichung|Kapitel|Kapitel|Anhang|Beweis|"
+    "Hinweis|Tipp|Warnung|Wichtig|Vorsicht|Anhang|Inhaltsverzeichnis|Code|"
+    "Zusammenfassung|Zeile|Zeilen|Seite editieren|Problem melden|Quellcode anzeigen",
     "fr": "Figure|Table|Listing|Théorème|Lemme|Corollaire|Proposition|Conjecture|Définition|"
-    "Exemple|Exercice|Remarque|Solution|Équation|Section|Chapitre|Annexe|Preuve|Note|Astuce|"
-    "Avertissement|Important|Mise en garde|Annexes|Table des matières|Code|Résumé",
-    "es": "Figura|Tabla|Listado|Teorema|Lema|Corolario|Proposición|Conjetura|Definición|Ejemplo|"
-    "Ejercicio|Observación|Solución|Ecuación|Sección|Capítulo|Apéndice|Prueba|Nota|Tip|"
-    "Advertencia|Importante|Precaución|Apéndices|Tabla de contenidos|Código|Resumen",
-    "it": "Figura|Tabella|Elenco|Teorema|Lemma|Corollario|Proposizione|Congettura|Definizione|"
-    "Esempio|Esercizio|Osservazione|Soluzione|Equazione|Sezione|Capitolo|Appendice|Dimostrazione|"
-    "Nota|Consiglio|Avviso|Importante|Attenzione|Appendici|Indice|Codice|Sommario",
-    "pt": "Figura|Tabela|Listagem|Teorema|Lema|Corolário|Proposição|Conjectura|Definição|Exemplo|"
-    "Exercício|Observação|Solução|Equação|Seção|Capítulo|Apêndice|Comprovação|Nota|Dica|Aviso|"
-    "Importante|Cuidado|Apêndices|Índice|Código|Resumo",
-    "sl": "Slika|Tabela|Izpis|Izrek|Lema|Posledica|Trditev|Domneva|Definicija|Primer|Vaja|Opomba|"
-    "Rešitev|Enačba|Poglavje|Poglavje|Priloga|Dokaz|Opomba|Nasvet|Opozorilo|Pomembno|Pozor|"
-    "Priloge|Kazalo|Koda|Povzetek",
-    "ko": "그림|표|목록|정리|보조정리|따름정리|명제|추측|정의|예제|연습문제|비고|해답|"
-    "식|섹션|장|부록|증명|노트|힌트|경고|중요|주의|부록|목차|코드|초록",
-    "zh": "图|表|列表|定理|引理|推论|命题|猜想|定义|示例|习题|备注|解答|式|小节|章节|附录|证明|"
-    "注记|提示|警告|重要|小心|附录|目录|代码|摘要",
-    "ja": "図|表|リスト|定理|補題|系|命題|予想|定義|例|演習|注釈|解答|式|セクション|章|付録|証明|"
-    "注記|ヒント|警告|重要|注意|付録|目次|コード|要約",
+    "Exemple|Exercice|Remarque|Solution|Équation|Section|Chapitre|Annexe|Preuve|Note|"
+    "Astuce|Avertissement|Important|Mise en garde|Annexes|Table des matières|Code|Résumé|"
+    "Ligne|Lignes|Modifier cette page|Faire part d'un problème|Voir la source",
+    "es": "Figura|Tabla|Listado|Teorema|Lema|Corolario|Proposición|Conjetura|Definición|"
+    "Ejemplo|Ejercicio|Observación|Solución|Ecuación|Sección|Capítulo|Apéndice|Prueba|"
+    "Nota|Tip|Advertencia|Importante|Precaución|Apéndices|Tabla de contenidos|Código|"
+    "Resumen|Línea|Líneas|Editar esta página|Informar de un problema|Ver el código",
+    "it": "Figura|Tabella|Lista|Teorema|Lemma|Corollario|Proposizione|Congettura|Definizione|"
+    "Esempio|Esercizio|Osservazione|Soluzione|Equazione|Sezione|Capitolo|Appendice|"
+    "Dimostrazione|Nota|Consiglio|Avviso|Importante|Attenzione|Appendici|Indice|Codice|"
+    "Sommario|Linea|Linee|Modifica questa pagina|Segnala un problema|Mostra il codice",
+    "pt": "Figura|Tabela|Listagem|Teorema|Lema|Corolário|Proposição|Conjetura|Definição|"
+    "Exemplo|Exercício|Comentário|Solução|Equação|Seção|Capítulo|Apêndice|Comprovação|"
+    "Nota|Dica|Aviso|Importante|Cuidado|Apêndices|Índice|Código|Resumo|Linha|Linhas|"
+    "Editar essa página|Criar uma issue|Ver o código fonte",
+    "nl": "Figuur|Tabel|Listing|Stelling|Lemma|Conclusie|Voorstel|Aanname|Definitie|Voorbeeld|"
+    "Oefening|Opmerking|Oplossing|Vergelijking|Paragraaf|Hoofdstuk|Bijlage|Bewijs|"
+    "Opmerking|Tip|Waarschuwing|Belangrijk|Opgelet|Bijlagen|Inhoudsopgave|Code|"
+    "Samenvatting|Lijn|Lijnen|Pagina bewerken|Een probleem melden|Broncode bekijken",
+    "pl": "Rysunek|Tabela|Wykaz|Twierdzenie|Lemat|Wniosek|Proposition|Przypuszczenie|Definicja|"
+    "Przykład|Ćwiczenie|Komentarz|Rozwiązanie|Równanie|Sekcja|Rozdział|Załącznik|Dowód|"
+    "Adnotacja|Wskazówka|Ostrzeżenie|Ważne|Zagrożenie|Załączniki|Spis treści|Kod|"
+    "Abstrakt|Linia|Linie|Edytuj tę stronę|Zgłoś problem|Pokaż źródło",
+    "cs": "Obrázek|Tabulka|Výpis|Teorém|Lemma|Důsledek|Tvrzení|Konjektura|Definice|Příklad|"
+    "Cvičení|Poznámka|Řešení|Rovnice|Sekce|Kapitola|Příloha|Důkaz|Poznámka|Tip|Varování|"
+    "Důležité|Upozornění|Přílohy|Obsah|Kód|Abstrakt|Řádek|Řádky|Upravit stránku|"
+    "Nahlásit problém|Zobrazit zdrojový kód",
+    "sl": "Slika|Tabela|Seznam|Izrek|Lema|Posledica|Predlog|Domneva|Definicija|Primer|Naloga|"
+    "Opomba|Rešitev|Enakost|Odsek|Poglavje|Priloga|Dokaz|Opomba|Nasvet|Opozorilo|"
+    "Pomembno|Pozor|Priloge|Kazalo vsebine|Koda|Povzetek|Vrstica|Vrstice|Uredi to stran|"
+    "Poročaj o težavi|Ogled vira",
+    "tr": "Figür|Tablo|Listeleme|Teorem|Yardımcı Teorem|Doğal Sonuç|Önerme|Varsayım|Tanım|"
+    "Örnek|Egzersiz|Yorum|Çözüm|Denklem|Bölüm|Bölüm|Ek|Kanıt|Not|Tavsiye|Uyarı|Önemli|"
+    "Dikkat|Ekler|İçindekiler|Kod|Özet|Satiri|Satırlar|Bu sayfayı düzenle|Sorun bildir|"
+    "Kaynağı görüntüle",
+    "ar": "شكل|جدول|مقتطف|مبرهنة|لمة|نتيجة|قضية|حدس|تعريف|مثال|تمرين|ملاحظة|حل|المعادلة|القسم|"
+    "الفصل|الملحق|برهان|ملاحظة|نصيحة|تحذير|مهم|تنبيه|الملاحق|جدول المحتويات|الشفرة|"
+    "الملخص|سطر|أسطر|حرر هذه الصفحة|الإبلاغ عن مشكلة|عرض المصدر",
+    "ko": "그림|표|목록|정리|보조정리|따름정리|명제|추측|정의|보기|예제|주석|"
+    "해답|방정식|섹션|장|부록|증명|노트|힌트|경고|중요|주의|부록|목차|"
+    "코드|초록|"
+    "선|윤곽|편집|이슈 보고|소스코드 보기",
+    "zh": "图|表|列表|定理|引理|推论|命题|猜想|定义|例|习题|注记|解|式|小节|"
+    "章节|附录|证|注记|提示|警告|重要|注意|附录|目录|代码|摘要|行|行|"
+    "编辑该页面|反馈问题|查看代码",
+    "ja": "図|表|コード|定理|補題|系|命題|予想|定義|例|練習|注釈|解答|式|"
+    "セクション|チャプター|付録|証明|ノート|ヒント|警告|重要|注意|付録|"
+    "目次|コード|"
+    "概要|ライン|ライン|編集|問題を報告|ソースコード",
 }
+_LITERAL = {"ru": {"crossref-sec-prefix": "Глава", "crossref-lst-title": "Список"}}
+"""Words of Quarto's that are not good enough for books made with pixgrad."""
+_ALIASES = {"ua": "uk"}
+"""What Quarto calls a language."""
 _NAMES = {  # key above -> Quarto's names of the word
     "proof": ("environment-proof-title",),
     "rem": ("crossref-rem-title", "environment-remark-title"),
@@ -60,6 +98,9 @@ _NAMES = {  # key above -> Quarto's names of the word
     "toc": ("toc-title-document",),
     "code": ("code-summary",),
     "abstract": ("section-title-abstract",),
+    "line": ("code-line",),
+    "lines": ("code-lines",),
+    **{key: (f"repo-action-links-{key}",) for key in ("edit", "issue", "source")},
 }
 CALLOUTS = {"nte": "note", "tip": "tip", "wrn": "warning", "imp": "important", "cau": "caution"}
 """Kind of a label -> the callout that carries it."""
@@ -113,15 +154,18 @@ def own(project: Project, key: str, chapter: Chapter | None = None) -> str | Non
 
 def titles(project: Project, chapter: Chapter | None = None) -> dict[str, str]:
     """«Рисунок», «Теорема», … by kind, and the words of callouts and proofs."""
+    own_words = _own(project, lang(project, chapter))
     words = {key: language(project, key, chapter) for key in _table("en") if key.endswith("-title")}
     found = {
         key.removeprefix("crossref-").removeprefix("environment-").removesuffix("-title"): word
         for key, word in words.items()
     }
-    found |= {kind: found[f"callout-{name}"] for kind, name in CALLOUTS.items()}
-    is_russian = lang(project, chapter).split("-")[0] == "ru"
-    lines = ("Строка", "Строки") if is_russian else ("Line", "Lines")
-    return found | dict(zip(("code-line", "code-lines"), lines, strict=True))
+    references = found if project.is_strict else _table("en")  # as in Quarto, whatever the language
+    for kind, name in CALLOUTS.items():
+        word = references.get(f"callout-{name}", references.get(f"callout-{name}-title"))
+        found[kind] = own_words.get(f"crossref-{kind}-prefix", word)
+    lines = ("code-line", "code-lines")
+    return found | {key: language(project, key, chapter) for key in lines}
 
 
 def interface(text: str, asked: str) -> str:
@@ -135,7 +179,8 @@ def interface(text: str, asked: str) -> str:
 
 @cache
 def _table(asked: str) -> dict[str, str]:
-    words = _WORDS.get(asked.lower().split("-")[0].split("_")[0], _WORDS["en"]).split("|")
+    name = asked.lower().split("-")[0].split("_")[0]
+    words = _WORDS.get(_ALIASES.get(name, name), _WORDS["en"]).split("|")
     table = {}
     for key, word in zip(_KEYS, words, strict=True):
         for name in _NAMES.get(key, (f"crossref-{key}-title",)):
@@ -145,10 +190,10 @@ def _table(asked: str) -> dict[str, str]:
 
 def _own(project: Project, asked: str) -> Mapping[str, Any]:
     """What the book says itself; the part for the language wins, a file named wins over ours."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {} if project.is_strict else dict(_LITERAL.get(asked[:2], {}))
     path = project.root / "_language.yml"
     if path.is_file():
-        found = metadata.load_yaml(path.read_text("utf-8"), path.name)[0]
+        found |= metadata.load_yaml(path.read_text("utf-8"), path.name)[0]
     given = project.get("language")
     if isinstance(given, str):
         file = project.root / given

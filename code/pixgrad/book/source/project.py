@@ -34,6 +34,8 @@ class Chapter:
     title: str
     id: str | None
     """Label of the H1 (``sec-…``), if it has one."""
+    shown: str | None = None
+    """What the contents call it, if ``_quarto.yml`` says so (``text:``)."""
 
     @property
     def stem(self) -> str:
@@ -263,7 +265,9 @@ def _chapters(project: Project) -> Iterator[Chapter]:
         elif kind in ("index", "chapter") and not unnumbered:
             chapter_count += 1
             number = str(chapter_count)
-        yield Chapter(Path(path), document, kind, number, part, title, id)
+        entry = project.value(*keys)
+        shown = entry.get("text") if isinstance(entry, Mapping) and kind != "part" else None
+        yield Chapter(Path(path), document, kind, number, part, title, id, shown)
 
 
 def _title(document: qmd.Document, path: str, is_strict: bool) -> tuple[str, str | None, bool]:

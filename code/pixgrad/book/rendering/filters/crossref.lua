@@ -56,7 +56,7 @@ end
 local CONDITIONS = { 'format', 'profile', 'meta' }
 
 local function select(element)
-  if element.classes:includes 'hidden' then return {} end
+  if element.classes:includes 'hidden' and config.format ~= 'html' then return {} end
   local shown = element.classes:includes 'content-visible'
   if not shown and not element.classes:includes 'content-hidden' then return end
   local is = {
@@ -112,7 +112,14 @@ local function float_div(element, kind)
   local id, code, body = element.identifier, pandoc.Blocks {}, pandoc.Blocks {}
   for _, block in ipairs(element.content) do
     local is_code = block.t == 'CodeBlock' and block.classes:includes 'cell-code'
-    if is_code then code:insert(block) else body:insert(block) end
+    if is_code and kind == 'lst' and block.attributes['lst-cap'] then -- what is numbered is the code
+      element.attributes['lst-cap'], block.attributes['lst-cap'] = block.attributes['lst-cap'], nil
+      body:insert(1, block)
+    elseif is_code then
+      code:insert(block)
+    else
+      body:insert(block)
+    end
   end
   local caption = element.attributes[kind .. '-cap']
   if caption then
@@ -157,6 +164,7 @@ local function callout(element, name)
   local title = parse_inlines(element.attributes.title or config.titles['callout-' .. name])
   local has_title = element.attributes.title
   element.attributes.title = nil
+  if not has_title and element.attributes.appearance == 'simple' then title = pandoc.Inlines {} end
   if not has_title and element.content[1] and element.content[1].t == 'Header' then
     title = element.content:remove(1).content
   end
@@ -259,7 +267,6 @@ local function section_number(header)
   if config.chapter == '' or header.classes:includes 'unnumbered' then return '' end
   if header.level == 1 then return top_number() end
   if config.number_sections == false then return '' end
-  if header.level > config.number_depth then return '' end
   local depth = header.level - 1
   sections[depth] = (sections[depth] or 0) + 1
   for deeper = depth + 1, 6 do sections[deeper] = 0 end
@@ -272,7 +279,8 @@ local number = {
   traverse = 'topdown',
   Header = function(element)
     local value = section_number(element)
-    if value ~= '' then element.attributes.number = value end
+    local is_shown = element.level == 1 or element.level <= config.number_depth
+    if value ~= '' and is_shown then element.attributes.number = value end
     add_label(element.identifier, kind_of(element.identifier), value, element.content)
     return element
   end,
@@ -344,7 +352,7 @@ local function link(citation)
   table.insert(record.refs, id)
   local target = config.refs and config.refs[id]
   if not target then -- as in Quarto
-    return pandoc.Strong { pandoc.Str('?@' .. citation.id) }
+    return pandoc.Strong { pandoc.Str((config.format == 'html' and '?' or '?@') .. citation.id) }
   end
   local text = target.prefix
   if #citation.prefix > 0 then

@@ -109,11 +109,11 @@ local function float(figure)
   local is_sub = figure.classes:includes 'subfloat'
   local caption = pandoc.utils.blocks_to_inlines(figure.caption.long)
   local label = is_sub and '(' .. number .. ')' or config.titles[kind] .. NBSP .. number
-  local stop = pandoc.Str(#caption == 0 and '' or is_sub and ' ' or ': ')
+  local stop = #caption == 0 and '' or is_sub and ' ' or ': '
   local place = take(figure.attributes, 'cap-location') or take(figure.attributes, kind .. '-cap-location')
   local head = pandoc.Blocks {
     raw(('<figcaption class="quarto-float-caption quarto-float-%s">'):format(kind)),
-    pandoc.Plain(pandoc.Inlines { pandoc.Strong { pandoc.Str(label) }, stop } .. caption),
+    pandoc.Plain(pandoc.Inlines { pandoc.Strong { pandoc.Str(label .. stop) } } .. caption),
     raw '</figcaption>',
   }
   local body = figure.content
@@ -163,6 +163,7 @@ local function cell_code(block) -- the code of a cell that shows nothing else
 end
 
 local function merge_cells(blocks) -- code followed by code is one block under one «Код»
+  if not config.strict then return end
   local merged = pandoc.Blocks {}
   for _, block in ipairs(blocks) do
     local above = #merged > 0 and cell_code(merged[#merged])
@@ -184,7 +185,10 @@ local function callout(element, name)
   local title, body = element.content[1].content[1].content, element.content[2].content
   local default = config.titles['callout-' .. name]
   local header = pandoc.Inlines { pandoc.Span({}, { class = 'callout-icon-container' }) }
-  if stringify(title) ~= default then
+  if not config.strict then -- just as Quarto writes it
+    local is_told = #title == 0 or stringify(title):sub(1, #default) == default
+    if not is_told then title:insert(1, pandoc.Span(default, { class = 'visually-hidden' })) end
+  elseif stringify(title) ~= default then
     header:insert(pandoc.Span(default .. ':', { class = 'visually-hidden' }))
     header:insert(pandoc.Space())
   end
@@ -192,7 +196,9 @@ local function callout(element, name)
   local collapse = take(element.attributes, 'collapse')
   local style = take(element.attributes, 'appearance') or 'default'
   element.attributes.icon = nil
-  element.classes:extend { 'callout', 'callout-style-' .. style, 'callout-titled' }
+  local others = element.classes:filter(function(class) return class ~= 'callout-' .. name end)
+  element.classes = pandoc.List { 'callout', 'callout-style-' .. style, 'callout-' .. name } .. others
+  if #title > 0 then element.classes:insert 'callout-titled' end
   body = div({ 'callout-body-container', 'callout-body' }, body)
   if collapse then
     local open = collapse == 'false' and ' open' or ''
@@ -204,7 +210,8 @@ local function callout(element, name)
       raw '</details>',
     }
   else
-    element.content = { div({ 'callout-header' }, { pandoc.Plain(header) }), body }
+    local head = div({ 'callout-header' }, { pandoc.Plain(header) })
+    element.content = #title > 0 and { head, body } or { body }
   end
   return element
 end
@@ -324,8 +331,19 @@ function Pandoc(doc)
   if config.own_title then
     local title = pandoc.utils.blocks_to_inlines(pandoc.read(config.own_title, 'markdown').blocks)
     doc.meta['chapter-title'] = pandoc.MetaInlines(title)
+    if config.is_index and not config.strict then -- the page is headed by the title of the book
+      local number = config.chapter ~= '' and { number = config.chapter } or {}
+      doc.blocks:insert(1, pandoc.Header(1, title, pandoc.Attr('', { 'unnumbered' }, number)))
+    end
   end
-  for place, top in ipairs(doc.blocks) do -- the page's own template shows the title
+  local front = pandoc.Blocks {}
+  doc.blocks = doc.blocks:filter(function(block)
+    local is_front = block.t == 'Div' and block.classes[1] and block.classes[1]:match '^chapter%-'
+    if is_front then front:insert(block) end
+    return not is_front
+  end)
+  doc.meta.front = pandoc.MetaBlocks(front)
+  for place, top in ipairs(config.is_index and not config.strict and {} or doc.blocks) do
     if top.t == 'Header' and top.level == 1 and not config.own_title then
       doc.meta['chapter-title'] = pandoc.MetaInlines(top.content)
       doc.blocks:remove(place)
