@@ -648,7 +648,7 @@ def printing(book) -> nbformat.NotebookNode:
     """A notebook whose cells print text, made and run again."""
     files = {
         "chapters/01-all.qmd": PRINTING,
-        "index.qmd": "# Предисловие {#sec-index}\n",
+        "index.qmd": "# Предисловие {#sec-index .unnumbered}\n",
         "_freeze/pixgrad.json": json.dumps(
             {
                 "version": 1,

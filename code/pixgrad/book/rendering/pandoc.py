@@ -36,6 +36,11 @@ SHORTCODES = (*_VALUES, "pagebreak", "kbd", "video")
 ICONS = ("fa", "bi", "iconify", "ai")
 """Shortcodes of extensions that draw a sign beside the text."""
 _COMMENTED = re.compile(r"\{\{</\*\s*(.*?)\s*\*/>\}\}")
+_MACROS = re.compile(
+    r"^[ \t]*(?P<mark>\$\$?)(?P<body>(?:\s*(?:\\(?:newcommand|renewcommand|providecommand|def|let"
+    r"|DeclareMathOperator)\b[^\n$]*|%[^\n]*)\n?)+\s*)(?P=mark)[ \t]*$",
+    re.M,
+)
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
 _WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
     r"citation (?P<what>\S+) not found": ("источника @{} нет в библиографии", r"@\{{?{}(?![\w-])"),
@@ -124,7 +129,7 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
         return match[0] if found is None else found
 
     expanded, kept = "", False
-    for line, fence in qmd.fenced_lines(text):
+    for line, fence in qmd.fenced_lines(macros_bared(text)):
         is_code = fence in ("code", "close")
         kept = "shortcodes=false" in line if fence == "open" else kept
         line = listing(line) if fence == "open" else line
@@ -133,6 +138,20 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
         else:
             expanded += line if kept or fence == "close" else SHORTCODE.sub(in_code, line)
     return _COMMENTED.sub(r"{{< \1 >}}", expanded)
+
+
+def macros_bared(text: str) -> str:
+    """Macros that are defined in a formula without the dollars: so pandoc knows them.
+
+    The lines stay as many as they were.
+    """
+    prose = "".join(
+        re.sub(r"[^\n]", " ", line) if fence else line for line, fence in qmd.fenced_lines(text)
+    )
+    for formula in reversed(list(_MACROS.finditer(prose))):
+        start, end = formula.span("body")
+        text = text[: formula.start()] + text[start:end] + text[formula.end() :]
+    return text
 
 
 def shortcode(project: Project, chapter: Chapter, match: re.Match) -> str | None:
