@@ -352,7 +352,8 @@ def check_book(root: Path, drawn: Drawn) -> None:
     findings = check.findings(Book(project))
     told = check.faults(project)
     errors = [one for one in findings if not one.is_note]
-    assert set(errors) <= {one for one in told if not one.is_note}, "the render says the same"
+    unsaid = set(errors) - {one for one in told if not one.is_note}
+    assert not unsaid, f"only check says: {list(map(str, unsaid))}"
     for one in told:
         name = one.file.split(" (")[0]
         lines = drawn.files[name].count("\n") + 1
@@ -368,11 +369,13 @@ def check_book(root: Path, drawn: Drawn) -> None:
     html_engine.build_html(project, root / "site")
     for name, words in drawn.page.items():
         text = seen((root / "site" / name).with_suffix(".html").read_text("utf-8"))
-        assert [word for word in words if word not in text] == [], name
+        lost = [word for word in words if word not in text]
+        assert not lost, f"{name} has lost {lost}: {text}"
     typst_engine.build_pdf(project, root / "book.pdf")
     done = subprocess.run(["pdftotext", "-layout", root / "book.pdf", "-"], capture_output=True)
     text = " ".join(done.stdout.decode().split())
-    assert [word for word in drawn.pdf if word not in text] == []
+    lost = [word for word in drawn.pdf if word not in text]
+    assert not lost, f"the PDF has lost {lost}: {text}"
 
 
 def run(drawn: Drawn) -> None:
