@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import tempfile
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +189,7 @@ ENDS_CHAPTER = ("unclosed block",)
 KEYS = [
     "toc: false\n", "number-sections: false\n", "number-depth: 2\n", "code-fold: true\n",
     "filters: [lightbox, quarto-ext/fontawesome]\n", "crossref: {chapters: true, fig-title: Pic}\n",
-    "theme: [cosmo, own.scss]\n", "css: own.css\n", "execute: {freeze: auto, echo: false}\n",
+    "theme: [cosmo, own.scss]\n", "css: own.css\n", "execute: {freeze: auto}\n",
     "editor: visual\n", "jupyter: python3\n", "format: {html: {toc-depth: 2}, pdf: default}\n",
     "format: {html: default, epub: default, docx: default}\n", "knitr: {opts_chunk: {}}\n",
     "link-citations: true\n", "language: {crossref-fig-title: Pic}\n", "my-key: 1\n",
@@ -224,7 +225,7 @@ def filled(text: str, number: int) -> str:
     return re.sub(r"\bW\b", f"zq{number}w", text).replace("NN", str(number))
 
 
-LANGUAGES = ["en", "es", "fr", "de", "pt", "zh", "ja", "ko", "it", "ru", "ar"]
+LANGUAGES = ["en", "es", "fr", "de", "pt", "zh", "ja", "ko", "it", "ar"]
 FRONT = "---\ntitle: Named\nsubtitle: Sub\nauthor: A B\n---\n\n"
 
 
@@ -234,9 +235,7 @@ def _name(key: str) -> str:
 
 @st.composite
 def drawn_books(draw) -> Drawn:
-    language = draw(
-        st.sampled_from(["en", "es", "fr", "de", "pt", "zh", "ja", "ko", "it", "ru", "ar"])
-    )
+    language = draw(st.sampled_from(["en", "es", "fr", "de", "pt", "zh", "ja", "ko", "it", "ar"]))
     keys = draw(
         st.lists(st.sampled_from(KEYS), unique_by=lambda one: one.split(":")[0], max_size=4)
     )
@@ -373,7 +372,7 @@ def check_book(root: Path, drawn: Drawn) -> None:
         assert not lost, f"{name} has lost {lost}: {text}"
     typst_engine.build_pdf(project, root / "book.pdf")
     done = subprocess.run(["pdftotext", "-layout", root / "book.pdf", "-"], capture_output=True)
-    text = " ".join(done.stdout.decode().split())
+    text = " ".join(unicodedata.normalize("NFKC", done.stdout.decode()).split())
     lost = [word for word in drawn.pdf if word not in text]
     assert not lost, f"the PDF has lost {lost}: {text}"
 
