@@ -172,6 +172,7 @@ def test_what_is_no_notebook_is_refused(tmp_path):
 SETTINGS = """\
 project: {type: book}
 lang: fr
+dir: rtl
 number-depth: 1
 crossref: {chapters: true, fig-prefix: fig.}
 book:
@@ -210,4 +211,27 @@ def test_settings_of_other_books_are_obeyed(tmp_path):
     assert "2&nbsp; Premier titre" in shown and "Dessous Section 2.0.1" in shown
     assert "fig. 2.1, Listing 2.1" in shown and "Listing 2.1: Du code" in shown
     assert shown.index("Premier titre") < shown.index("Avant.")
-    assert "callout-titled" not in page
+    assert "callout-titled" not in page and '<html lang="fr" dir="rtl">' in page
+
+
+def test_a_python_kernel_of_another_name_is_ours(tmp_path):
+    config = CONFIG.replace("no.ico", "p.svg") + "jupyter: minuevo\n"
+    text = "# Uno\n\n```{python}\n#| my-own: 1\nprint('hecho')\n```\n"
+    dos = "# Dos\n\n$$\n\\newcommand{\\mac}{\\mathbf{z}}\n$$\n\n$\\mac$\n"
+    root = write_files(
+        tmp_path,
+        {
+            "_quarto.yml": config,
+            "index.qmd": "# P\n",
+            "uno.qmd": text,
+            "dos.qmd": dos,
+            "p.svg": SVG,
+        },
+    )
+    found = check.faults(books.load(root))
+    assert {(one.file, one.line, one.is_note) for one in found} >= {("_quarto.yml", 11, True)}
+    assert all(one.is_note for one in found), found
+    render.render_book(root, engine="pandoc", formats=["html"])
+    assert "hecho" in (root / "_book/uno.html").read_text("utf-8")
+    dos = (root / "_book/dos.html").read_text("utf-8")
+    assert "\\mathbf{z}</annotation>" in dos and "newcommand" not in dos

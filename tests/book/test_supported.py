@@ -41,6 +41,7 @@ NOTED = {
     "слово `\\LaTeX`{=tex}": "LaTeX",
     "слово \\index{слово}": "index",
     "$\\color{red}{x}$": "цвет",
+    "$\\begin{array}{c} 1 \\\\ \\hline 2 \\end{array}$": "hline",
 }
 LINE_OF = dict.fromkeys(UNSUPPORTED, 3) | {
     "текст\n\n:::": 5,

@@ -232,6 +232,19 @@ def test_ids_are_stable_and_differ_between_equal_cells():
     assert in_typst[0].startswith("::: {.cell execution_count=1}\n")
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"application/vnd.plotly.v1+json": {}, "text/html": "<script>x</script>"},
+        {"application/vnd.vegalite.v5+json": {}, "text/plain": "alt.Chart(...)"},
+        {"text/html": "<script>draw()</script>"},
+    ],
+)
+def test_a_figure_of_scripts_is_named_in_print(data):
+    shown = outputs.understood(nbformat.v4.new_output("display_data", data=data))
+    assert "see the site" in shown.data[outputs.mime(shown, "typ")]
+
+
 def test_an_output_that_cannot_be_shown_is_refused_with_the_line():
     widget = nbformat.v4.new_output("display_data", data={"application/x-unheard": "1"})
     with pytest.raises(SourceError, match=r"^chapters/a.qmd:1: .*application/x-unheard"):

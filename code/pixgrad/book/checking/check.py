@@ -24,6 +24,7 @@ HOUSE_STYLE: tuple[Rule, ...] = (
 FAULTS: tuple[Rule, ...] = (
     config.unsupported,
     config.named_files,
+    config.kernels,
     *references.RULES,
     text.broken_latex,
     cells.cell_options,

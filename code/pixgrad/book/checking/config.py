@@ -36,6 +36,14 @@ def named_files(book: Book) -> Iterator[Finding]:
                 yield Finding(error.file, error.line or 1, error.message)
 
 
+def kernels(book: Book) -> Iterator[Finding]:
+    """Another environment of Python has another name; the cells run in the one that is here."""
+    asked = book.project.get("jupyter")
+    if isinstance(asked, str) and asked != "python3" and not book.project.is_strict:
+        what = f"ядро {asked}: ячейки исполняет Python, которым запущен pixgrad"
+        yield Finding(_FILE, book.project.config_lines.get(("jupyter",), 1), what, is_note=True)
+
+
 def book_author(book: Book) -> Iterator[Finding]:
     """Without an author the Typst PDF fails, with a message about something else."""
     if not any(author.strip() for author in book.project.authors):
@@ -72,4 +80,4 @@ def unlisted_chapters(book: Book) -> Iterator[Finding]:
                 yield Finding(_FILE, line, f"глава {name} есть в папке, но не в book: chapters")
 
 
-RULES = (unsupported, named_files, book_author, figure_settings, unlisted_chapters)
+RULES = (unsupported, named_files, kernels, book_author, figure_settings, unlisted_chapters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _FIGURE_KEYS = ("fig-width", "fig-height", "fig-dpi", "fig-format")
 _FIGURE_FORMATS = ("png", "retina", "jpeg", "svg")
+_OTHER_KERNEL = re.compile(r"(?i)ir$|julia|bash|octave|xcpp|sas|stata|scala|sos")
+"""Kernels of other languages; one of Python may have any name, and ours takes its place."""
 _ONE_EXECUTION = "{} у форматов разный: исполнение одно на все форматы"
 
 
@@ -113,7 +116,8 @@ def _require_python(
         kernel = asked
         if isinstance(asked, Mapping):
             kernel = asked.get("kernel") or (asked.get("kernelspec") or {}).get("name")
-        if asked is not None and kernel != "python3":
+        is_other = kernel != "python3" and (project.is_strict or _OTHER_KERNEL.match(str(kernel)))
+        if asked is not None and is_other:
             raise error(f"ядро Jupyter {kernel!r} не поддерживается; нужно python3")
 
 

@@ -10,6 +10,8 @@ from nbformat import NotebookNode
 
 MARKDOWN, HTML, LATEX, TEXT = "text/markdown", "text/html", "text/latex", "text/plain"
 _SVG = "image/svg+xml"
+_LIVE = ("application/vnd.vega", "application/vnd.plotly", "application/vnd.bokeh")
+_LIVING = "[интерактивный рисунок: на сайте / interactive figure: see the site]"
 IMAGES = {_SVG: "svg", "image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif"}
 LONGEST = 4_000_000
 """Characters of a stream or of a form of a display; what is longer is cut."""
@@ -65,6 +67,8 @@ def understood(output: NotebookNode) -> NotebookNode:
     data = dict(output.data)
     if _SCRIPT in data:
         data.setdefault(HTML, f"<script>{data[_SCRIPT]}</script>")
+    if any(name.startswith(_LIVE) for name in data):
+        data[TEXT] = _LIVING
     if _PLACEHOLDER.fullmatch(data.get(TEXT, "<IPython.core.display.X object>")):
         data.pop(TEXT, None)
         text = _words(data)
@@ -80,7 +84,8 @@ def _words(data: Mapping[str, object]) -> str | None:
     if LATEX in data:
         return str(data[LATEX])
     if HTML in data:
-        return _text_of_html(str(data[HTML]))
+        text = _text_of_html(str(data[HTML]))
+        return text if text or "<script" not in str(data[HTML]) else _LIVING
     return None
 
 

@@ -322,6 +322,7 @@ def _page_values(
     is_index = chapter.kind == "index"
     return {
         "lang": words.lang(project, chapter),
+        "dir": pandoc.html_option(project, "dir", None, chapter),
         "root": "../" * (len(chapter.path.parts) - 1),
         "book_title": project.title,
         "subtitle": project.get("book", "subtitle"),

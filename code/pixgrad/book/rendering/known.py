@@ -22,7 +22,7 @@ _COMMON = _names(
     "include-in-header include-before-body include-after-body code-line-numbers code-overflow "
     "code-copy highlight-style smooth-scroll theme keep-md keep-ipynb keep-tex self-contained "
     "embed-resources standalone freeze cache eval echo output warning error include "
-    "nocite output-file suppress-bibliography crossrefs-hover citations-hover footnotes-hover"
+    "nocite dir output-file suppress-bibliography crossrefs-hover citations-hover footnotes-hover"
 )
 """Obeyed at the top of ``_quarto.yml``, below ``format: html:`` and in a chapter."""
 
@@ -51,7 +51,7 @@ _LOOKS = _names(
     "title-block-style title-prefix toc-expand toc-indent toc-location toccolor validate-yaml "
     "version whitespace wrap zotero citation-location citation-package citecolor filecolor "
     "urlcolor colorlinks lof lot twitter-card open-graph google-analytics cookie-consent "
-    "announcement documentclass columns numbersections fold code-background dir html-q-tags "
+    "announcement documentclass columns numbersections fold code-background html-q-tags "
     "merge-includes fig-column tbl-column ojs-engine server mathjax gladtex webtex attribution "
     "ascii eol incremental strip-comments fail-if-warnings dpi data-dir log verbose trace "
     "cite-method biblio-style biblatexoptions natbiboptions biblio-title biblio-config "

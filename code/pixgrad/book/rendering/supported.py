@@ -176,6 +176,8 @@ def _losses(element: Element) -> Iterator[str]:
             yield f"команда LaTeX без действия: {text.strip().splitlines()[0]}"
     elif element.kind == "Math" and re.search(r"\\(?:text)?color\b", element.content[1]):
         yield "цвет в формуле не передаётся"
+    elif element.kind == "Math" and r"\hline" in element.content[1]:
+        yield "черта \\hline в таблице формулы в PDF не печатается"
     elif element.kind == "Code" and element.content[1].startswith("{python}"):
         yield "код в строке или в цитате не исполняется, как и в Quarto: показан он сам"
     for name in element.classes:

@@ -5,6 +5,7 @@ Quarto ignores an unknown option without a word; ``freeze`` and ``check`` refuse
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pixgrad.book.ledger.qmd import Cell, Inline
@@ -145,8 +146,9 @@ def faults(cell: Cell, file: str) -> Iterator[tuple[SourceError, bool]]:
 
 def _check_name(name: str, file: str, line: int) -> None:
     if name not in CELL_OPTIONS:
-        known = ", ".join(sorted(CELL_OPTIONS))
-        raise SourceError(f"неизвестная настройка ячейки «{name}»; известны: {known}", file, line)
+        like = get_close_matches(name, CELL_OPTIONS, 1, 0.75)
+        hint = f"; похоже на «{like[0]}»" if like else ""
+        raise SourceError(f"неизвестная настройка ячейки «{name}»{hint}", file, line)
 
 
 def _check_value(name: str, value: Any, file: str, line: int) -> None:
