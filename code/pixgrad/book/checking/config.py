@@ -27,6 +27,10 @@ def unsupported(book: Book) -> Iterator[Finding]:
 def named_files(book: Book) -> Iterator[Finding]:
     """A sign or a style sheet that is not there is missed by nobody but the reader."""
     project = book.project
+    csl = str(project.get("csl", default=""))
+    if "://" in csl and not project.is_strict:
+        what = f"{csl} лежит на другом сайте: источники оформлены, как принято у pandoc"
+        yield Finding(_FILE, project.config_lines.get(("csl",), 1), what, is_note=True)
     for keys in (("book", "favicon"), ("book", "cover-image"), ("css",), ("format", "html", "css")):
         given = project.get(*keys)
         for name in given if isinstance(given, list) else [given] if given else []:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixgrad.book.executing import jobs, order
-from pixgrad.book.ledger import notebook, qmd
+from pixgrad.book.ledger import frozen, notebook, qmd
 from pixgrad.book.ledger.frozen import FIGURES
 from pixgrad.book.ledger.ledger import (
     FRESH,
@@ -73,7 +73,8 @@ def freeze_book(
     listed = [page.path.as_posix() for page in (*project.chapters, *project.reports)]
     chapters = listed if only is None else list(only)
     if check:
-        _check(Ledger(project.root).assess(chapters))
+        ledger = Ledger(project.root)
+        _check([_adopted(project, ledger, state) for state in ledger.assess(chapters)])
         return
     with Ledger.writing(project.root) as ledger:
         states = ledger.assess(chapters)
@@ -104,6 +105,7 @@ def update(run: Execution, states: Sequence[State], versions: str = TELL) -> Seq
         ledger.accept_versions(states)
     if versions != TELL:
         states = [_by_versions(state, versions) for state in states]
+    states = [_adopted(run.project, ledger, state) for state in states]
     for state in states:
         if state.status == PROSE:
             ledger.put_prose(state.chapter, state.document)

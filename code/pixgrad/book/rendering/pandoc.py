@@ -222,7 +222,8 @@ def citation_files(project: Project, key: str) -> list[Path]:
     ------
     SourceError : one of them does not exist.
     """
-    paths = [project.root / name for name in _names(project.get(key))]
+    names = [name for name in _names(project.get(key)) if project.is_strict or "://" not in name]
+    paths = [project.root / name for name in names]
     for path in paths:
         if not path.is_file():
             raise project.error(f"файла {path.relative_to(project.root)} нет ({key})", key)

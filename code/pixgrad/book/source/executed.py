@@ -28,6 +28,8 @@ def markdown(project: Project, chapter: Chapter, fmt: Format) -> str:
     if not chapter.document.cells:
         return chapter.document.text
     found = frozen.read(project.results(chapter), fmt)
+    if found is None and not project.is_strict:  # Quarto freezes only what it was asked for
+        found = frozen.read(project.results(chapter), "html")
     if found is None:
         raise SourceError("глава ещё не исполнена; выполните pixgrad freeze", chapter.path)
     if found["hash"] != chapter.document.md5:
