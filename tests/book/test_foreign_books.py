@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -235,3 +237,42 @@ def test_a_python_kernel_of_another_name_is_ours(tmp_path):
     assert "hecho" in (root / "_book/uno.html").read_text("utf-8")
     dos = (root / "_book/dos.html").read_text("utf-8")
     assert "\\mathbf{z}</annotation>" in dos and "newcommand" not in dos
+
+
+FROZEN = """::: {.cell execution_count=1}
+``` {.python .cell-code}
+import no_such_package
+```
+
+::: {.cell-output .cell-output-stdout}
+```
+congelado
+```
+:::
+:::
+"""
+
+
+def test_what_quarto_has_frozen_is_not_executed_again(tmp_path, capsys):
+    cell = "```{python}\nimport no_such_package\n```"
+    uno = f"# Uno\n\n{cell}\n\nTexto ![Rota](rota.png).\n"
+    config = CONFIG.replace("uno.qmd, dos.qmd", "uno.qmd") + "execute: {freeze: auto}\n"
+    result = {"engine": "jupyter", "markdown": uno.replace(cell, FROZEN)}
+    frozen = {"hash": hashlib.md5(uno.encode()).hexdigest(), "result": result}
+    root = write_files(
+        tmp_path,
+        {
+            "_quarto.yml": config,
+            "index.qmd": "# P\n",
+            "uno.qmd": uno,
+            "rota.png": "no",
+            "_freeze/uno/execute-results/html.json": json.dumps(frozen),
+        },
+    )
+    render.render_book(root, engine="pandoc")
+    assert "rota.png: Typst не читает эту картинку" in capsys.readouterr().out
+    assert "congelado" in (root / "_book/uno.html").read_text("utf-8")
+    assert all(word in printed(root / "_book/Libro.pdf") for word in ("congelado", "Rota"))
+    (root / "uno.qmd").write_text(uno.replace("Texto", "Otro"), "utf-8")
+    with pytest.raises(SourceError, match=r"uno\.qmd:4: .*no_such_package"):
+        render.render_book(root, engine="pandoc")

@@ -120,6 +120,17 @@ def update(run: Execution, states: Sequence[State], versions: str = TELL) -> Seq
     return states
 
 
+def _adopted(project: Project, ledger: Ledger, state: State) -> State:
+    """A chapter with the results that Quarto itself has frozen, as long as they are its own."""
+    asked = project.metadata(state.chapter, state.document).get("execute")
+    is_frozen = isinstance(asked, Mapping) and asked.get("freeze") in (True, "auto")
+    if project.is_strict or not is_frozen or state.chapter in ledger.records:
+        return state
+    found = frozen.read(ledger.folder(state.chapter), "html") or {}
+    is_current = found.get("hash") == state.document.md5
+    return replace(state, status=FRESH, cause="") if is_current else state
+
+
 def _by_versions(state: State, versions: str) -> State:
     if not state.versions:
         return state

@@ -9,16 +9,16 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from html.parser import HTMLParser
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from pixgrad.book.rendering import (
+    addresses,
     crossref,
     dark_figures,
     fonts,
@@ -32,15 +32,12 @@ from pixgrad.book.rendering import (
 )
 from pixgrad.book.rendering.crossref import relative
 from pixgrad.book.source.project import Chapter, Project
-from pixgrad.errors import SourceError
 
 LIBRARY = "site_libs"
 
-_EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
 _LINE_OF_CODE = re.compile(
     r'<span id="cb[\d-]+"><a href="#cb[\d-]+"[^>]*></a>(.*?)</span>(?=\n|</code>)'
 )
-_IMAGE = re.compile(r'(?P<before><img src=)"(?P<address>[^"]*)"')
 _EMPTY_HEADER = re.compile(r"<th(\b[^>]*)></th>")
 _SEPARATOR = "<!--pixgrad-->"
 
@@ -186,22 +183,13 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
     title, front_matter, toc, body, record = (part.strip() for part in answer.split(_SEPARATOR))
     body = mathml.repaired(_LINE_OF_CODE.sub(r"\1", body))
     body = _EMPTY_HEADER.sub(r"<td\1></td>", body)
-    body = _IMAGE.sub(_readable, body)
-    addresses = list(dict.fromkeys(_Addresses(body).found))
-    local = _local_files(project, chapter, addresses)
+    body, local = addresses.resolved(project, chapter, body)
     named = _named(json.loads(html.unescape(record)))
     return Body(title, front_matter, toc, body, local, named)
 
 
 def _named(record: Mapping[str, list]) -> tuple:
     return record["labels"], record["lost"], {*record["refs"]}, {*record["cites"]}
-
-
-def _readable(image: re.Match) -> str:
-    """The address of a picture of the book as Quarto has it: its letters as they are."""
-    address = unquote(image["address"])
-    is_plain = not _EXTERNAL.match(address) and not re.search(r"[%?#&\"'<>]", address)
-    return f'{image["before"]}"{address if is_plain else image["address"]}"'
 
 
 def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
@@ -219,66 +207,6 @@ def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
             "folder": f"{project.results(chapter)}/",
         },
     }
-
-
-# Files beside the page -----------------------------------------------------------------------
-
-
-class _Addresses(HTMLParser):
-    """(tag, address) of everything that a page loads or links to."""
-
-    def __init__(self, body: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, str]] = []
-        self.feed(body)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if name in ("src", "href", "poster", "data") and value:
-                self.found.append((tag, value))
-
-
-def _local_files(project: Project, chapter: Chapter, addresses: list[tuple[str, str]]) -> list[str]:
-    """The files to be copied beside the page; what leads nowhere stays as it is written.
-
-    Raises
-    ------
-    SourceError : in a strict book, an address that leads nowhere.
-    """
-    pages = {other.html_path.as_posix() for other in project.chapters}
-    files = []
-    for tag, address in addresses:
-        path = address.split("#")[0].split("?")[0]
-        is_external = not path or bool(_EXTERNAL.match(address))
-        fault = _address_fault(project, chapter, pages, tag, address)
-        if fault and project.is_strict:
-            raise SourceError(fault, chapter.path, _line_of(chapter, address))
-        target = relative(chapter.path.parent / unquote(path), ".")
-        if not (fault or is_external or target in pages):
-            files.append(path)
-    return files
-
-
-def _address_fault(
-    project: Project, chapter: Chapter, pages: Collection[str], tag: str, address: str
-) -> str | None:
-    if tag != "a" and re.match(r"(https?:)?//", address, re.I):
-        return f"{address} лежит на другом сайте; сохраните файл в папке книги"
-    path = address.split("#")[0].split("?")[0]
-    target = PurePosixPath(relative(chapter.path.parent / unquote(path), "."))
-    if not path or _EXTERNAL.match(address) or target.as_posix() in pages:
-        return None
-    if target.suffix == ".html" and not (project.root / target).exists():
-        return f"ссылка на {target.with_suffix('.qmd')}, которой нет в списке глав"
-    if target.as_posix().startswith("../"):
-        return f"файл {unquote(path)} лежит вне книги, рядом с сайтом его не положить"
-    return None if project.file(chapter, path).is_file() else f"файла {unquote(path)} нет"
-
-
-def _line_of(chapter: Chapter, address: str) -> int | None:
-    path = unquote(address.split("#")[0])
-    stem = path.removesuffix(".html").rsplit("../", 1)[-1]
-    return pandoc.find_line(chapter, re.escape(stem))
 
 
 def _stamp(path: Path) -> list[int]:

@@ -22,7 +22,7 @@ from pixgrad.book.rendering.crossref import Label
 from pixgrad.book.source.project import CONFIG, Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
 
-_MOST_MENDED = 100
+_MOST_TRIES = 100
 _UNSUPPORTED = re.compile(r"PIXGRAD (?P<what>.*?) PIXGRAD", re.S)
 _DATA = re.compile(r'"data:image/(?P<kind>[a-z]+)[^,"]*;base64,(?P<data>[^"]*)"')
 _PICTURE = re.compile(r'\bpicture\("/(?P<path>[^"]*)"')
@@ -210,31 +210,29 @@ def _compile(project: Project, pieces: list[_Piece]) -> tuple[bytes, list[str]]:
         source = _without_dead_links(source)
     told: list[str] = []
     own_fonts = True
-    while True:
+    for _ in range(_MOST_TRIES):
         compiler = typst.Compiler(root=project.root, ignore_system_fonts=own_fonts)
         try:
             pdf = compiler.compile(source.encode("utf-8"), format="pdf", pdf_standards=["ua-1"])
             return pdf, told
         except typst.TypstError as error:
             missing = _missing_glyphs(error.diagnostic, pieces)
-        if missing is None or not own_fonts:
-            break
-        if project.is_strict:
+        if missing is not None and project.is_strict:
             raise SourceError(f"{missing.message}; замените их", missing.file, missing.line)
-        told.append(f"{missing}; взяты из шрифтов системы")
-        own_fonts = False
-    if missing is not None:
-        told.append(f"{missing} и системы: на их месте пустые рамки")
-    for _ in range(_MOST_MENDED):
+        if missing is not None and own_fonts:
+            told.append(f"{missing}; взяты из шрифтов системы")
+            own_fonts = False
+            continue
+        if missing is not None:
+            told.append(f"{missing} и системы: на их месте пустые рамки")
         try:
             return compiler.compile(source.encode("utf-8"), format="pdf"), told
         except typst.TypstError as error:
             located = _located(error, source, pieces)
-            mended = None if project.is_strict else _without_fault(error, source)
-            if mended is None:
-                raise located from None
-            source = mended
-            told.append(f"{located}; показано, как написано")
+            mended = None if project.is_strict else _without_fault(error, source, compiler)
+        if mended is None:
+            raise located
+        source, told = mended[0], [*told, *(mended[1] or [f"{located}; показано, как написано"])]
     raise located
 
 
@@ -294,22 +292,41 @@ def _places(error: Any, source: str) -> Iterator[tuple[int, int]]:
         yield int(line), sum(len(text) + 1 for text in before) + int(column) - 1
 
 
-def _without_fault(error: Any, source: str) -> str | None:
-    """The source with the formula or the picture at fault shown as it is written."""
+def _without_fault(error: Any, source: str, compiler: Any) -> tuple[str, list[str]] | None:
+    """The source with the formula or the pictures at fault shown as they are written.
+
+    Returns
+    -------
+    (the source, what is told of the pictures), None if something else is at fault.
+    """
     for _, position in _places(error, source):
         formula = _formula_at(source, position)
         if formula:
             end = source.index("$)", position) + 2
             lines = source.count("\n", formula.start(), end)
             shown = f"#raw({formula['tex']})" + (f"/*{chr(10) * lines}*/" if lines else "")
-            return source[: formula.start()] + shown + source[end:]
-        for picture in _PICTURE.finditer(source):
-            if picture.start() <= position <= source.find(")", picture.end()):
-                name = json.dumps(picture["path"], ensure_ascii=False)
-                shown = f"missing({name}, {name}"
-                end = source.index(")", picture.end())
-                return source[: picture.start()] + shown + source[end:]
-    return None
+            return source[: formula.start()] + shown + source[end:], []
+    paths = dict.fromkeys(found["path"] for found in _PICTURE.finditer(source))
+    broken = [path for path in paths if not _is_picture(path, compiler)]
+
+    def mended(call: re.Match) -> str:
+        alt = re.search(r', alt: ("(?:[^"\\]|\\.)*")', call[0])
+        shown = f"missing({alt[1] if alt else _string('')}, {_string(call['path'])})"
+        return shown if call["path"] in broken else call[0]
+
+    arguments = r'(?:[^()"]|"(?:[^"\\]|\\.)*")*\)'
+    told = [f"{path}: Typst не читает эту картинку; в PDF её имя" for path in broken]
+    return (re.sub(_PICTURE.pattern + arguments, mended, source), told) if broken else None
+
+
+def _is_picture(path: str, compiler: Any) -> bool:
+    import typst
+
+    try:
+        compiler.compile(f'#image("/{path}")'.encode(), format="pdf")
+    except typst.TypstError:
+        return False
+    return True
 
 
 def _in_chapter(chapter: Chapter, message: str, formula: str | None) -> SourceError:
