@@ -184,7 +184,10 @@ book:
   repo-subdir: sub
   repo-actions: [edit, issue]
   cover-image: p.svg
-  chapters: [index.qmd, {text: Nom court, file: un.qmd}]
+  chapters:
+    - index.qmd
+    - {text: Nom court, file: un.qmd}
+    - {part: partie.qmd, chapters: [deux.qmd]}
 """
 
 
@@ -195,9 +198,9 @@ def test_settings_of_other_books_are_obeyed(tmp_path):
         "x = 1\n```\n:::\n\n::: {.callout-note appearance='simple'}\nSans titre.\n:::\n"
     )
     index = "# Préface\n\nMots.\n"
-    root = write_files(
-        tmp_path, {"_quarto.yml": SETTINGS, "index.qmd": index, "un.qmd": un, "p.svg": SVG}
-    )
+    deux = "# Deux\n\n::: {.callout-tip title='Titre'}\nMots.\n:::\n"
+    files = {"un.qmd": un, "deux.qmd": deux, "partie.qmd": "# Partie\n\nMots.\n", "p.svg": SVG}
+    root = write_files(tmp_path, {"_quarto.yml": SETTINGS, "index.qmd": index, **files})
     assert [str(one) for one in check.faults(books.load(root))] == []
     (root / "site").mkdir()
     html_engine.build_html(books.load(root), root / "site")
@@ -213,6 +216,10 @@ def test_settings_of_other_books_are_obeyed(tmp_path):
     assert "2&nbsp; Premier titre" in shown and "Dessous Section 2.0.1" in shown
     assert "fig. 2.1, Listing 2.1" in shown and "Listing 2.1: Du code" in shown
     assert shown.index("Premier titre") < shown.index("Avant.")
+    second = (root / "site/deux.html").read_text("utf-8")
+    titles = re.findall('callout-title-container">(.*?)</span>\n', second)
+    assert [re.sub("<.*?>", "", one) for one in titles] == ["AstuceTitre"]
+    assert second.count(">Partie<") == 2  # in the contents and as the page before
     assert "callout-titled" not in page and '<html lang="fr" dir="rtl">' in page
 
 

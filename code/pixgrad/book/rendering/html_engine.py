@@ -9,7 +9,7 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -281,12 +281,21 @@ def _page_values(
             project, "toc-title", words.language(project, "toc-title-document", chapter), chapter
         ),
         "sidebar": [
-            {"title": title, "pages": [item(other) for other in group]}
+            _group(title, list(group), item)
             for title, group in groupby(project.chapters, key=partial(crossref.group, project))
         ],
         "previous": item(project.chapters[place - 1]) if place else None,
         "next": item(project.chapters[place + 1]) if place + 1 < len(project.chapters) else None,
     }
+
+
+def _group(
+    title: str | None, pages: list[Chapter], item: Callable[[Chapter], dict[str, Any]]
+) -> dict[str, Any]:
+    """A part in the contents: its own page, if it has one, is its heading."""
+    own = [page for page in pages if page.kind == "part"]
+    others = [item(page) for page in pages if page.kind != "part"]
+    return {"title": title, "own": item(own[0]) if own else None, "pages": others}
 
 
 def _book_date(project: Project) -> str | None:

@@ -164,9 +164,14 @@ local function callout(element, name)
   local title = parse_inlines(element.attributes.title or config.titles['callout-' .. name])
   local has_title = element.attributes.title
   element.attributes.title = nil
-  if not has_title and element.attributes.appearance == 'simple' then title = pandoc.Inlines {} end
+  local is_quiet = element.attributes.appearance == 'simple' or element.attributes.appearance == 'minimal'
+  if not has_title and is_quiet then title = pandoc.Inlines {} end
   if not has_title and element.content[1] and element.content[1].t == 'Header' then
-    title = element.content:remove(1).content
+    title, has_title = element.content:remove(1).content, true
+  end
+  local is_numbered = NOTES[kind_of(element.identifier) or '']
+  if has_title and not is_numbered and config.format == 'html' and not config.strict then
+    title:insert(1, pandoc.Span(config.titles['callout-' .. name], { class = 'visually-hidden' }))
   end
   element.content = {
     div('callout-title', { pandoc.Plain(title) }),

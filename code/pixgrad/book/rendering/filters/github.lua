@@ -22,6 +22,7 @@ local function alert(kind, title, content)
   return pandoc.Div(pandoc.Blocks { label } .. content, pandoc.Attr('', { kind }))
 end
 
+local shared = dofile(pandoc.path.join { folder, 'shared.lua' })
 markdown = dofile(pandoc.path.join { folder, 'markdown.lua' }) {
   format = 'gfm',
   above = { lst = true, tbl = true },
@@ -52,6 +53,7 @@ end
 
 function Pandoc(doc)
   doc = doc:walk {
+    Span = shared.without_hidden,
     Header = function(element) -- an anchor would lose a non-breaking space
       return element:walk { Str = function(str) return (str.text:gsub('\u{a0}', ' ')) end }
     end,

@@ -185,16 +185,13 @@ local function callout(element, name)
   local title, body = element.content[1].content[1].content, element.content[2].content
   local default = config.titles['callout-' .. name]
   local header = pandoc.Inlines { pandoc.Span({}, { class = 'callout-icon-container' }) }
-  if not config.strict then -- just as Quarto writes it
-    local is_told = #title == 0 or stringify(title):sub(1, #default) == default
-    if not is_told then title:insert(1, pandoc.Span(default, { class = 'visually-hidden' })) end
-  elseif stringify(title) ~= default then
+  if config.strict and stringify(title) ~= default then
     header:insert(pandoc.Span(default .. ':', { class = 'visually-hidden' }))
     header:insert(pandoc.Space())
   end
   header:insert(pandoc.Span(title, { class = 'callout-title-container' }))
   local collapse = take(element.attributes, 'collapse')
-  local style = take(element.attributes, 'appearance') or 'default'
+  local style = (take(element.attributes, 'appearance') or 'default'):gsub('minimal', 'simple')
   element.attributes.icon = nil
   local others = element.classes:filter(function(class) return class ~= 'callout-' .. name end)
   element.classes = pandoc.List { 'callout', 'callout-style-' .. style, 'callout-' .. name } .. others

@@ -203,7 +203,7 @@ local function give_words(paragraphs)
 end
 
 function Pandoc(doc)
-  doc = doc:walk { Header = anchored, Figure = anchored }
+  doc = doc:walk { Header = anchored, Figure = anchored, Span = shared.without_hidden }
   local blocks, references = pandoc.Blocks {}, pandoc.Blocks {}
   for _, block in ipairs(doc.blocks) do
     if block.t == 'Div' and block.classes:includes 'notebook-references' then

@@ -72,4 +72,9 @@ function shared.only_images(block)
   return #images > 0 and images or nil
 end
 
+-- Words for screen readers alone have no place in a notebook.
+function shared.without_hidden(span)
+  if span.classes:includes 'visually-hidden' then return {} end
+end
+
 return shared
