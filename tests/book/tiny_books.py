@@ -37,11 +37,17 @@ def write_book(
     """A book with these chapters and other files (path -> text), ``config`` added to its own."""
     listed = "\n".join(f"    - {name}" for name in chapters)
     fixed = {
-        "_quarto.yml": CONFIG.format(chapters=listed) + config,
+        "_quarto.yml": _config(listed, config),
         "_environment": "PYTHONPATH=code\n",
         "index.qmd": "# Предисловие {.unnumbered}\n\nБез ячеек.\n",
     }
     return write_files(root, {**fixed, **chapters, **(files or {})})
+
+
+def _config(listed: str, more: str) -> str:
+    """Every book names pixgrad, once."""
+    own = CONFIG.format(chapters=listed)
+    return (own.replace("pixgrad: {}", "#") if "pixgrad:" in more else own) + more
 
 
 def write_files(root: Path, files: Mapping[str, str]) -> Path:
