@@ -33,7 +33,7 @@ from pixgrad.book.rendering import fonts, html_engine, search, typst_engine
 from pixgrad.book.source import project as books
 
 WHOLE = int(os.environ.get("PIXGRAD_FUZZ", "2000"))
-SAMPLE = 20
+SAMPLE = 10
 
 
 def _png() -> bytes:
