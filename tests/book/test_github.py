@@ -277,8 +277,9 @@ def test_what_github_does_not_show_is_refused(book, text, message):
 def test_reports_are_written_frozen_and_checked_with_the_book(book):
     page = "# Отчёт\n\nСм. @fig-nowhere.\n\n```{python}\nprint(1)\n```\n"
     write(book / "report/README.qmd", page)
-    with (book / "_quarto.yml").open("a", encoding="utf-8") as config:
-        config.write("pixgrad:\n  reports: [report/README.qmd]\n")
+    config = (book / "_quarto.yml").read_text("utf-8")
+    reports = "pixgrad: {reports: [report/README.qmd]}"
+    write(book / "_quarto.yml", config.replace("pixgrad: {}", reports))
     found = [str(finding) for finding in findings(Book(books.load(book)))]
     assert any("report/README.qmd:3: ссылка @fig-nowhere" in one for one in found)
     with pytest.raises(PixgradError, match="устаревших глав: 1"):
