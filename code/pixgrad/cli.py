@@ -92,7 +92,7 @@ def render(
         ),
     ] = "html,pdf",
 ) -> None:
-    from pixgrad.book.rendering import render as command
+    from pixgrad.book import render as command
 
     command.render_book(project, engine=engine, formats=to.split(","), page=page)
 

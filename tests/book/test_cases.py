@@ -15,9 +15,10 @@ import pytest
 from pdf_pages import overprinted, words
 from tiny_books import write_files
 
+from pixgrad.book import render
 from pixgrad.book.checking import check
 from pixgrad.book.checking.pages import Book
-from pixgrad.book.rendering import html_engine, notebooks, render, scripts, typst_engine
+from pixgrad.book.rendering import html_engine, notebooks, scripts, typst_engine
 from pixgrad.book.source import project as books
 from pixgrad.errors import PixgradError
 

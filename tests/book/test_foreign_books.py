@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 from tiny_books import write_files
 
+from pixgrad.book import render
 from pixgrad.book.checking import check
 from pixgrad.book.checking.pages import Book
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import html_engine, render, typst_engine
+from pixgrad.book.rendering import html_engine, typst_engine
 from pixgrad.book.source import project as books
 from pixgrad.errors import SourceError
 

@@ -11,7 +11,8 @@ import pytest
 from tiny_books import chapter, pixgrad, snapshot, write, write_book, write_files
 
 from pixgrad import files
-from pixgrad.book.rendering import outputs, render
+from pixgrad.book import render
+from pixgrad.book.rendering import outputs
 from pixgrad.errors import SourceError
 
 CONFIG = """\

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tiny_books import clean_environment, pixgrad, snapshot, times, write, write_book
 
-from pixgrad.book.rendering import outputs, render
+from pixgrad.book import render
+from pixgrad.book.rendering import outputs
 from pixgrad.book.source import project as books
 from pixgrad.errors import PixgradError, SourceError
 
@@ -189,7 +190,7 @@ RENDERER = """
 import sys
 from itertools import count
 from pathlib import Path
-from pixgrad.book.rendering.render import render_book
+from pixgrad.book.render import render_book
 
 root = Path(sys.argv[1])
 for version in count(int(sys.argv[2])):

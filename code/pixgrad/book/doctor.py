@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pixgrad.book.rendering.render import OLDEST_QUARTO, quarto_version, version_numbers
+from pixgrad.book.render import OLDEST_QUARTO, quarto_version, version_numbers
 from pixgrad.dataroot import data_root
 from pixgrad.errors import PixgradError, say
 
