@@ -63,11 +63,13 @@ class Reader:
             time.sleep(1)
 
     def get(self, name: str) -> str:
+        """The page without what preview adds: a time there may hold any digits."""
         try:
             with urllib.request.urlopen(self.address + name, timeout=PATIENCE_S) as answer:
-                return answer.read().decode("utf-8")
+                text = answer.read().decode("utf-8")
         except urllib.error.HTTPError as error:
-            return error.read().decode("utf-8")
+            text = error.read().decode("utf-8")
+        return text.partition('<script src="/_pixgrad/preview.js"')[0]
 
     def told(self, page: str, since: int) -> Iterator[dict]:
         """What the stream of events says."""
