@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,13 +64,13 @@ class Reader:
             time.sleep(1)
 
     def get(self, name: str) -> str:
-        """The page without what preview adds: a time there may hold any digits."""
+        """The page without the time that preview adds: it may hold any digits."""
         try:
             with urllib.request.urlopen(self.address + name, timeout=PATIENCE_S) as answer:
                 text = answer.read().decode("utf-8")
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8")
-        return text.partition('<script src="/_pixgrad/preview.js"')[0]
+        return re.sub(r"\d{12,}", "", text)
 
     def told(self, page: str, since: int) -> Iterator[dict]:
         """What the stream of events says."""
