@@ -60,7 +60,7 @@ def listed() -> str:
         found = sorted(captions(page))
         if found and page.chapter not in book.reports:
             parts.append(f"## {page.chapter.title} {{.unnumbered .unlisted}}\n")
-            parts += [f"- @{label}. {first_sentence(caption)}." for _, label, caption in found]
+            parts += [f"- @{label} — {first_sentence(caption)}." for _, label, caption in found]
             parts.append("")
     return "\n".join(parts)
 
@@ -68,7 +68,12 @@ def listed() -> str:
 def test_every_figure_and_table_is_listed() -> None:
     assert first_sentence("Пирамида. В октаве") == "Пирамида"
     assert first_sentence("Вес $a. B$ (см. рис. 2). Дальше") == "Вес $a. B$ (см. рис. 2)"
-    assert PAGE.read_text("utf-8") == listed(), "make pictures"
+    text = listed()
+    assert PAGE.read_text("utf-8") == text, "make pictures"
+    book = project.load(ROOT)
+    page = next(page for page in Book(book).pages if page.file == "chapters/figures.qmd")
+    referred = {key for one in page.tree.of("Cite") for key in one.keys}
+    assert referred == set(re.findall(r"^- @([\w-]+)", text, re.M))
 
 
 if __name__ == "__main__":
