@@ -12,6 +12,7 @@ from tiny_books import write_files
 
 from pixgrad.book.rendering import html_engine, supported, typst_engine
 from pixgrad.book.source import project as books
+from pixgrad.errors import SourceError
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"></svg>'
 FILES = {
@@ -260,3 +261,19 @@ def test_nothing_is_silent(book):
         ("two.qmd", str(two.index("```{r}") + 1)),
         ("two.qmd", str(next(n for n, line in enumerate(two, 1) if "textcolor" in line))),
     }
+
+
+@pytest.mark.parametrize(
+    ("lists", "told"),
+    [
+        ("chapters: 5", "_quarto.yml:4: chapters: ожидался список файлов вместо 5"),
+        ("chapters: [index.qmd]\n  appendices: a.qmd", "_quarto.yml:5: appendices: "),
+        ("chapters:\n    - part: P\n      chapters: a.qmd", "_quarto.yml:6: chapters: "),
+    ],
+)
+def test_a_list_of_chapters_that_is_none_is_refused(tmp_path, lists, told):
+    config = f"project:\n  type: book\nbook:\n  {lists}\n"
+    root = write_files(tmp_path, {"_quarto.yml": config, "index.qmd": "# A\n", "a.qmd": "# B\n"})
+    with pytest.raises(SourceError) as error:
+        _ = books.load(root).chapters
+    assert str(error.value).startswith(told)

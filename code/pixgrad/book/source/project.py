@@ -220,13 +220,13 @@ def _at(node: Any, keys: Iterable[str], default: Any = None) -> Any:
 
 def _listed(project: Project) -> Iterator[tuple[str, str, str | None, tuple]]:
     """(kind, path, part title, key path in the config) of each page."""
-    for position, entry in enumerate(project.get("book", "chapters")):
+    for position, entry in enumerate(_list(project, "book", "chapters")):
         keys = ("book", "chapters", position)
         if isinstance(entry, Mapping) and "part" in entry:
             part = str(entry["part"])
             if part.endswith(SOURCES):
                 yield "part", part, part, keys
-            for inner, path in enumerate(entry.get("chapters") or []):
+            for inner, path in enumerate(_list(project, *keys, "chapters")):
                 yield "chapter", _path(path), part, (*keys, "chapters", inner)
         elif isinstance(entry, str) or (isinstance(entry, Mapping) and _path(entry) != entry):
             path = _path(entry)
@@ -234,8 +234,16 @@ def _listed(project: Project) -> Iterator[tuple[str, str, str | None, tuple]]:
             yield ("index" if is_index else "chapter"), path, None, keys
         else:
             raise project.error(f"глава или часть ожидалась вместо {entry!r}", *keys)
-    for position, entry in enumerate(project.get("book", "appendices", default=None) or []):
+    for position, entry in enumerate(_list(project, "book", "appendices")):
         yield "appendix", _path(entry), None, ("book", "appendices", position)
+
+
+def _list(project: Project, *keys: Any) -> list:
+    """The list at a path of the config; an empty one where nothing stands."""
+    listed = project.value(*keys)
+    if listed is not None and not isinstance(listed, list):
+        raise project.error(f"{keys[-1]}: ожидался список файлов вместо {listed!r}", *keys)
+    return listed or []
 
 
 def _path(entry: Any) -> Any:
