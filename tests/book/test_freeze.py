@@ -595,3 +595,12 @@ def test_what_a_chapter_includes_and_the_files_beside_quarto_yml_make_it_stale(t
     assert "cell-code" not in path.read_text("utf-8")
     (root / "_metadata.yml").unlink()
     assert stale(root) == {"a.qmd": "_metadata.yml (настройки исполнения)"}
+
+
+def test_a_folder_too_long_for_a_socket_is_no_obstacle(tmp_path):
+    far = tmp_path.joinpath("far" * 15, "away" * 12)
+    far.mkdir(parents=True)
+    root = write_book(tmp_path / "book", {"chapters/a.qmd": chapter("А", cell("print(6 * 7)"))})
+    done = pixgrad(root, "freeze", TMPDIR=str(far))
+    assert done.returncode == 0, done.stderr
+    assert "42" in (root / "_freeze/chapters/a/execute-results/html.json").read_text("utf-8")

@@ -31,7 +31,7 @@ pytest.importorskip("watchfiles", reason="preview needs watchfiles")
 MODULE = "import time\n\n\ndef value():\n    time.sleep({pause})\n    return {value}\n"
 COMPUTED = chapter("Глава", "Текст до правки.\n", cell("import module\nprint(module.value())"))
 PLAIN = chapter("Ещё глава", "Одна проза.\n")
-PATIENCE_S = 40
+PATIENCE_S = 60
 ROOT = Path(preview.__file__).parents[4]
 
 

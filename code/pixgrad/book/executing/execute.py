@@ -31,6 +31,7 @@ from pixgrad.errors import PixgradError, SourceError
 from pixgrad.files import write
 
 _KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
+_SOCKET_NAME = 104
 _KEPT_TRACE = "_pixgrad_tracer"
 
 
@@ -198,9 +199,13 @@ def _notebook(job: Job) -> NotebookNode:
 
 
 def _kernel_manager(folder: Path) -> AsyncKernelManager:
-    """Sockets in a folder of our own where the system has them: nobody else can listen."""
-    transport = "ipc" if os.name == "posix" else "tcp"
+    """Sockets in a folder of our own where the system has them: nobody else can listen.
+
+    A socket's name has a limit, 104 bytes on macOS and 108 on Linux: a longer one needs ports.
+    """
     connection = str(folder / "kernel.json")
+    has_room = len(os.fsencode(folder / "kernel-ipc-5")) < _SOCKET_NAME
+    transport = "ipc" if os.name == "posix" and has_room else "tcp"
     return AsyncKernelManager(
         kernel_name="python3", transport=transport, connection_file=connection
     )
