@@ -216,7 +216,7 @@ def _progress(title: str, quiet: bool) -> Iterator[None]:
 def _input_digest(project: Project, quarto: str | None) -> str:
     """Of every file in the project (but hidden ones and results) and of this generator."""
     own = {project.output_dir / name for name in (*outputs.listed(project), outputs.LIST)}
-    state = [f"quarto {quarto}", *_state(Path(__file__).parents[1], own)]
+    state = [f"quarto {quarto}", *_state(Path(__file__).parent, own)]
     for path in sorted(project.root.iterdir()):
         if not (path.name.startswith(".") or path.name == frame.NOTEBOOKS):
             state += _state(path, own)
