@@ -24,6 +24,12 @@ app = typer.Typer(
 ProjectDir = Annotated[
     Path, option("Папка книги Quarto.", "Folder of the Quarto book.", "--project")
 ]
+Jobs = Annotated[
+    int, option("Сколько глав исполнять сразу.", "Chapters executed at a time.", min=1)
+]
+Timeout = Annotated[
+    int, option("Секунд на ячейку; 0 — без предела.", "Seconds for a cell; 0 is no limit.", min=0)
+]
 
 
 @app.command(help=of_command("freeze"))
@@ -53,13 +59,8 @@ def freeze(
             "--accept-versions",
         ),
     ] = False,
-    jobs: Annotated[
-        int, option("Сколько глав исполнять сразу.", "Chapters executed at a time.", min=1)
-    ] = 2,
-    timeout: Annotated[
-        int,
-        option("Секунд на ячейку; 0 — без предела.", "Seconds for a cell; 0 is no limit.", min=0),
-    ] = 600,
+    jobs: Jobs = 2,
+    timeout: Timeout = 600,
 ) -> None:
     from pixgrad.book.executing import freeze as command
 
@@ -313,13 +314,8 @@ def reproduce(
             "The page of differences; else reproduction.md in the book.",
         ),
     ] = None,
-    jobs: Annotated[
-        int, option("Сколько глав исполнять сразу.", "Chapters executed at a time.", min=1)
-    ] = 2,
-    timeout: Annotated[
-        int,
-        option("Секунд на ячейку; 0 — без предела.", "Seconds for a cell; 0 is no limit.", min=0),
-    ] = 600,
+    jobs: Jobs = 2,
+    timeout: Timeout = 600,
 ) -> None:
     from pixgrad.book.executing import reproduce as command
     from pixgrad.files import write
