@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from scipy import ndimage
 
 from pixgrad.plots import answers
-from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.plots.style import BLUE, RED
 
 PHOTOS = [np.full((8, 8, 3), 10 * number, dtype=np.uint8) for number in range(3)]
 
@@ -27,7 +27,7 @@ def test_frames_tell_right_answers_from_wrong_ones():
     fig = answers.answer_tiles(PHOTOS, ["a", "b", "c"], [True, False, True], columns=2)
     frames = [ax.patches[-1] for ax in fig.axes if ax.get_title()]
     assert [ax.get_title() for ax in fig.axes] == ["a", "b", "c", ""]
-    assert [to_hex(frame.get_edgecolor()).upper() for frame in frames] == [BLUE, VERMILION, BLUE]
+    assert [to_hex(frame.get_edgecolor()).upper() for frame in frames] == [BLUE, RED, BLUE]
     assert [frame.get_linestyle() for frame in frames] == ["-", "--", "-"]
 
 

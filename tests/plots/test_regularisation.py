@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pixgrad.plots import regularisation as ours
-from pixgrad.plots.style import BLUE, GREY, VERMILION
+from pixgrad.plots.style import BLUE, GREY, RED
 from pixgrad.results.statistics import Difference
 
 
@@ -51,7 +51,7 @@ def test_the_side_of_an_interval_has_its_colour():
     _, axes = plt.subplots(1, 2)
     ours.differences(axes, names, [measured, measured], (1, -1))
     colours = [[line.get_color() for line in ax.lines[1:6:2]] for ax in axes]
-    assert colours == [[BLUE, VERMILION, GREY], [VERMILION, BLUE, GREY]]
+    assert colours == [[BLUE, RED, GREY], [RED, BLUE, GREY]]
     assert [tick.get_text() for tick in axes[0].get_yticklabels()] == list(names.values())
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pixgrad import nets
 from pixgrad.plots import settings as ours
-from pixgrad.plots.style import VERMILION
+from pixgrad.plots.style import RED
 from pixgrad.results.statistics import Difference
 from pixgrad.training.losses import LOSSES
 
@@ -24,7 +24,7 @@ def test_boxes_say_what_the_modules_are(ax):
     assert words.count("tanh") == words.count("dropout") == 4
     assert words[2:4] == ["свёртка 2×2", "каналов 8"]
     assert words[-3:] == ["линейный", "выходов 7", "softmax"]
-    red = {text.get_text() for text in ax.texts if text.get_color() == VERMILION}
+    red = {text.get_text() for text in ax.texts if text.get_color() == RED}
     assert red == {"tanh"}
 
 

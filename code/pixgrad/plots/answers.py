@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pixgrad.plots.style import BLUE, PICTURE, VERMILION
+from pixgrad.plots.style import BLUE, PICTURE, RED
 
 _RUSSIAN = {
     "SUV": "внедорожник",
@@ -46,7 +46,7 @@ def answer_tiles(
         ax.imshow(image, cmap="gray")
         ax.set_title(title, fontsize=7, pad=3)
         height, width = image.shape[:2]
-        color, line = (BLUE, "-") if right else (VERMILION, "--")
+        color, line = (BLUE, "-") if right else (RED, "--")
         ax.add_patch(
             plt.Rectangle(
                 (-0.5, -0.5), width, height, fill=False, color=color, linestyle=line, linewidth=2.5
@@ -101,7 +101,7 @@ def forest(
     ax: Axes,
     names: Sequence[str],
     intervals: Mapping[str, Sequence[tuple[float, float, float]]],
-    colors: Sequence[str] = (BLUE, VERMILION),
+    colors: Sequence[str] = (BLUE, RED),
 ) -> None:
     """Estimates with intervals, a line a name, several kinds of intervals one above another.
 

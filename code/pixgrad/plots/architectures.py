@@ -10,7 +10,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from torch import fx, nn
 
 from pixgrad.nets import weighted_layers
-from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
+from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED
 
 ILSVRC = (
     (2010, 28.2, "SIFT, SVM"),
@@ -26,7 +26,7 @@ ILSVRC = (
 He et al. (2016), Hu et al. (2018) after it."""
 HUMAN = 5.1
 """Of the better of two people who trained for it, % (Russakovsky et al., 2015, section 6.4)."""
-COLORS = {"conv": BLUE, "linear": VERMILION, "pool": GREEN, "join": ORANGE, "input": GREY}
+COLORS = {"conv": BLUE, "linear": RED, "pool": GREEN, "join": ORANGE, "input": GREY}
 WIDTH, HEIGHT, GAP = 1.5, 0.62, 0.42
 
 
@@ -172,8 +172,8 @@ def errors_by_year(ax: Axes) -> None:
         ax.text(
             year, error + 0.6, f"{number}\n{name}", ha="center", fontsize=7.5, bbox=behind, zorder=3
         )
-    ax.axhline(HUMAN, color=VERMILION, linestyle="--", linewidth=1)
-    ax.text(2017.4, HUMAN + 3.2, "- - человек: 5,1", ha="right", color=VERMILION, fontsize=7.5)
+    ax.axhline(HUMAN, color=RED, linestyle="--", linewidth=1)
+    ax.text(2017.4, HUMAN + 3.2, "- - человек: 5,1", ha="right", color=RED, fontsize=7.5)
     ax.set(ylabel="ошибка топ-5, %", ylim=(0, 33), xticks=years, xlim=(2009.4, 2017.6))
     ax.grid(visible=False, axis="x")
 
@@ -186,7 +186,7 @@ def shares(ax: Axes, names: Sequence[str], parts: Mapping[str, Sequence[float]])
     parts : its name -> its size in every bar; the first is blue, the second red and hatched.
     """
     left = np.zeros(len(names))
-    looks = ({"color": BLUE}, {"color": VERMILION, "hatch": "//", "edgecolor": "white"})
+    looks = ({"color": BLUE}, {"color": RED, "hatch": "//", "edgecolor": "white"})
     for (part, values), look in zip(parts.items(), looks, strict=True):
         ax.barh(range(len(names)), values, left=left, label=part, height=0.62, **look)
         left += np.asarray(values)
@@ -206,7 +206,7 @@ def rate_curves(axes: Sequence[Axes], table, titles: Mapping[str, str], limit: f
     for ax, (activation, title) in zip(axes, titles.items(), strict=True):
         for norm, label, color, line in (
             (True, "с нормализацией", BLUE, "o-"),
-            (False, "без неё", VERMILION, "s--"),
+            (False, "без неё", RED, "s--"),
         ):
             mine = table[(table["activation"] == activation) & (table["batch_norm"] == norm)]
             mean = mine.groupby("rate")["loss"].mean()

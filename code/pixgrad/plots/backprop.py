@@ -13,7 +13,7 @@ from pixgrad.backprop.batchnorm_steps import Steps
 from pixgrad.backprop.compare import GradientCheck
 from pixgrad.backprop.trajectories import Landscape
 from pixgrad.plots import text
-from pixgrad.plots.style import BLUE, VERMILION, draw_band
+from pixgrad.plots.style import BLUE, RED, draw_band
 
 _SIDE = {"input": "вход", "weight": "веса", "bias": "смещение"}
 
@@ -54,7 +54,7 @@ def computational_graph(
         for height, label, look in (
             (0.24, titles[name], {"fontsize": 11, "color": "#1f2328"}),
             (0, _short(values[name]), {"color": BLUE}),
-            (-0.25, _short(gradients[name]), {"color": VERMILION}),
+            (-0.25, _short(gradients[name]), {"color": RED}),
         ):
             ax.text(x, y + height, label, ha="center", va="center", **look)
     for start, end in edges:
@@ -70,7 +70,7 @@ def computational_graph(
             label = _short(arriving[start, end])
             ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}
             look = {"ha": "center", "va": "center", "fontsize": 8.5, "bbox": ground}
-            ax.text(*np.mean(ends, axis=0), label, color=VERMILION, **look)
+            ax.text(*np.mean(ends, axis=0), label, color=RED, **look)
     columns, rows = np.array(list(places.values())).T
     ax.set(
         xlim=(columns.min() - half_width - 0.14, columns.max() + half_width + 0.14),
@@ -207,7 +207,7 @@ def batchnorm_cosines(axes: Sequence[Axes], batches: int, seed: int = 0) -> None
     for place, (ax, title) in enumerate(
         zip(axes, ("постоянное направление", r"направление $\hat x$"), strict=True)
     ):
-        for number, (name, color) in enumerate((("$dy$", VERMILION), ("$dx$", BLUE))):
+        for number, (name, color) in enumerate((("$dy$", RED), ("$dx$", BLUE))):
             spread = number + rng.uniform(-0.25, 0.25, batches)
             ax.plot(found[:, number, place], spread, ".", color=color, markersize=3)
             ax.text(-1.05, number, name, va="center", ha="right", color=color)

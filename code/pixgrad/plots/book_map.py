@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.patheffects import withStroke
 
-from pixgrad.plots.style import BLUE, VERMILION
+from pixgrad.plots.style import BLUE, RED
 
 
 class Place(NamedTuple):
@@ -76,7 +76,7 @@ def draw() -> Figure:
             va="center",
             linespacing=1.05,
         )
-    for pairs, color, dashes in ((NEEDED, BLUE, "-"), (MEASURED, VERMILION, (0, (4, 1.5)))):
+    for pairs, color, dashes in ((NEEDED, BLUE, "-"), (MEASURED, RED, (0, (4, 1.5)))):
         for pair in pairs:
             _arrow(ax, *pair, color=color, linestyle=dashes, linewidth=1.2)
     bottom = -len(PARTS) * PITCH + 0.25
@@ -84,7 +84,7 @@ def draw() -> Figure:
     ax.text(1.5, bottom + 0.14, "19. Выводы: из всех глав", fontsize=8.5, ha="center", va="center")
     for x, words, color, dashes in (
         (-0.42, "нужна дальше", BLUE, "-"),
-        (1.5, "теория → измерение", VERMILION, (0, (4, 1.5))),
+        (1.5, "теория → измерение", RED, (0, (4, 1.5))),
     ):
         ax.plot([x, x + 0.32], 2 * [bottom - 0.2], color=color, linestyle=dashes, linewidth=1.6)
         ax.text(x + 0.4, bottom - 0.2, words, fontsize=8.5, va="center")

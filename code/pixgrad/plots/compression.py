@@ -8,7 +8,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from pixgrad.compression.quantise import Grid
 from pixgrad.plots import text
-from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
+from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY
 
 INK = "#57606a"
 
@@ -28,10 +28,10 @@ def number_line(ax: Axes, grid: Grid, numbers: Sequence[float], digits: int = 2)
         is_zero = tick == grid.zero_point
         ax.text(
             place, -0.16, str(tick), ha="center", va="top",
-            color=VERMILION if is_zero else INK, fontweight="bold" if is_zero else "normal",
+            color=RED if is_zero else INK, fontweight="bold" if is_zero else "normal",
         )  # fmt: skip
     zero = float(grid.dequantise(grid.zero_point))
-    ax.text(zero, -0.42, "ноль: $q = q_0$", ha="center", va="top", color=VERMILION)
+    ax.text(zero, -0.42, "ноль: $q = q_0$", ha="center", va="top", color=RED)
     for number, q in zip(numbers, grid.quantise(np.array(numbers)), strict=True):
         target = float(grid.dequantise(q))
         ax.annotate(
@@ -73,9 +73,7 @@ def pruned_matrices(axes: Sequence[Axes], weights: np.ndarray, share: float) -> 
             if lost and ax is axes[2]:
                 continue
             shade = abs(value) / size.max()
-            face = (
-                "white" if lost else (*_rgb(BLUE if value > 0 else VERMILION), 0.15 + 0.85 * shade)
-            )
+            face = "white" if lost else (*_rgb(BLUE if value > 0 else RED), 0.15 + 0.85 * shade)
             ax.add_patch(
                 Rectangle((column, row), 0.9, 0.9, facecolor=face, edgecolor=GREY, linewidth=0.6)
             )
@@ -95,8 +93,8 @@ def distillation(ax: Axes) -> None:
         "soft": (4.3, 2.0, "softmax($z/T$)", PURPLE),
         "told": (4.3, 1.1, "softmax($z/T$)", BLUE),
         "hard": (4.3, 0.2, "softmax($z$)", BLUE),
-        "kl": (6.6, 1.55, "$a\\,T^2 \\cdot$ KL", VERMILION),
-        "ce": (6.6, 0.2, "$(1-a) \\cdot$ CE", VERMILION),
+        "kl": (6.6, 1.55, "$a\\,T^2 \\cdot$ KL", RED),
+        "ce": (6.6, 0.2, "$(1-a) \\cdot$ CE", RED),
         "label": (6.6, -0.75, "метка", INK),
     }
     for x, y, label, color in boxes.values():
@@ -189,10 +187,8 @@ def timelines(axes: Sequence[Axes], first: float, second: float, batches: int) -
             )
         lowest = -max(row for row, *_ in pieces)
         end = max(at + length for _, at, length, *_ in pieces)
-        ax.plot([end, end], [lowest - 0.1, 0.9], color=VERMILION, linewidth=1)
-        ax.text(
-            end, lowest - 0.15, text.number(end), ha="center", va="top", color=VERMILION, fontsize=8
-        )
+        ax.plot([end, end], [lowest - 0.1, 0.9], color=RED, linewidth=1)
+        ax.text(end, lowest - 0.15, text.number(end), ha="center", va="top", color=RED, fontsize=8)
         ax.set(xlim=(-0.3, batches * both + 0.8), ylim=(lowest - 0.6, 1), title=title)
         ax.axis("off")
 
@@ -240,7 +236,7 @@ def best_of(points: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 _LOOKS = (
-    (INK, "*"), (BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"),
+    (INK, "*"), (BLUE, "o"), (RED, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"),
     (SKY, "P"),
 )  # fmt: skip
 

@@ -10,16 +10,16 @@ from matplotlib.patches import Polygon, Rectangle
 
 from pixgrad.nets.receptive import Field
 from pixgrad.plots import text
-from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PICTURE, VERMILION
+from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PICTURE, RED
 
-CHANNEL_COLORS = {"R": VERMILION, "G": GREEN, "B": BLUE}
+CHANNEL_COLORS = {"R": RED, "G": GREEN, "B": BLUE}
 CHANNEL_MAPS = {"R": "Reds", "G": "Greens", "B": "Blues"}
 
 
 def layer_scheme(ax: Axes) -> None:
     """A layer as stacks of sheets: the input, one window of it, the kernels, the output."""
     _stack(ax, (0, 0), 3, 2.6, ("#f5b7a0", "#a8dcc7", "#a6c8e4"))
-    _stack(ax, (0.75, 1.0), 3, 0.75, (VERMILION, GREEN, BLUE))
+    _stack(ax, (0.75, 1.0), 3, 0.75, (RED, GREEN, BLUE))
     for number, (height, color) in enumerate(
         ((2.35, ORANGE), (1.1, "#56B4E9"), (-0.15, "#CC79A7"))
     ):
@@ -74,7 +74,7 @@ def settings(image: np.ndarray, kernel: int, cases: Sequence[tuple[str, int, int
                 real = ax is column[1] or inside
                 look = {"facecolor": "white" if real else "#eceff2", "edgecolor": "#b5bac2"}
                 ax.add_patch(Rectangle((place - 0.5, row - 0.5), 1, 1, linewidth=0.6, **look))
-        for start, color in ((0, VERMILION), (stride, BLUE)):
+        for start, color in ((0, RED), (stride, BLUE)):
             for row, place in np.ndindex(kernel, kernel):
                 corner = (start + place * dilation - 0.5, row * dilation - 0.5)
                 column[0].add_patch(Rectangle(corner, 1, 1, facecolor=color, alpha=0.45))
@@ -271,7 +271,7 @@ def field_maps(
     ):
         ax.imshow(values / values.max(), cmap="Blues", vmin=0, vmax=1)
         middle = first + (side - 1) / 2
-        for wide, line, color in ((side, "--", GREY), (effective, "-", VERMILION)):
+        for wide, line, color in ((side, "--", GREY), (effective, "-", RED)):
             corner = (middle - wide / 2, middle - wide / 2)
             ax.add_patch(
                 Rectangle(corner, wide, wide, fill=False, linestyle=line, edgecolor=color, lw=1.4)

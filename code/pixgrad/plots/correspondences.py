@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
 from pixgrad.plots import text
-from pixgrad.plots.style import BLUE, VERMILION, percent_ticks
+from pixgrad.plots.style import BLUE, RED, percent_ticks
 
 DASH = "\N{EM DASH}"
 
@@ -27,7 +27,7 @@ def draw_ratio_histograms(ax: Axes, ratio: np.ndarray, correct: np.ndarray, thre
     edges = np.linspace(0, 1, 41)
     for chosen, label, color, hatch in (
         (correct, "верные", BLUE, None),
-        (~correct, "неверные", VERMILION, "///"),
+        (~correct, "неверные", RED, "///"),
     ):
         weights = np.full(int(chosen.sum()), 1 / max(1, int(chosen.sum())))
         ax.hist(

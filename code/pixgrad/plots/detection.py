@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
+from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY
 
-CLASS_COLORS = (ORANGE, VERMILION, BLUE, GREEN, PURPLE, SKY)
+CLASS_COLORS = (ORANGE, RED, BLUE, GREEN, PURPLE, SKY)
 HALO = {"boxstyle": "square,pad=0.12", "facecolor": "white", "alpha": 0.75, "edgecolor": "none"}
 
 
@@ -92,7 +92,7 @@ def precision_steps(ax: Axes, recall: np.ndarray, precision: np.ndarray, hits: n
     ax.step(ends, heights, where="post", color=BLUE, label="лучшая при такой полноте или большей")
     for truth, marker, color, name in (
         (True, "o", GREEN, "верная рамка"),
-        (False, "x", VERMILION, "ложная"),
+        (False, "x", RED, "ложная"),
     ):
         mine = hits == truth
         ax.plot(recall[mine], precision[mine], marker, color=color, markersize=7, label=name)

@@ -14,7 +14,7 @@ from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from pixgrad.plots.style import ORANGE, SKY, VERMILION
+from pixgrad.plots.style import ORANGE, RED, SKY
 from pixgrad.sift.descriptor import CELL_FACTOR, DIRECTIONS, WIDTH
 from pixgrad.sift.image import to_grey
 
@@ -50,21 +50,29 @@ def draw_keypoints(
     ----------
     xy : shape (N, 2); size, angle : shape (N,).
     """
-    ax.add_collection(
-        EllipseCollection(
-            size,
-            size,
-            np.zeros(len(size)),
-            units="xy",
-            offsets=xy,
-            transOffset=ax.transData,
-            facecolors="none",
-            edgecolors=color,
-            linewidths=1.1,
-        )
-    )
+    draw_circles(ax, xy, size, edgecolors=color, linewidths=1.1)
     tips = xy + 0.5 * size[:, None] * _directions(angle)
     ax.add_collection(LineCollection(np.stack([xy, tips], axis=1), colors=color, linewidths=1.1))
+
+
+def draw_circles(ax: Axes, xy: np.ndarray, diameter: np.ndarray, **look) -> None:
+    """Empty circles, their diameters in the units of the axes.
+
+    Parameters
+    ----------
+    xy : shape (N, 2); diameter : shape (N,).
+    """
+    circles = EllipseCollection(
+        diameter,
+        diameter,
+        np.zeros(len(diameter)),
+        units="xy",
+        offsets=xy,
+        transOffset=ax.transData,
+        facecolors="none",
+        **look,
+    )
+    ax.add_collection(circles)
 
 
 def draw_grid(ax: Axes, xy: np.ndarray, size: float, angle: float, color: str = SKY) -> None:
@@ -132,7 +140,7 @@ def draw_matches(
     ----------
     images : two images, uint8; drawn in grey; they may differ in size.
     first, second : ends of the matches in each image's own pixels, shape (M, 2).
-    good : bool, shape (M,): those are drawn solid blue over the others, thin dashed vermilion.
+    good : bool, shape (M,): those are drawn solid blue over the others, thin dashed red.
     gap : pixels of white between the photographs.
     width : of the figure in inches.
     """
@@ -145,7 +153,7 @@ def draw_matches(
     show_photo(ax, canvas)
     ends = np.stack([first, second + np.array([left, 0])], axis=1)
     looks = (
-        (~good, VERMILION, {"linewidths": 0.8, "linestyles": (0, (4, 2))}),
+        (~good, RED, {"linewidths": 0.8, "linestyles": (0, (4, 2))}),
         (good, SKY, {"linewidths": 0.8}),
     )
     for chosen, color, look in looks:

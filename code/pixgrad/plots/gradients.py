@@ -19,12 +19,12 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pixgrad.plots import text
-from pixgrad.plots.style import BLUE, VERMILION, decimal_commas, draw_band, percent_ticks
+from pixgrad.plots.style import BLUE, RED, decimal_commas, draw_band, percent_ticks
 from pixgrad.results.statistics import student_interval
 
 RUN = ("depth", "skip", "batch_norm", "init", "activation", "seed")
 LINES = {
-    False: {"color": VERMILION, "linestyle": "--", "label": "без пропускных связей"},
+    False: {"color": RED, "linestyle": "--", "label": "без пропускных связей"},
     True: {"color": BLUE, "linestyle": "-", "label": "с пропускными связями"},
 }
 """Look and name of the curve of a network by its ``skip``."""

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pixgrad.plots import text
-from pixgrad.plots.style import BLUE, PICTURE, VERMILION, draw_band
+from pixgrad.plots.style import BLUE, PICTURE, RED, draw_band
 from pixgrad.results.statistics import student_interval
 
 
@@ -35,7 +35,7 @@ def digit_curves(axes: Sequence[Axes], epochs, names: Mapping[str, str]) -> None
     epochs : a row an epoch of a run, with ``network``.
     names : network -> its name in the book; the first is blue, the second red.
     """
-    for (network, name), color in zip(names.items(), (BLUE, VERMILION), strict=True):
+    for (network, name), color in zip(names.items(), (BLUE, RED), strict=True):
         mine = epochs[epochs["network"] == network].copy()
         for part, word, dash in (("validation", "проверка", "-"), ("train", "обучение", ":")):
             mine["error"] = 100 * (1 - mine[f"{part}_accuracy"])

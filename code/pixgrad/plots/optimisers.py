@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pixgrad.plots import networks, style, text
-from pixgrad.plots.style import BLUE, GREY, VERMILION
+from pixgrad.plots.style import BLUE, GREY, RED
 from pixgrad.results import statistics
 
 NAMES = {"adam": "Adam", "adamax": "AdaMax"}
-COLORS = {"adam": BLUE, "adamax": VERMILION}
+COLORS = {"adam": BLUE, "adamax": RED}
 DASHES = {"adam": "-", "adamax": "--"}
 MARKERS = {"adam": "o", "adamax": "s"}
 METRICS = {"accuracy": "верных ответов, %", "macro_f1": "макро-F1"}

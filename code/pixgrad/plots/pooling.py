@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pixgrad.plots.style import BLUE, GREEN, PICTURE, PURPLE, VERMILION, draw_band
+from pixgrad.plots.style import BLUE, GREEN, PICTURE, PURPLE, RED, draw_band
 from pixgrad.results.statistics import student_interval
 
 LOOKS = {
     "max": {"color": BLUE, "marker": "o", "linestyle": "-"},
     "average": {"color": GREEN, "marker": "s", "linestyle": "--"},
-    "stride": {"color": VERMILION, "marker": "^", "linestyle": "-."},
+    "stride": {"color": RED, "marker": "^", "linestyle": "-."},
     "blur": {"color": PURPLE, "marker": "D", "linestyle": ":"},
 }
 """Of the twins, the same in all figures."""

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.polynomial import Polynomial
 
-from pixgrad.plots.style import BLUE, GREY, VERMILION, decimal_commas
+from pixgrad.plots.style import BLUE, GREY, RED, decimal_commas
 from pixgrad.results.statistics import Difference, verdict
 
 LAYERS = (3, 4, 4, 2)
@@ -30,7 +30,7 @@ def polynomials(axes: Sequence[Axes], degrees: Sequence[int], seed: int) -> dict
         fitted = Polynomial.fit(x, y, degree)
         ax.plot(new, np.sin(2 * np.pi * new), "--", color=GREY, label="без шума")
         ax.plot(new, fitted(new), color=BLUE, label="многочлен")
-        ax.plot(x, y, "o", color=VERMILION, label="обучение")
+        ax.plot(x, y, "o", color=RED, label="обучение")
         ax.set(ylim=(-2, 2), xlabel="x", title=f"степень {degree}")
         pairs = ((x, y), (new, new_y))
         errors[degree] = np.array([np.sqrt(np.mean((fitted(a) - b) ** 2)) for a, b in pairs])
@@ -63,10 +63,10 @@ def dropout_network(ax: Axes, p: float, seed: int | None) -> None:
                     ax.plot(*zip(start, end, strict=True), color=GREY, linewidth=0.7, zorder=1)
     for layer, alive in zip(places, kept, strict=True):
         for (x, y), on in zip(layer, alive, strict=True):
-            face, edge = (BLUE, BLUE) if on else ("white", VERMILION)
+            face, edge = (BLUE, BLUE) if on else ("white", RED)
             ax.plot(x, y, "o", color=face, markeredgecolor=edge, markersize=11, zorder=2)
             if not on:
-                ax.plot(x, y, "x", color=VERMILION, markersize=7, zorder=3)
+                ax.plot(x, y, "x", color=RED, markersize=7, zorder=3)
     ax.set(xlim=(-0.4, len(LAYERS) - 0.6), ylim=(-2, 2))
     ax.axis("off")
 
@@ -94,7 +94,7 @@ def shrinkage(ax: Axes, curvature: tuple[float, float], best: np.ndarray, decays
     ax.contour(*grid, ((w - best) ** 2 @ h) / 2, levels, colors=BLUE, linewidths=0.9)
     ax.contour(*grid, (w**2).sum(-1), (0.15, 0.6, 1.5), colors=GREY, linewidths=0.8)
     minima = np.array([h * best / (h + decay) for decay in decays])
-    ax.plot(*minima.T, "o-", color=VERMILION)
+    ax.plot(*minima.T, "o-", color=RED)
     for decay, (x, y) in zip(decays, minima, strict=True):
         label = f"λ = {decay:g}".replace(".", ",")
         aside = (5, -12) if decay else (5, 4)  # beside the line, and apart from each other
@@ -124,7 +124,7 @@ def differences(
     """
     looks = {
         1: {"color": BLUE, "marker": "o"},
-        -1: {"color": VERMILION, "marker": "X"},
+        -1: {"color": RED, "marker": "X"},
         0: {"color": GREY, "marker": "o", "markerfacecolor": "white"},
     }
     for ax, measured, sign in zip(axes, found, good, strict=True):

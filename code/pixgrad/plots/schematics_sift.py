@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon
 from pixgrad.plots import text
 from pixgrad.plots.features import draw_descriptor, draw_grid, draw_keypoints
 from pixgrad.plots.sift_stages import orientation_histogram
-from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PICTURE, SKY, VERMILION
+from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, PICTURE, RED, SKY
 from pixgrad.sift import descriptor, orientation, scale_space
 
 INK = "#57606a"
@@ -46,7 +46,7 @@ def four_steps() -> Figure:
         if step >= 2:
             ends = np.stack([HOUSE, other[[0, 1, 2, 4, 3]]], axis=1)
             right = np.array([True, True, True, False, False])
-            for chosen, color, dash in ((right, BLUE, "-"), (~right, VERMILION, (0, (4, 2)))):
+            for chosen, color, dash in ((right, BLUE, "-"), (~right, RED, (0, (4, 2)))):
                 shown = {"colors": BLUE} if step == 2 else {"colors": color, "linestyles": dash}
                 ax.add_collection(LineCollection(ends[chosen], linewidths=1.3, **shown))
         ax.set(xlim=(-0.1, 2.3), ylim=(-0.25, 1.25), aspect="equal")
@@ -135,7 +135,7 @@ def cube(ax: Axes, values: np.ndarray) -> None:
         ax.add_patch(
             Polygon(
                 [corner, corner + across, corner + across + down, corner + down],
-                facecolor=VERMILION if centre else "#d6ebf8",
+                facecolor=RED if centre else "#d6ebf8",
                 edgecolor=INK,
                 linewidth=0.8,
             )
@@ -228,7 +228,7 @@ FLOWS = {
 KINDS = {
     "linear": ("линейный", "#cfe3f3", BLUE, "-"),
     "smooth": ("гладкий, с изломами", "#cdebdf", GREEN, "-"),
-    "choice": ("выбор: скачки", "#f6d3cc", VERMILION, (0, (4, 2))),
+    "choice": ("выбор: скачки", "#f6d3cc", RED, (0, (4, 2))),
 }
 """Kind of a stage: its words, its ground, its frame and the frame's dash."""
 
@@ -259,12 +259,12 @@ def derivative_graph(ax: Axes) -> None:
             ends = _edge(*ends, half + 0.05)
         aside = 0.09 * _normal(*ends)
         _arrow(ax, ends[0] + aside, ends[1] + aside, bend)
-        back = {"color": VERMILION, "linestyle": (0, (2, 1.5))}
+        back = {"color": RED, "linestyle": (0, (2, 1.5))}
         _arrow(ax, ends[1] - aside, ends[0] - aside, -bend, **back)
     for words, ground, frame, _ in KINDS.values():
         ax.plot([], [], "s", color=ground, markeredgecolor=frame, markersize=9, label=words)
     ax.plot([], [], "-", color=INK, label="вперёд: числа")
-    ax.plot([], [], linestyle=(0, (2, 1.5)), color=VERMILION, label="назад: градиент")
+    ax.plot([], [], linestyle=(0, (2, 1.5)), color=RED, label="назад: градиент")
     ax.legend(loc="lower left", ncols=1, bbox_to_anchor=(0, -0.02))
     ax.set(xlim=(-0.75, 9.8), ylim=(-2.5, 2.0), aspect="equal")
     ax.axis("off")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pixgrad.nets.dropout import Dropout
 from pixgrad.nets.small import SmallCNN
-from pixgrad.plots.style import BLUE, GREY, VERMILION, decimal_commas
+from pixgrad.plots.style import BLUE, GREY, RED, decimal_commas
 from pixgrad.results.statistics import Difference
 
 WIDTH, GAP, LINE = 2.35, 0.45, 0.42
@@ -47,7 +47,7 @@ def network(ax: Axes, net: SmallCNN, changed: Sequence[str]) -> None:
         )
         for row, word in enumerate(words):
             y = LINE * ((len(words) - 1) / 2 - row)
-            color = VERMILION if any(of in word for of in changed) else "#1f2328"
+            color = RED if any(of in word for of in changed) else "#1f2328"
             ax.text(left + WIDTH / 2, y, word, ha="center", va="center", color=color)
         if place:
             arrow = {"arrowstyle": "-|>", "mutation_scale": 11, "color": "#57606a"}
@@ -106,7 +106,7 @@ def interaction(
     lines : name of a line -> for every tick the numbers of the runs, drawn as small dots.
     """
     for (name, points), color, dash in zip(
-        lines.items(), (BLUE, VERMILION, GREY), ("-", "--", ":"), strict=False
+        lines.items(), (BLUE, RED, GREY), ("-", "--", ":"), strict=False
     ):
         ax.plot([np.mean(runs) for runs in points], dash, marker="o", color=color, label=name)
         for place, runs in enumerate(points):
@@ -134,7 +134,7 @@ def forest(ax: Axes, rows: Mapping[str, Difference], said: Mapping[str, int]) ->
                 (-10, 0),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
-                color=VERMILION,
+                color=RED,
                 ha="center",
                 va="center",
                 annotation_clip=False,

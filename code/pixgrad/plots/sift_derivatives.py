@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
-from matplotlib.collections import EllipseCollection
 from matplotlib.colors import CenteredNorm
 from matplotlib.image import AxesImage
 
 from pixgrad.plots import text
-from pixgrad.plots.features import draw_grid, draw_keypoints, show_photo
-from pixgrad.plots.style import BLUE, GREEN, SKY, VERMILION, decimal_commas, percent_ticks
+from pixgrad.plots.features import draw_circles, draw_grid, draw_keypoints, show_photo
+from pixgrad.plots.style import BLUE, GREEN, RED, SKY, decimal_commas, percent_ticks
 from pixgrad.results.statistics import bootstrap_interval
 from pixgrad.sift import fates
 from pixgrad.sift.derivatives import Keypoint
@@ -87,7 +86,7 @@ def draw_response(axes: Sequence[Axes], shift: Response, turn: Response) -> None
         top.plot(motion, motion - motion[0] + (0 if response is shift else degrees[0]), **_IDEAL)
         top.plot(motion, value, "o", color=BLUE, label="SIFT")
         bottom.axhline(1, **_IDEAL)
-        bottom.plot(motion, response.exact, "s", color=VERMILION, label="почти всюду")
+        bottom.plot(motion, response.exact, "s", color=RED, label="почти всюду")
         bottom.plot(motion, response.surrogate, "o", color=GREEN, label="с заменами")
     axes[0].set(title="картинка сдвигается", ylabel="сдвиг точки, пиксели")
     axes[1].set(title="картинка поворачивается", ylabel="ориентация, градусы")
@@ -153,20 +152,9 @@ def draw_vanishing(axes: Sequence[Axes], grey: Array, points: Candidates, lost: 
     photo, *bars = axes
     show_photo(photo, grey)
     gone = lost.any(axis=0)
-    for some, color, line in ((~gone, SKY, "-"), (gone, VERMILION, (0, (2, 1)))):
-        size = 4 * points.scale[some]
-        photo.add_collection(
-            EllipseCollection(
-                size,
-                size,
-                np.zeros(len(size)),
-                units="xy",
-                offsets=points.xy[some],
-                transOffset=photo.transData,
-                facecolors="none",
-                edgecolors=color,
-                linestyles=[line],
-            )
+    for some, color, line in ((~gone, SKY, "-"), (gone, RED, (0, (2, 1)))):
+        draw_circles(
+            photo, points.xy[some], 4 * points.scale[some], edgecolors=color, linestyles=[line]
         )
     values = {
         "масштаб σ, пикс.": points.scale,
@@ -208,7 +196,7 @@ def _curve_with_slope(ax: Axes, t: np.ndarray, value: np.ndarray, slope: np.ndar
     jumps = np.abs(np.diff(slope, append=slope[-1])) > 0.4
     steps = np.abs(np.diff(value, append=value[-1])) > 0.4
     ax.plot(t, np.where(steps, np.nan, value), color=BLUE)
-    ax.plot(t, np.where(jumps, np.nan, slope), color=VERMILION, linestyle="--")
+    ax.plot(t, np.where(jumps, np.nan, slope), color=RED, linestyle="--")
 
 
 def _finish_map(ax: Axes, drawn: AxesImage, keypoint: Keypoint, **grid: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pixgrad.plots.style import BLUE, GREEN, PICTURE, SKY, VERMILION, decimal_commas
+from pixgrad.plots.style import BLUE, GREEN, PICTURE, RED, SKY, decimal_commas
 from pixgrad.sift import orientation, refinement, scale_space
 from pixgrad.sift.descriptor import DIRECTIONS, WIDTH
 
@@ -60,7 +60,7 @@ def parabola(ax: Axes, values: np.ndarray) -> float:
     (offset,) = curve.deriv().roots()
     ax.plot(u, curve(u), color=BLUE)
     ax.plot([-1, 0, 1], values, "o", color=BLUE, markersize=7)
-    ax.plot(offset, curve(offset), "*", color=VERMILION, markersize=12)
+    ax.plot(offset, curve(offset), "*", color=RED, markersize=12)
     ax.axvspan(-0.5, 0.5, color=SKY, alpha=0.2, linewidth=0)
     return float(offset)
 
@@ -95,7 +95,7 @@ def disc_differences(radius: float) -> tuple[np.ndarray, np.ndarray]:
         dog = scale_space.difference_of_gaussians(octave)
         middle = round((len(image) - 1 + 0.5) / 2**o)  # of the doubled grid, halved o times
         for i in range(1, len(dog) - 1):
-            sigma.append(1.6 * 2 ** (o - 1 + i / 3))
+            sigma.append(scale_space.SIGMA * 2 ** (o - 1 + i / scale_space.LAYERS))
             response.append(dog[i, middle, middle] / 255)
     near = np.array(sigma) < 2 * radius  # beyond, the edge of the picture is seen
     return np.array(sigma)[near], np.array(response)[near]
@@ -107,7 +107,7 @@ def disc_responses(axes: Sequence[Axes], radii: Sequence[float]) -> None:
     Formulas as lines, what the pipeline computes as dots.
     """
     sigma, k = np.geomspace(0.8, 40, 300), 2 ** (1 / 3)
-    looks = zip(radii, (BLUE, VERMILION, GREEN), ("-", "--", ":"), strict=True)
+    looks = zip(radii, (BLUE, RED, GREEN), ("-", "--", ":"), strict=True)
     for radius, color, line in looks:
         half = radius**2 / (2 * sigma**2)
         curves = (
@@ -144,7 +144,7 @@ def direction_arrows(ax: Axes, magnitude: np.ndarray, angle: np.ndarray, step: i
         np.cos(turn),
         np.sin(turn),
         pivot="mid",
-        color=VERMILION,
+        color=RED,
         angles="uv",
         scale_units="xy",
         scale=1 / (0.9 * step),
@@ -170,7 +170,7 @@ def orientation_histogram(
     ax.plot(centres, smoothed, color=BLUE)
     ax.axhline(orientation.PEAK_RATIO * smoothed.max(), color="#444444", linestyle=":")
     for angle in angles:
-        ax.axvline(angle, color=VERMILION, linestyle="--")
+        ax.axvline(angle, color=RED, linestyle="--")
     ax.set(xlim=(-step, 360), xticks=range(0, 361, 60))
 
 
@@ -179,7 +179,7 @@ def descriptor_bars(ax: Axes, values: np.ndarray, limit: float | None = None) ->
     shades = np.where(np.arange(len(values)) // DIRECTIONS % 2, SKY, BLUE)
     ax.vlines(np.arange(len(values)), 0, values, colors=shades, linewidth=1.6)
     if limit is not None:
-        ax.axhline(limit, color=VERMILION, linestyle="--", linewidth=1)
+        ax.axhline(limit, color=RED, linestyle="--", linewidth=1)
     per_row = WIDTH * DIRECTIONS
     for row in range(1, WIDTH):
         ax.axvline(row * per_row - 0.5, color="#444444", linewidth=0.6)

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from pixgrad.plots import networks, text
-from pixgrad.plots.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, draw_band
+from pixgrad.plots.style import BLUE, GREEN, ORANGE, PURPLE, RED, draw_band
 from pixgrad.results.statistics import Interval, student_interval
 
 NETS: Mapping[tuple[str, str], tuple[str, str, str]] = {
-    ("sigmoid", "default"): ("сигмоида, PyTorch", VERMILION, "-"),
+    ("sigmoid", "default"): ("сигмоида, PyTorch", RED, "-"),
     ("sigmoid", "glorot"): ("сигмоида, Глоро", ORANGE, "-."),
     ("sigmoid", "glorot-x4"): ("сигмоида, вчетверо больше Глоро", GREEN, "--"),
     ("sigmoid", "kept"): ("сигмоида, $n\\,$Var$\\,W$ = 100", PURPLE, ":"),

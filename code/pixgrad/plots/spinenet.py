@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
 from pixgrad.nets.spinenet import ALL, STEM, TABLE, Variant, joined
-from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION
+from pixgrad.plots.style import BLUE, GREEN, GREY, ORANGE, RED
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def cost_by_level(ax: Axes, costs: Mapping[str, Mapping[int, float]]) -> None:
     """
     levels = range(1, 8)
     width = 0.8 / len(costs)
-    looks = zip(costs.items(), (VERMILION, BLUE, GREEN), ("", "//", ".."), strict=False)
+    looks = zip(costs.items(), (RED, BLUE, GREEN), ("", "//", ".."), strict=False)
     for number, ((name, by_level), color, hatch) in enumerate(looks):
         whole = sum(by_level.values())
         shares = np.array([100 * by_level.get(level, 0) / whole for level in levels])

@@ -8,7 +8,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 from matplotlib.transforms import Bbox
 
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
+BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#0072B2",
     "#CC3311",
     "#009E73",

@@ -17,8 +17,8 @@ from pixgrad.plots.style import (
     ORANGE,
     PICTURE,
     PURPLE,
+    RED,
     SKY,
-    VERMILION,
     decimal_commas,
     draw_band,
 )
@@ -75,7 +75,7 @@ def encoder_diagram(ax: Axes) -> None:
         ("линейный\nслой", BLUE, 1.5),
         ("+ класс,\nположения", GREEN, 3.0),
         ("LN", "white", 4.7),
-        ("внимание", VERMILION, 5.9),
+        ("внимание", RED, 5.9),
         ("+", "white", 7.2),
         ("LN", "white", 8.2),
         ("MLP", ORANGE, 9.4),
@@ -175,7 +175,7 @@ def cost_curves(
     axes[0].set(xlabel="сторона изображения, пикселей", ylabel="млрд умножений")
     axes[0].legend(loc="upper left")
     tokens = (sides / 16) ** 2 + 1
-    axes[1].loglog(sides, 4 * heads * tokens**2 / 1e6, color=VERMILION)
+    axes[1].loglog(sides, 4 * heads * tokens**2 / 1e6, color=RED)
     ticks = (112, 224, 448, 896)
     axes[1].set_xticks(ticks, [str(tick) for tick in ticks])
     axes[1].set_xticks([], minor=True)

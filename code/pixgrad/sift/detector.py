@@ -10,11 +10,11 @@ from ..checks import number, whole
 from ..errors import PixgradError
 from . import backend
 from .descriptor import LENGTH, quantise
-from .extrema import prior_threshold
+from .extrema import CONTRAST, prior_threshold
 from .features import Features, concatenate, pack_octave, sort_unique, unpack_octave
 from .image import check_mask, check_memory, to_grey
 from .refinement import KEPT
-from .scale_space import base_image, gaussian_pyramid
+from .scale_space import LAYERS, SIGMA, base_image, gaussian_pyramid
 
 LARGEST_SIGMA = 1e6  # its kernel has eight million taps
 FIRST_LAYER = np.array([1, 0, 0])  # keypoints start at layer 1, and so do the gradients
@@ -59,10 +59,10 @@ class Sift:
     ([[40.0, 40.0]], (1, 128))
     """
 
-    n_octave_layers: int = 3
-    contrast_threshold: float = 0.04
+    n_octave_layers: int = LAYERS
+    contrast_threshold: float = CONTRAST
     edge_threshold: float = 10.0
-    sigma: float = 1.6
+    sigma: float = SIGMA
     conventions: Literal["opencv", "precise"] = "opencv"
     nfeatures: int = 0
     descriptor_type: Literal["float32", "uint8"] = "float32"

@@ -9,11 +9,14 @@ import math
 
 import numpy as np
 
+from .scale_space import LAYERS
+
+CONTRAST = 0.04  # the contrast threshold of a whole octave, grey values 0..1
 BORDER = 5  # pixels at each side where no keypoint is looked for
 STRIP_BYTES = 1 << 19  # rows are searched in strips that stay in the cache
 
 
-def prior_threshold(contrast_threshold: float = 0.04, n_octave_layers: int = 3) -> int:
+def prior_threshold(contrast_threshold: float = CONTRAST, n_octave_layers: int = LAYERS) -> int:
     """Least |DoG|, in grey levels 0..255, worth refining: half the final contrast threshold."""
     return math.floor(0.5 * contrast_threshold / n_octave_layers * 255)
 

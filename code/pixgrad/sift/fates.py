@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from pixgrad.sift import extrema, refinement, scale_space
 
-LEAST_CONTRAST = 0.04 / 3
+LEAST_CONTRAST = extrema.CONTRAST / scale_space.LAYERS
 """The threshold of the contrast of one layer, grey values 0..1."""
 LOST = len(refinement.STATUS_NAMES)
 """A fate beside the statuses of `refinement`: no candidate near."""
@@ -79,7 +79,7 @@ def candidates(grey: np.ndarray) -> Candidates:
         place = start[:, ::-1].astype(float)  # x, y, layer
         place[settled] = found.point[settled, ::-1] + found.offset[settled]
         unit = 2.0 ** (number - 1)
-        scale = unit * 1.6 * 2 ** (place[:, 2] / 3)
+        scale = unit * scale_space.SIGMA * 2 ** (place[:, 2] / scale_space.LAYERS)
         parts.append((unit * place[:, :2], scale, found.contrast, found.status))
     return Candidates(*map(np.concatenate, zip(*parts, strict=True)))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .extrema import BORDER
+from .extrema import BORDER, CONTRAST
 
 F = np.float32
 MAX_STEPS = 5
@@ -38,7 +38,7 @@ class Refined(NamedTuple):
 def refine(
     dog: np.ndarray,
     candidates: np.ndarray,
-    contrast_threshold: float = 0.04,
+    contrast_threshold: float = CONTRAST,
     edge_threshold: float = 10.0,
 ) -> Refined:
     """Refine candidates and apply the two tests of Lowe.

@@ -11,6 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
+SIGMA = 1.6  # scale of an octave's first layer, pixels of the octave
+LAYERS = 3  # of an octave where extrema are looked for: s
 ASSUMED_BLUR = 0.5  # sigma that the camera is taken to have left in the input, pixels
 MIN_BASE_VARIANCE = 0.01  # the initial blur is never narrower than 0.1 px
 KERNEL_SIGMAS = 4  # a kernel reaches 4 sigma to each side
@@ -70,7 +72,7 @@ def blur(image: np.ndarray, sigma: float, out: np.ndarray | None = None) -> np.n
 
 def base_image(
     grey: np.ndarray,
-    sigma: float = 1.6,
+    sigma: float = SIGMA,
     precise: bool = False,
     blur: Callable[..., np.ndarray] = blur,
     doubled: bool = True,
@@ -96,7 +98,7 @@ def octave_count(base_shape: tuple[int, int]) -> int:
     return max(0, round(math.log2(min(base_shape)) - 2) + 1)
 
 
-def layer_blurs(sigma: float = 1.6, n_octave_layers: int = 3) -> list[float]:
+def layer_blurs(sigma: float = SIGMA, n_octave_layers: int = LAYERS) -> list[float]:
     """Blurs that take each layer of an octave to the next one.
 
     Layer ``i`` has the scale ``sigma k^i`` with ``k = 2^(1/s)``; variances add, hence
@@ -109,8 +111,8 @@ def layer_blurs(sigma: float = 1.6, n_octave_layers: int = 3) -> list[float]:
 
 def gaussian_pyramid(
     base: np.ndarray,
-    sigma: float = 1.6,
-    n_octave_layers: int = 3,
+    sigma: float = SIGMA,
+    n_octave_layers: int = LAYERS,
     blur: Callable[..., np.ndarray] = blur,
     octaves: int | None = None,
 ) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ after a change there that cache must go.
 import numpy as np
 
 from .. import descriptor, orientation, refinement
-from ..extrema import BORDER
+from ..extrema import BORDER, CONTRAST
 from ..refinement import F
 from ..scale_space import gaussian_kernel, mirror
 from .blurring import blur_rows, double_rows
@@ -66,7 +66,7 @@ def find_extrema(octave: np.ndarray, threshold: float) -> np.ndarray:
 def refine(
     octave: np.ndarray,
     candidates: np.ndarray,
-    contrast_threshold: float = 0.04,
+    contrast_threshold: float = CONTRAST,
     edge_threshold: float = 10.0,
 ) -> refinement.Refined:
     """`refinement.refine` with the differences of the layers."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixgrad.sift.features import Features, unpack_octave
+from pixgrad.sift.scale_space import LAYERS, SIGMA
 
 Array = NDArray[np.float64]
 
@@ -31,8 +32,8 @@ class Geometry(NamedTuple):
 class ScaleSpace:
     """Parameters of the scale space; the defaults are those of Lowe and OpenCV."""
 
-    n_octave_layers: int = 3
-    sigma: float = 1.6
+    n_octave_layers: int = LAYERS
+    sigma: float = SIGMA
     precise: bool = False
     """Grid of the doubled image, see :func:`pixgrad.sift.scale_space.double`."""
 
