@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from pixgrad.plots import features, text
 from pixgrad.plots.gradients import LINES
 from pixgrad.plots.style import GREEN, decimal_commas
-from pixgrad.results.statistics import student_interval
+from pixgrad.results.statistics import STREAMS, contrast, paired_student, student_interval, verdict
 from pixgrad.sift import Features
 
 SIZE = (4.4, 3.1)
@@ -70,6 +70,42 @@ def loss_by_depth(runs: pd.DataFrame) -> Figure:
     ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1), ncols=2, columnspacing=1)
     decimal_commas(ax)
     return figure
+
+
+def skip_connections(runs: pd.DataFrame, steps: int) -> str:
+    """What skip connections did for the shallow and the deep twins, in two sentences.
+
+    Parameters
+    ----------
+    runs : a row a run of two depths: depth, skip, seed and train_loss.
+    steps : of each run.
+    """
+    networks = runs.set_index("seed").groupby(["depth", "skip"])["train_loss"]
+    losses = dict(iter(networks))
+    shallow, deep = sorted(runs["depth"].unique())
+    gaps = [
+        paired_student(losses[depth, False], losses[depth, True], STREAMS)
+        for depth in (deep, shallow)
+    ]
+    # (plain - residual) of the deep twins less that of the shallow ones
+    grown = contrast(
+        [losses[deep, False], losses[shallow, True]], [losses[deep, True], losses[shallow, False]]
+    )
+    finding = {
+        ("holds", "holds"): "Пропускные связи помогают учиться тем больше, чем глубже сеть.",
+        ("holds", "not seen"): "Пропускные связи помогают глубокой сети учиться.",
+        ("holds", "opposite"): "Пропускные связи помогают учиться, мелкой сети даже больше.",
+        ("not seen",): "Пользы пропускных связей для глубокой сети мы не увидели.",
+        ("opposite",): "Без пропускных связей глубокая сеть выучила больше.",
+    }
+    seen = verdict(gaps[0])
+    key = (seen, verdict(grown)) if seen == "holds" else (seen,)
+    words = [text.compared(gap, 2, "меньше", "больше") for gap in gaps]
+    return (
+        f"**{finding[key]}** За {text.plural(steps, 'шаг', 'шага', 'шагов')} потери на обучении "
+        f"у остаточной сети из {deep} слоёв с нормализацией, по сравнению с её обычным близнецом: "
+        f"{words[0]}; из {shallow} слоёв: {words[1]}."
+    )
 
 
 def of_all(count: int, total: int, *forms: str) -> str:

@@ -19,7 +19,7 @@ from pixgrad.data.photos import photo
 from pixgrad.errors import PixgradError
 from pixgrad.plots import cover, front, gradients
 from pixgrad.plots.style import use_style
-from pixgrad.results.statistics import paired_student
+from pixgrad.results.statistics import STREAMS, paired_student
 from pixgrad.sift import Sift
 from pixgrad.views import agreement, opencv
 
@@ -41,9 +41,8 @@ def draw(root: Path) -> None:
     use_style()
     assets = root / "assets"
     cover.draw(assets / "cover.jpg")
-    found = results.load("vanishing_gradients")
     _save(front.early_late(_ratios(), depth=56), assets / "gradients.png")
-    _save(front.loss_by_depth(_twins(found)), assets / "depth.png")
+    _save(front.loss_by_depth(results.load("depth").tables["summary"]), assets / "depth.png")
     values = numbers()
     for name in PAGES:
         page = root / name
@@ -59,20 +58,19 @@ def numbers() -> dict[str, str]:
     (theirs,) = opencv.detect_without_fma([image])
     compared = agreement.compare(ours, theirs)
     paired = len(theirs) - compared.missed
-    found = results.load("vanishing_gradients")
     plain = gradients.chosen(_ratios(), depth=56, skip=False)
     faded, grown = (
         np.exp(np.log(gradients.chosen(plain, batch_norm=norm, init=init)["ratio"]).mean())
         for norm, init in ((False, "default"), (True, "he"))
     )
-    deep = gradients.chosen(_twins(found), depth=56).set_index("seed")
+    found = results.load("depth")
+    deep = gradients.chosen(found.tables["summary"], depth=56).set_index("seed")
     losses = (gradients.chosen(deep, skip=skip)["train_loss"] for skip in (False, True))
-    gap = paired_student(*losses, shared=["batches"])
-    (length,) = {
-        (run.steps, run.config["train_images"], run.config["epochs"])
+    gap = paired_student(*losses, shared=STREAMS)
+    ((steps, epochs),) = {
+        (run.steps, run.config["epochs"])
         for run in found.record.runs
-        if run.config["stage"] in ("training", "main")
-        and (run.config["depth"], run.config["batch_norm"], run.config["init"]) == (56, True, "he")
+        if run.config["stage"] == "main"
     }
     mantissa, exponent = f"{faded:.0e}".split("e")
     return {
@@ -81,7 +79,8 @@ def numbers() -> dict[str, str]:
         "equal": str(round(compared.equal_descriptors * paired)),
         "faded": f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}",
         "grown": f"{grown:.0f}",
-        **dict(zip(("steps", "images", "epochs"), map(str, length), strict=True)),
+        "steps": str(steps),
+        "epochs": str(epochs),
         "pairs": str(len(deep) // 2),
         "gap": f"{gap.estimate:.2f} ± {(gap.high - gap.low) / 2:.2f}",
     }
@@ -101,10 +100,6 @@ def _ratios():
     """Gradient near the input over gradient near the output, before training."""
     start = gradients.chosen(results.load("untrained").tables["start"], activation="relu")
     return gradients.early_late_ratio(start, "grad_norm")
-
-
-def _twins(found):
-    return gradients.chosen(found.tables["runs"], batch_norm=True, init="he")
 
 
 def _save(figure: plt.Figure, path: Path) -> None:
