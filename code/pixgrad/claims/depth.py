@@ -6,7 +6,7 @@ import pandas as pd
 from pixgrad import results
 from pixgrad.claims.judging import CONFIRMED, REFINED, REFUTED, Finding, claim, judged
 from pixgrad.plots import text
-from pixgrad.plots.gradients import chosen, early_late_ratio
+from pixgrad.plots.gradients import chosen, log_ratios
 from pixgrad.results.statistics import STREAMS, Interval, contrast, paired_student, verdict, welch
 from pixgrad.sift.derivatives.kinks import kinks
 
@@ -29,14 +29,14 @@ def fading() -> Finding:
     gaps, told = [], []
     for title, case in cases.items():
         plain, residual = (
-            _ratios(chosen(start, depth=56, skip=skip, activation="relu", **case))
+            log_ratios(chosen(start, depth=56, skip=skip, activation="relu", **case))
             for skip in (False, True)
         )
         gaps.append(welch(residual, plain))
         told.append(f"{title} — {_ratio(plain)} у обычной и {_ratio(residual)} у остаточной")
     during = results.load("cnn_vs_resnet").tables["gradients"]
     during = during[during["epoch"] == during["epoch"].max()]
-    twins = [_ratios(chosen(during, network=name)) for name in ("resnet-20", "plain-20")]
+    twins = [log_ratios(chosen(during, network=name)) for name in ("resnet-20", "plain-20")]
     gaps.append(later := paired_student(*twins, shared=STREAMS))
     return Finding(
         judged(gaps),
@@ -143,11 +143,6 @@ def _loss(depth: int, skip: bool) -> pd.Series:
     """Training loss after training, by seed."""
     runs = results.load("depth").tables["summary"]
     return chosen(runs, depth=depth, skip=skip).set_index("seed")["train_loss"]
-
-
-def _ratios(table: pd.DataFrame) -> pd.Series:
-    """Natural logarithm of early over late gradients, by seed."""
-    return np.log(early_late_ratio(table, "grad_norm").set_index("seed")["ratio"])
 
 
 def _ratio(logs: pd.Series) -> str:

@@ -122,6 +122,11 @@ def early_late_ratio(table: pd.DataFrame, value: str) -> pd.DataFrame:
     return np.exp(early - late).rename("ratio").reset_index()
 
 
+def log_ratios(table: pd.DataFrame) -> pd.Series:
+    """Natural logarithm of early over late gradients by seed, of one network at one epoch."""
+    return np.log(early_late_ratio(table, "grad_norm").set_index("seed")["ratio"])
+
+
 def ratio_curve(ax: Axes, ratios: pd.DataFrame, x: str, **line) -> None:
     """Ratios of early to late layers by ``x`` ("epoch" or "depth"), with 1 marked.
 

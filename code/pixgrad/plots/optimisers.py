@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from pixgrad.plots import networks, style, text
+from pixgrad.plots import learning_rates, networks, style, text
 from pixgrad.plots.style import BLUE, GREY, RED
 from pixgrad.results import statistics
 
@@ -67,8 +67,7 @@ def learning_curves(axes: Sequence[Axes], epochs: pd.DataFrame, num_classes: int
 def sensitivity(ax: Axes, sweep: pd.DataFrame, value: str, advised: Mapping[str, float]) -> None:
     """How the short runs ended, by their learning rate: means, and segments to the extremes.
 
-    A ring is round the chosen rate, an upright line stands at the advised one; a rate at which some
-    run diverged leaves a gap.
+    An upright line stands at the advised rate; see :func:`pixgrad.plots.learning_rates.curve`.
 
     Parameters
     ----------
@@ -77,20 +76,9 @@ def sensitivity(ax: Axes, sweep: pd.DataFrame, value: str, advised: Mapping[str,
     """
     for optimiser, color in COLORS.items():
         mine = sweep[sweep["optimiser"] == optimiser]
-        by_rate = mine.groupby("rate")[value]
-        means = by_rate.apply(lambda of: of.mean(skipna=False))
-        marker = MARKERS[optimiser]
-        ax.plot(means.index, means, marker=marker, **line(optimiser, markersize=4))
-        best = mine.loc[mine["chosen"], "rate"].unique()
-        ring = {"markersize": 11, "fillstyle": "none", "color": color}
-        ax.plot(best, means[best], marker=marker, linestyle="none", **ring)
+        learning_rates.curve(ax, mine, value, marker=MARKERS[optimiser], **line(optimiser))
         ax.axvline(advised[optimiser], color=color, linewidth=0.9, linestyle=":")
-        ax.vlines(means.index, by_rate.min(), by_rate.max(), color=color, linewidth=0.9)
-    rates = sorted(sweep["rate"].unique())
-    ax.set_xscale("log")
-    ax.set_xticks(rates, [f"{rate:g}".replace(".", ",") for rate in rates])
-    ax.set_xticks([], minor=True)
-    ax.set_xlabel("скорость обучения α")
+    learning_rates.axis(ax, sweep)
 
 
 def paired_runs(ax: Axes, summary: pd.DataFrame, value: str) -> None:
@@ -124,7 +112,7 @@ def _tested(summary: pd.DataFrame, comparison: pd.DataFrame, optimiser: str) -> 
     runs = summary[summary["optimiser"] == optimiser]
     accuracy, macro = (_row(comparison, metric, optimiser, "images") for metric in METRICS)
     return {
-        "скорость обучения": f"{runs['rate'].iloc[0]:g}".replace(".", ","),
+        "скорость обучения": learning_rates.as_text(runs["rate"].iloc[0]),
         "запусков": str(len(runs)),
         "обучение, верных ответов, %": text.mean_interval(100 * runs["train_accuracy"], 1),
         "проверка, верных ответов, %": text.mean_interval(100 * runs["validation_accuracy"], 1),
