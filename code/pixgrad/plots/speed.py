@@ -106,11 +106,11 @@ def ratio(row: pd.Series) -> str:
 
 def _beside(row: pd.Series, other: str) -> str:
     """A ratio of times in words: a difference only where the quartiles, as printed, leave 1 out."""
+    quartiles = text.interval(row["ratio_low"], row["ratio_high"], 2)
+    told = f"(отношение {text.number(row['ratio'], 2)}, квартили {quartiles})"
     if round(row["ratio_low"], 2) <= 1 <= round(row["ratio_high"], 2):
-        return f"столько же времени, сколько {other}, в пределах разброса (отношение {ratio(row)})"
+        return f"столько же времени, сколько {other}, в пределах разброса {told}"
     times = max(row["ratio"], 1 / row["ratio"])
     more = "больше" if row["ratio"] > 1 else "меньше"
     digits = 1 if times >= 2 else 2
-    return (
-        f"в {text.number(times, digits)} раза {more} времени, чем {other} (отношение {ratio(row)})"
-    )
+    return f"в {text.number(times, digits)} раза {more} времени, чем {other} {told}"
