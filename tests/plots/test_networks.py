@@ -26,6 +26,21 @@ def test_epoch_band_is_the_mean_between_the_extremes(ax):
     assert corners == {(1, 1), (1, 3), (2, 4), (2, 8)}
 
 
+def test_recalibration_tells_both_losses_of_both_ends():
+    rows = [
+        {"network": name, "seed": seed, "epoch": epoch, "validation_loss": loss + seed}
+        | {"raw_validation_loss": 10 * loss + seed}
+        for name, loss in (("a", 1.0), ("b", 2.0))
+        for seed in (0, 1)
+        for epoch in (1, 2, 3)
+    ]
+    told = networks.recalibration(
+        pd.DataFrame(rows), {"А": {"network": "a"}, "Б": {"network": "b"}}
+    )
+    pair = "А — 1,50 и 10,50; Б — 2,50 и 20,50"
+    assert told == f"в первой эпохе: {pair}. В последней: {pair}"
+
+
 def test_digit_curves_show_losses_and_errors_of_both_parts():
     parts = {
         "train_loss": 0.1,

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pixgrad.plots import text
+from pixgrad.plots.gradients import chosen
 from pixgrad.plots.style import BLUE, PICTURE, RED, draw_band
 from pixgrad.results.statistics import student_interval
 
@@ -44,6 +45,25 @@ def digit_curves(axes: Sequence[Axes], epochs, names: Mapping[str, str]) -> None
     axes[0].set(yscale="log", ylabel="функция потерь")
     axes[1].set_yscale("symlog", linthresh=0.1)
     axes[1].set_ylabel("доля ошибок, %")
+
+
+def recalibration(epochs, arms: Mapping[str, Mapping[str, object]]) -> str:
+    """Validation losses by fresh and by running batch-norm statistics, first and last epoch.
+
+    Parameters
+    ----------
+    epochs : a row an epoch of a main run: ``validation_loss`` and ``raw_validation_loss``.
+    arms : name of a network in the book -> values of the columns that tell its rows.
+    """
+    told = []
+    for when, epoch in (("в первой эпохе", 1), ("В последней", epochs["epoch"].max())):
+        words = []
+        for name, columns in arms.items():
+            rows = chosen(epochs, epoch=epoch, **columns)
+            fresh, running = (rows[f"{of}validation_loss"].mean() for of in ("", "raw_"))
+            words.append(f"{name} — {text.number(fresh, 2)} и {text.number(running, 2)}")
+        told.append(f"{when}: {'; '.join(words)}")
+    return ". ".join(told)
 
 
 def confusion(ax: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
