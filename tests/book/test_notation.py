@@ -1,126 +1,90 @@
-"""Appendix «Обозначения»: every letter of the labelled formulas, one meaning in a chapter."""
+"""Appendix «Обозначения»: each symbol of the book's formulas has one row, each row one meaning."""
 
 from __future__ import annotations
 
+import ast
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
+from symbols import Symbol, symbols
 
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering.tree import Tree
 
 ROOT = Path(__file__).parent.parent.parent
-ACCENTS = {"hat", "bar", "tilde", "widetilde", "mathbf", "mathbb"}
-PLAIN = re.compile(
-    "frac|tfrac|sqrt|sum|prod|int|lim|left|right|bigl|bigr|Bigl|Bigr|underbrace|xrightarrow|"
-    "textstyle|quad|qquad|dots|cdots|cdot|times|pm|mp|pmod|le|ge|in|ni|to|infty|Longrightarrow|"
-    "min|max|ln|exp|sin|cos|tanh|rVert|rvert|rangle|rfloor|rceil"
-)
-"""Commands without a row: shape of the formula, signs from school, second halves of brackets."""
+PAGE = "chapters/notation.qmd"
+BETWEEN_DOLLARS = re.compile(r"(?<!\\)\$\$?([^$]+)\$\$?")
 
-
-class Symbol(NamedTuple):
-    name: str
-    is_index: bool
-
-
-class Row(NamedTuple):
-    symbols: frozenset[str]
-    chapters: frozenset[int]
-    link: str
-    text: str
-
-
-def argument(tex: str, at: int) -> tuple[str, int]:
-    """What a command or an index at ``at`` applies to, and where that ends."""
-    at += len(tex[at:]) - len(tex[at:].lstrip())
-    if tex[at : at + 1] != "{":
-        found = re.match(r"\\(?:[A-Za-z]+|.)|.|", tex[at:], re.S).group()
-        return found, at + len(found)
-    depth = 0
-    for end in range(at, len(tex)):
-        depth += (tex[end] == "{") - (tex[end] == "}")
-        if not depth:
-            return tex[at + 1 : end], end + 1
-    raise ValueError(f"no closing brace: {tex[at:]}")
-
-
-def symbols(tex: str) -> Iterator[Symbol]:
-    r"""Letters and commands of a formula; ``dY`` is ``d·`` and ``Y``, ``\hat x`` is one symbol."""
-    tex = re.sub(r"\\(?:text|begin|end)\{[^}]*\}", " ", tex)
-    at = 0
-    while at < len(tex):
-        if tex[at] == "_":
-            below, at = argument(tex, at + 1)
-            yield from (Symbol(one.name, True) for one in symbols(below))
-        elif command := re.match(r"\\([A-Za-z]+)", tex[at:]):
-            name, at = command[1], at + command.end()
-            if name in ACCENTS:
-                below, at = argument(tex, at)
-                inner = " ".join(one.name for one in symbols(below)) if "\\" in below else below
-                yield Symbol(rf"\{name} {inner.strip()}", False)
-            elif name in ("operatorname", "mathrm"):
-                word, at = argument(tex, at)
-                if word.isascii():
-                    yield Symbol(rf"\{name}{{{word}}}", False)
-            elif not PLAIN.fullmatch(name):
-                yield Symbol(rf"\{name}", False)
-        elif re.match(r"d(?=[A-Za-z]|\\(?!cdot|[,;!]))", tex[at:]):
-            yield Symbol("d·", False)
-            at += 1
-        else:
-            if tex[at].isalpha():
-                yield Symbol(tex[at], False)
-            at += 2 if tex[at] == "\\" else 1
+SAMPLES = {
+    "x'": r"'",
+    "x^{*}": r"\^\{?\*",
+    "x^{(l)}": r"\^\{\(",
+    r"[\,i = j\,]": r"\[(?:\\,)?[^\]]*(?:=|>|\\equiv)",
+    "x * y": r"(?<!\^)(?<!\^\{)\*",
+}
+"""Rows that show a sign on an example: what the sign looks like in TeX."""
+BRACKETS = {
+    r"\lVert \mathbf x \rVert": (r"\lVert", r"\|"),
+    r"\lvert x \rvert": (r"\lvert",),
+    r"\langle x, y \rangle": (r"\langle",),
+    r"\lfloor x \rfloor": (r"\lfloor",),
+    r"\lceil x \rceil": (r"\lceil",),
+    r"x^\top": (r"\top",),
+    "d y": ("d·",),
+    r"\widetilde{dy}": (r"\widetilde d· y",),
+}
+"""Rows whose letters are those of an example."""
 
 
 @pytest.mark.parametrize(
     ("tex", "expected"),
     [
-        (r"dW_{kd} = dY^{\top} X", "d· W _k _d d· Y \\top X"),
-        (r"\hat x_i - \tilde{\mathbf x}", "\\hat x _i \\tilde \\mathbf x"),
-        (r"d (K - 1)\, \text{слой}", "d K"),
-        (r"\operatorname{tr}^2 H_{xy} \le \gamma", "\\operatorname{tr} H _x _y \\gamma"),
-        (r"\operatorname{точность}(r')", "r"),
+        (r"d\mathbf W_{kj} = dY^{\top} X", r"d· \mathbf W_kj d· Y \top X"),
+        (r"\hat x_i - \tilde{\mathbf x}", r"\hat x_i \tilde \mathbf x"),
+        (r"r (K - 1)\, \text{слой}", "r K"),
+        (r"\operatorname{tr}^2 \mathbf H_{xy} \le \gamma", r"tr \mathbf H_xy \gamma"),
+        (r"q^2_{F,\,\text{Хе}} + n_{\text{окт}}", r"q_F n_\text{окт}"),
+        (r"\sigma_\varepsilon^{-3}", r"\sigma_\varepsilon \varepsilon"),
+        (r"G_{c\sigma}", r"G_c\sigma \sigma"),
+        (r"\Phi_{l_{\max}-1} p^{(T)}_{k^*}", r"\Phi_l_{\max}-1 p_k^* T"),
+        (r"\mathrm{F1}_k = \operatorname{точность}(x')", "F1_k x"),
     ],
-)
+)  # fmt: skip
 def test_formulas_are_cut_into_symbols(tex: str, expected: str) -> None:
-    assert " ".join("_" * one.is_index + one.name for one in symbols(tex)) == expected
+    found = [one.name + (f"_{one.index}" if one.index else "") for one in symbols(tex)]
+    assert " ".join(found) == expected
 
 
-NUMBERED = re.compile(r"^\$\$\n(?:.+\n)+?\$\$ \{#eq-[\w-]+\}$", re.M)
+class Row(NamedTuple):
+    shown: str
+    meaning: str
+    first: str
+    symbols: frozenset[Symbol]
 
 
-@pytest.fixture(scope="module")
-def chapters() -> dict[int, str]:
-    """Text of the numbered chapters."""
-    pages = sorted((ROOT / "chapters").glob("[0-9][0-9]-*.qmd"))
-    return {int(page.name[:2]): page.read_text("utf-8") for page in pages}
+def explained(shown: str) -> frozenset[Symbol]:
+    """The symbols that a row with this formula explains."""
+    if shown in SAMPLES:
+        return frozenset()
+    if shown in BRACKETS:
+        return frozenset(map(Symbol, BRACKETS[shown]))
+    return frozenset(next(symbols(part)) for part in re.split(r",\\ ", shown))
 
 
-@pytest.fixture(scope="module")
-def labels(chapters: dict[int, str]) -> dict[str, int]:
-    """Chapter of each label of a heading or a formula."""
-    return {
-        label: number
-        for number, text in chapters.items()
-        for label in re.findall(r"\{#((?:eq|sec)-[\w-]+)\}", text)
-    }
+class Table(list[Row]):
+    """The rows; which of them explains a symbol."""
 
-
-@pytest.fixture(scope="module")
-def formulas(chapters: dict[int, str]) -> dict[str, str]:
-    """TeX of the formulas with a label, as pandoc reads them."""
-    blocks = [block for text in chapters.values() for block in NUMBERED.findall(text)]
-    tree = Tree(qmd.parse("\n\n".join(blocks)))
-    found = {}
-    for math in tree.of("Math"):
-        *_, label = math.parent.content
-        found[label["c"].strip("{}#")] = math.content[1]
-    return found
+    def of(self, symbol: Symbol) -> list[Row]:
+        """An index belongs to the symbol only where a row shows it."""
+        for wanted in (symbol, Symbol(symbol.name)):
+            if rows := [row for row in self if wanted in row.symbols]:
+                return rows
+        return [row for row in self if symbol.name in {one.name for one in row.symbols}]
 
 
 def cells(table: Any) -> Iterator[list[list[dict]]]:
@@ -134,102 +98,161 @@ def plain(inlines: list[dict]) -> str:
     return "".join(one["c"] if one["t"] == "Str" else " " for one in inlines)
 
 
-def numbers(text: str) -> frozenset[int]:
-    """«5–7, 13» is 5, 6, 7 and 13."""
-    found: set[int] = set()
-    for part in re.findall(r"\d+(?:–\d+)?", text):
-        first, _, last = part.partition("–")
-        found |= set(range(int(first), int(last or first) + 1))
-    return frozenset(found)
-
-
-def whole(shown: str) -> frozenset[str]:
-    """What a row explains: «Q, K, V» are three symbols; indices, arguments and examples are not."""
-    found = (one.name for one in symbols(shown) if not one.is_index)
-    return frozenset(SAMPLES.get(shown, found))
-
-
-SAMPLES = {
-    r"a_i,\ b_j,\ c_k": (),
-    "x'": (),
-    "x^{*}": (),
-    "x^{(l)}": (),
-    "d y": ("d·",),
-    r"\delta x": (r"\delta",),
-    r"\lVert \mathbf x \rVert": (r"\lVert", r"\|"),
-    r"\lvert x \rvert": (r"\lvert",),
-    r"\langle x, y \rangle": (r"\langle",),
-    r"\lfloor x \rfloor": (r"\lfloor",),
-    r"\lceil x \rceil": (r"\lceil",),
-    r"[\,i = j\,]": (),
-    r"x^\top": (r"\top",),
-    "*": (),
-    "A(t)": ("A",),
-    "O(h^2)": ("O",),
-    "T_a": ("T",),
-    r"\widetilde{dy}": (r"\widetilde dy",),
-}
-"""Rows that show a sign on an example."""
+def address(inlines: list[dict]) -> str:
+    """Label of a cross-reference, file of a link."""
+    for one in inlines:
+        if one["t"] == "Cite":
+            return one["c"][0][0]["citationId"]
+        if one["t"] == "Link":
+            return f"chapters/{one['c'][2][0]}"
+    raise ValueError(plain(inlines))
 
 
 @pytest.fixture(scope="module")
-def notation() -> Tree:
-    return Tree(qmd.read(ROOT / "chapters" / "notation.qmd"))
+def table() -> Table:
+    (table,) = Tree(qmd.read(ROOT / PAGE)).of("Table")
+    rows = Table()
+    for shown, meaning, _, first in cells(table):
+        (math,) = [one["c"][1] for one in shown if one["t"] == "Math"]
+        rows.append(Row(math, plain(meaning), address(first), explained(math)))
+    return rows
+
+
+class Use(NamedTuple):
+    """A formula of the prose and the nearest label at or before it."""
+
+    tex: str
+    label: str
 
 
 @pytest.fixture(scope="module")
-def rows(notation: Tree) -> list[Row]:
+def pages() -> dict[str, qmd.Document]:
+    """Chapters and appendices in the order of the book."""
+    order = re.findall(r"chapters/[\w-]+\.qmd", (ROOT / "_quarto.yml").read_text("utf-8"))
+    return {name: qmd.read(ROOT / name) for name in dict.fromkeys(order) if name != PAGE}
+
+
+@pytest.fixture(scope="module")
+def uses(pages: dict[str, qmd.Document]) -> list[Use]:
     found = []
-    for table in notation.of("Table"):
-        for symbol, meaning, _, first, where in cells(table):
-            (math,) = [one["c"][1] for one in symbol if one["t"] == "Math"]
-            (link,) = [one["c"][0][0]["citationId"] for one in first if one["t"] == "Cite"]
-            of = numbers(plain(where))
-            found.append(Row(whole(math), of, link, f"{math}: {plain(meaning)}"))
+    for name, page in pages.items():
+        tree, label = Tree(page), name
+        for element, after in zip(tree.elements, [*tree.elements[1:], None], strict=True):
+            if element.kind == "Header" and element.is_written:
+                is_numbered = "unnumbered" not in element.classes
+                label = element.id if is_numbered else name
+            elif element.kind == "Math":
+                own = after and after.kind == "Str" and re.match(r"\{#(eq-[\w-]+)", after.content)
+                own = own or _label_beside(element)
+                found.append(Use(element.content[1], own[1] if own else label))
+    return found
+
+
+def _label_beside(math: Any) -> re.Match[str] | None:
+    """``{#eq-…}`` after a displayed formula."""
+    if math.content[0]["t"] != "DisplayMath" or not math.parent:
+        return None
+    return re.search(r"\{#(eq-[\w-]+)", plain(_after(math.parent.content, math.content)))
+
+
+def _after(inlines: list[dict], content: Any) -> list[dict]:
+    at = next(i for i, one in enumerate(inlines) if one.get("c") is content)
+    return inlines[at + 1 : at + 3]
+
+
+def strings(source: str) -> Iterator[str]:
+    """Strings of a program without its docstrings; what an f-string computes is 0."""
+    nodes = list(ast.walk(ast.parse(source)))
+    formatted = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    for node in formatted:
+        yield "".join(one.value if isinstance(one, ast.Constant) else "0" for one in node.values)
+    others = {id(part) for node in formatted for part in node.values}
+    others |= {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in others
+        ):
+            yield node.value
+
+
+@pytest.fixture(scope="module")
+def printed(pages: dict[str, qmd.Document]) -> dict[str, list[str]]:
+    """Texts besides the prose: of cells, of captions, of the figures' code."""
+    found = {}
+    for name, page in pages.items():
+        options = [yaml.safe_load(cell.options_yaml) or {} for cell in page.cells]
+        shown = [str(value) for of in options for value in of.values()]
+        found[name] = shown + [one for cell in page.cells for one in strings(cell.source)]
+    for module in sorted((ROOT / "code/pixgrad/plots").rglob("*.py")):
+        found[module.name] = list(strings(module.read_text("utf-8")))
     return found
 
 
 @pytest.fixture(scope="module")
-def indices(notation: Tree) -> set[str]:
-    """Letters that may stand below without a row of their own: the first row names them."""
-    table = next(iter(notation.of("Table")))
-    meaning = next(cells(table))[1]
-    return {one["c"][1] for one in meaning if one["t"] == "Math"}
+def formulas(uses: list[Use], printed: dict[str, list[str]]) -> dict[str, list[str]]:
+    """TeX of all formulas by where they stand."""
+    found: dict[str, list[str]] = {}
+    for use in uses:
+        found.setdefault(use.label, []).append(use.tex)
+    for name, texts in printed.items():
+        found.setdefault(name, []).extend(
+            one for text in texts for one in BETWEEN_DOLLARS.findall(text)
+        )
+    return found
 
 
-def test_every_letter_of_a_formula_has_one_meaning_in_its_chapter(
-    formulas: dict[str, str], labels: dict[str, int], rows: list[Row], indices: set[str]
+def test_every_symbol_of_every_formula_has_one_row(
+    formulas: dict[str, list[str]], table: Table
 ) -> None:
-    wrong = {}
-    for label, tex in formulas.items():
-        number = labels[label]
-        mine = [row for row in rows if number in row.chapters]
-        for one in set(symbols(tex)):
-            meanings = [row.text for row in mine if one.name in row.symbols]
-            known = meanings if one.is_index else len(meanings) == 1
-            if not known and not (one.name in indices and not meanings):
-                wrong[number, one.name] = (label, meanings)
+    assert sum(map(len, formulas.values())) > 1500
+    assert {
+        (where, one.name, one.index): [row.meaning for row in table.of(one)]
+        for where, texts in formulas.items()
+        for tex in texts
+        for one in symbols(tex)
+        if len(table.of(one)) != 1
+    } == {}
+
+
+def test_no_symbol_has_two_rows(table: Table) -> None:
+    assert len(table) > 150
+    shown = [one for row in table for one in row.symbols]
+    assert sorted({one for one in shown if shown.count(one) > 1}) == []
+    assert len({row.shown for row in table}) == len(table)
+
+
+def first_uses(uses: list[Use], table: Table) -> dict[str, str]:
+    """Label of the first formula with each row's symbol, or of the section it stands in."""
+    found: dict[str, str] = {}
+    for use in uses:
+        rows = [row.shown for one in symbols(use.tex) for row in table.of(one)]
+        signs = [shown for shown, sign in SAMPLES.items() if re.search(sign, use.tex)]
+        for shown in rows + signs:
+            found.setdefault(shown, use.label)
+    return found
+
+
+def test_every_row_leads_to_the_first_use(uses: list[Use], table: Table) -> None:
+    found = first_uses(uses, table)
+    wrong = {row.shown: found.get(row.shown) for row in table if row.first != found.get(row.shown)}
     assert wrong == {}
 
 
-def test_every_row_leads_to_a_chapter_where_it_holds(
-    labels: dict[str, int], rows: list[Row]
+def test_greek_letters_outside_formulas_are_of_the_table(
+    pages: dict[str, qmd.Document], printed: dict[str, list[str]], table: Table
 ) -> None:
-    assert len(rows) > 150
-    assert [row.text for row in rows if labels.get(row.link) not in row.chapters] == []
+    texts = [*printed.values(), *([page.text] for page in pages.values())]
+    letters = {one for text in texts for one in "".join(text) if "Ͱ" <= one <= "Ͽ"}
+    assert letters
+    names = {f"\\{NAMES.get(one, _tex(one))}" for one in letters}
+    assert names - {one.name for row in table for one in row.symbols} == set()
 
 
-def test_all_formulas_are_read(labels: dict[str, int], formulas: dict[str, str]) -> None:
-    assert set(formulas) == {label for label in labels if label.startswith("eq-")}
+NAMES = {"ε": "varepsilon", "φ": "varphi", "λ": "lambda", "Λ": "Lambda"}
 
 
-def test_no_row_is_left_of_a_formula_that_is_gone(
-    formulas: dict[str, str], labels: dict[str, int], rows: list[Row]
-) -> None:
-    used = {(labels[label], one.name) for label, tex in formulas.items() for one in symbols(tex)}
-    assert [
-        row.text
-        for row in rows
-        if row.symbols
-        and not any((number, one) in used for number in row.chapters for one in row.symbols)
-    ] == []
+def _tex(letter: str) -> str:
+    _, case, _, name = unicodedata.name(letter).split()
+    return name.title() if case == "CAPITAL" else name.lower()

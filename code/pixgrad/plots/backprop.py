@@ -92,10 +92,10 @@ def batchnorm_graph(ax: Axes, steps: Steps) -> None:
     titles = {
         "x": "$x$",
         "mean": r"$\mu$",
-        "centred": r"$c = x - \mu$",
+        "centred": r"$\Delta x = x - \mu$",
         "variance": r"$\sigma^2$",
-        "inv_std": r"$r = 1/\sigma$",
-        "normalised": r"$\hat x = r c$",
+        "inv_std": r"$1/\sigma$",
+        "normalised": r"$\hat x = \Delta x / \sigma$",
         "weight": r"$\gamma$",
         "bias": r"$\beta$",
         "y": r"$y = \gamma \hat x + \beta$",
@@ -181,7 +181,7 @@ def descent_paths(
         every = max(1, len(path) // 12)
         ax.plot(*path.T, color=colors[label], marker=marker, markevery=every, label=label)
     ax.plot(*landscape.minimum, marker="*", markersize=12, color="black", linestyle="none")
-    ax.set(xlim=x_range, ylim=y_range, xlabel="$x$", ylabel="$y$")
+    ax.set(xlim=x_range, ylim=y_range, xlabel="$w_1$", ylabel="$w_2$")
 
 
 def matrix(ax: Axes, values: np.ndarray, title: str) -> None:

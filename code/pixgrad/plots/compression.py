@@ -31,7 +31,7 @@ def number_line(ax: Axes, grid: Grid, numbers: Sequence[float], digits: int = 2)
             color=RED if is_zero else INK, fontweight="bold" if is_zero else "normal",
         )  # fmt: skip
     zero = float(grid.dequantise(grid.zero_point))
-    ax.text(zero, -0.42, "ноль: $q = q_0$", ha="center", va="top", color=RED)
+    ax.text(zero, -0.42, r"ноль: $\check{x} = \check{0}$", ha="center", va="top", color=RED)
     for number, q in zip(numbers, grid.quantise(np.array(numbers)), strict=True):
         target = float(grid.dequantise(q))
         ax.annotate(
@@ -45,7 +45,7 @@ def number_line(ax: Axes, grid: Grid, numbers: Sequence[float], digits: int = 2)
         (float(places[-1]), 0.27),
         arrowprops={"arrowstyle": "<->", "color": GREEN},
     )
-    ax.text(left + grid.scale / 2, 0.31, "$s$", ha="center", va="bottom", color=GREEN)
+    ax.text(left + grid.scale / 2, 0.31, r"$\Delta$", ha="center", va="bottom", color=GREEN)
     span = places[-1] - places[0]
     ax.set(xlim=(places[0] - 0.06 * span, places[-1] + 0.06 * span), ylim=(-0.65, 0.8))
     ax.axis("off")
@@ -93,8 +93,8 @@ def distillation(ax: Axes) -> None:
         "soft": (4.3, 2.0, "softmax($z/T$)", PURPLE),
         "told": (4.3, 1.1, "softmax($z/T$)", BLUE),
         "hard": (4.3, 0.2, "softmax($z$)", BLUE),
-        "kl": (6.6, 1.55, "$a\\,T^2 \\cdot$ KL", RED),
-        "ce": (6.6, 0.2, "$(1-a) \\cdot$ CE", RED),
+        "kl": (6.6, 1.55, "$\\lambda\\,T^2 \\cdot$ KL", RED),
+        "ce": (6.6, 0.2, "$(1-\\lambda) \\cdot$ CE", RED),
         "label": (6.6, -0.75, "метка", INK),
     }
     for x, y, label, color in boxes.values():
@@ -122,7 +122,7 @@ def convolution_pairs(axes: Sequence[Axes]) -> None:
         ("3×3", [(3, 3, "все\nканалы")]),
         ("1×3, затем 3×1", [(1, 3, "все\nканалы"), (3, 1, "все\nканалы")]),
         ("поканальная, затем 1×1", [(3, 3, "свой\nканал"), (1, 1, "все\nканалы")]),
-        ("3×3 в $r$ каналов, затем 1×1", [(3, 3, "все → $r$"), (1, 1, "$r$ → все")]),
+        ("3×3 в меньше каналов, затем 1×1", [(3, 3, "все →\nмало"), (1, 1, "мало →\nвсе")]),
     )
     for ax, (title, kernels) in zip(axes, plans, strict=True):
         left = 0.0

@@ -74,26 +74,26 @@ def dropout_network(ax: Axes, p: float, seed: int | None) -> None:
 def shrinkage(ax: Axes, curvature: tuple[float, float], best: np.ndarray, decays) -> np.ndarray:
     """Levels of a quadratic loss, circles of the penalty, and the minima of their sums.
 
-    The loss is Σ h_i (w_i - b_i)² / 2, the penalty λ |w|² / 2; the minimum is at
-    w_i = h_i b_i / (h_i + λ).
+    The loss is Σ κ_i (w_i - w*_i)² / 2, the penalty λ |w|² / 2; the minimum is at
+    w_i = κ_i w*_i / (κ_i + λ).
 
     Parameters
     ----------
-    curvature : h of the two axes.
-    best : b, the minimum of the loss alone.
+    curvature : κ of the two axes.
+    best : w*, the minimum of the loss alone.
     decays : λ, 0 first.
 
     Returns
     -------
     Minima (len(decays), 2).
     """
-    h = np.array(curvature)
+    kappa = np.array(curvature)
     grid = np.linspace(-0.6, 2.6, 200), np.linspace(-0.6, 2.0, 200)
     w = np.stack(np.meshgrid(*grid), axis=-1)
     levels = (0.05, 0.2, 0.5, 1, 2)
-    ax.contour(*grid, ((w - best) ** 2 @ h) / 2, levels, colors=BLUE, linewidths=0.9)
+    ax.contour(*grid, ((w - best) ** 2 @ kappa) / 2, levels, colors=BLUE, linewidths=0.9)
     ax.contour(*grid, (w**2).sum(-1), (0.15, 0.6, 1.5), colors=GREY, linewidths=0.8)
-    minima = np.array([h * best / (h + decay) for decay in decays])
+    minima = np.array([kappa * best / (kappa + decay) for decay in decays])
     ax.plot(*minima.T, "o-", color=RED)
     for decay, (x, y) in zip(decays, minima, strict=True):
         label = f"λ = {decay:g}".replace(".", ",")

@@ -29,10 +29,10 @@ def four_steps() -> Figure:
     other = (HOUSE - 0.5) @ matrix.T + np.array([1.75, 0.5])
     titles = ("1. найти", "2. описать", "3. сопоставить", "4. проверить")
     notes = (
-        "снимок →\n$N$ точек $(x, y, \\sigma, \\theta)$",
+        "снимок →\nточки $(\\mathbf{x}, \\sigma, \\omega)$",
         "точка →\n128 чисел",
         "ближайшие\nдескрипторы",
-        "одно преобразование $H$\nна всех",
+        "одно преобразование $\\mathbf{P}$\nна всех",
     )
     for step, (ax, title, note) in enumerate(zip(axes, titles, notes, strict=True)):
         for corners, grow, angle in ((HOUSE, 1, 0), (other, scale, -25)):
@@ -60,7 +60,7 @@ def pyramid(ax: Axes, layers: int = 3, sigma: float = 1.6) -> None:
 
     Parameters
     ----------
-    layers : s, searched differences of an octave; it holds s + 3 images and s + 2 differences.
+    layers : n, searched differences of an octave; it holds n + 3 images and n + 2 differences.
     sigma : of its first image, in pixels of the octave.
     """
     left, rise = 0.0, 0.62
@@ -74,7 +74,7 @@ def pyramid(ax: Axes, layers: int = 3, sigma: float = 1.6) -> None:
             special = i in (0, layers)
             _sheet(ax, left, i * rise, width, "#f6d9a8" if special else "#dbe9f4")
             if number == 0:
-                label = f"$L_{i}$:  {text.number(scale, 2)}"
+                label = f"$I_{i}$:  {text.number(scale, 2)}"
                 ax.text(left - 0.12, i * rise + 0.12, label, ha="right", va="center", fontsize=8.5)
         for i in range(len(scales) - 1):
             searched = 1 <= i <= layers
@@ -148,13 +148,14 @@ def cube(ax: Axes, values: np.ndarray) -> None:
     for layer, name in enumerate(("слой ниже", "слой точки", "слой выше")):
         x, y = 3.15 * across + layer * up + 0.8 * down
         ax.text(x, y, name, va="center", fontsize=9)
-    for start, step, name in (((-1.75, -2.05), (1.0, 0), "$x$"), ((-1.75, -2.05), -0.9 * down, "")):
+    origin = (-1.75, -2.05)
+    for start, step, name in ((origin, (1.0, 0), "вправо"), (origin, -0.9 * down, "")):
         _arrow(ax, start, np.add(start, step) if name else np.subtract(start, step))
         if name:
             ax.text(*np.add(start, (1.2, 0)), name, va="center")
-    ax.text(*np.add((-1.95, -2.3), 1.2 * down), "$y$", va="center", ha="center")
+    ax.text(*np.add((-1.95, -2.3), 1.2 * down), "вниз", va="center", ha="center")
     _arrow(ax, (-1.75, -2.05), (-1.75, -0.9))
-    ax.text(-1.75, -0.75, "$s$", ha="center", va="bottom")
+    ax.text(-1.75, -0.75, "слой", ha="center", va="bottom")
     ax.set(xlim=(-2.7, 4.6), ylim=(-3.1, 5.0), aspect="equal")
     ax.axis("off")
 
@@ -192,12 +193,12 @@ def window_to_grid(sigma: float = 2.0) -> tuple[Figure, float]:
     _gradient_arrows(window, magnitude[0], angle[0], sigma)
     window.set_title("градиенты в окне")
     orientation_histogram(histogram, votes[0], smoothed[0], 360 - theta)
-    histogram.set(xlabel="направление α, градусы", yticks=[], title="36 столбцов, вершина")
+    histogram.set(xlabel="направление ψ, градусы", yticks=[], title="36 столбцов, вершина")
     draw_descriptor(grid, centre[0], 2 * sigma, float(theta[0]), descriptor.quantise(raw)[0])
     reach = half - 0.5
     for ax in (window, grid):
         ax.set(xlim=(half - reach, half + reach), ylim=(half + reach, half - reach))
-    grid.set_title("сетка повёрнута на θ")
+    grid.set_title("сетка повёрнута на ω")
     return figure, float(theta[0])
 
 
@@ -205,13 +206,13 @@ STAGES = {
     # name: (x, y, title, shape, kind)
     "image": (0.0, 0.0, "снимок $I$", r"$H{\times}W$", ""),
     "double": (1.5, 0.0, "удвоение", r"$2H{\times}2W$", "linear"),
-    "blur": (3.0, 0.0, "размытия", r"$6{\times}h{\times}w$", "linear"),
-    "dog": (3.0, 1.5, "разности $D$", r"$5{\times}h{\times}w$", "linear"),
+    "blur": (3.0, 0.0, "размытия", "6 слоёв", "linear"),
+    "dog": (3.0, 1.5, "разности $D$", "5 слоёв", "linear"),
     "extremum": (4.5, 1.5, "экстремум", r"$3{\times}3{\times}3$", "choice"),
-    "refine": (6.0, 1.5, "уточнение", r"$x, y, \sigma$", "smooth"),
-    "gradient": (4.5, 0.0, "градиент", r"$2{\times}h{\times}w$", "smooth"),
+    "refine": (6.0, 1.5, "уточнение", r"$\mathbf{x}, \sigma$", "smooth"),
+    "gradient": (4.5, 0.0, "градиент", "2 карты на слой", "smooth"),
     "votes": (6.0, 0.0, "столбцы", "$36$", "choice"),
-    "peak": (7.5, 0.0, "вершина", r"$\varphi$", "smooth"),
+    "peak": (7.5, 0.0, "вершина", r"$\Omega$", "smooth"),
     "histogram": (9.0, 0.0, "клетки", r"$4{\times}4{\times}8$", "smooth"),
     "norm": (9.0, -1.75, "норма, срез", "$128$", "smooth"),
     "byte": (7.5, -1.75, "округление", "$128$ байтов", "choice"),

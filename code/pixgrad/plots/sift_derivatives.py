@@ -59,15 +59,15 @@ def draw_kinks(axes: Sequence[Axes]) -> None:
     t = np.linspace(-1.6, 1.6, 641)
     functions = (
         ("модуль: $\\sqrt{g_x^2 + g_y^2}$ при $g_y = 0$", "$g_x$", np.abs(t), np.sign(t)),
-        ("доля столбца $\\Lambda(t)$", "$t$, столбцы", hat(t), hat_derivative(t)),
-        ("жёсткий столбец", "$t$, столбцы", (np.abs(t) < 0.5) * 1.0, np.zeros_like(t)),
+        ("доля столбца $\\Lambda(x)$", "$x$, столбцы", hat(t), hat_derivative(t)),
+        ("жёсткий столбец", "$x$, столбцы", (np.abs(t) < 0.5) * 1.0, np.zeros_like(t)),
     )
     for ax, (title, xlabel, value, slope) in zip(axes, functions, strict=False):
         _curve_with_slope(ax, t, value, slope)
         ax.set(title=title, xlabel=xlabel)
-    share = np.linspace(0, 2, 641)  # u / 0.2: the slope is then that of the drawn curve
+    share = np.linspace(0, 2, 641)  # x / 0.2: the slope is then that of the drawn curve
     _curve_with_slope(axes[3], share, np.minimum(share, 1), (share < 1) * 1.0)
-    axes[3].set(title="срез: $\\min(u / 0{,}2,\\ 1)$", xlabel="$u / 0{,}2$")
+    axes[3].set(title="срез: $\\min(x / 0{,}2,\\ 1)$", xlabel="$x / 0{,}2$")
     axes[0].set_ylabel("значение и производная")
     axes[2].legend(["значение", "производная"], loc="lower center")
     decimal_commas(*axes)
@@ -185,7 +185,7 @@ def draw_descents(ax: Axes, distances: Mapping[str, np.ndarray], byte: float) ->
     ax.annotate(
         "округление до байтов", (0, byte), (2, 3), textcoords="offset points", color="#444444"
     )
-    ax.set(xlabel="шаг спуска", ylabel="$\\|d - d^*\\|$")
+    ax.set(xlabel="шаг спуска", ylabel="$\\|\\mathbf{d} - \\mathbf{d}^*\\|$")
     ax.legend()
 
 

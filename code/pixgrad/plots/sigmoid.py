@@ -16,7 +16,7 @@ NETS: Mapping[tuple[str, str], tuple[str, str, str]] = {
     ("sigmoid", "default"): ("сигмоида, PyTorch", RED, "-"),
     ("sigmoid", "glorot"): ("сигмоида, Глоро", ORANGE, "-."),
     ("sigmoid", "glorot-x4"): ("сигмоида, вчетверо больше Глоро", GREEN, "--"),
-    ("sigmoid", "kept"): ("сигмоида, $n\\,$Var$\\,W$ = 100", PURPLE, ":"),
+    ("sigmoid", "kept"): ("сигмоида, $n\\,$Var$\\,w$ = 100", PURPLE, ":"),
     ("relu", "he"): ("ReLU, Хе", BLUE, "-"),
 }
 """Activation and initial weights -> name, colour and dash."""
