@@ -6,7 +6,7 @@ PYTHON := $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	&& echo "$$name" && break; done)
 BIN := .venv/bin
 
-.PHONY: report test test-all freeze results notebooks pictures clean
+.PHONY: report test test-all freeze results notebooks bench pictures clean
 
 report: .venv/.light
 	$(BIN)/pixgrad render --to html,pdf,ipynb,gfm
@@ -27,6 +27,11 @@ results: .venv/.full
 
 notebooks: .venv/.light
 	$(BIN)/pixgrad notebooks
+
+# About ten minutes of a quiet machine.
+bench: .venv/.full
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python benchmarks/bench.py
 
 # Of the README; needs Chromium and poppler.
 pictures: .venv/.full

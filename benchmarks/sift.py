@@ -76,18 +76,9 @@ def read_photos(paths: list[Path]) -> dict[str, np.ndarray]:
 
 
 def speed(photos: dict[str, np.ndarray], rounds: int) -> None:
-    import cv2
     from skimage.feature import SIFT
 
-    from pixgrad.sift import Sift
-
-    cv2.setNumThreads(1)
-    opencv = cv2.SIFT_create()
-    functions = {
-        REFERENCE: lambda image: opencv.detectAndCompute(image, None),
-        "numba": Sift(compiled=True).detect_and_compute,
-        "NumPy": Sift(compiled=False).detect_and_compute,
-    }
+    functions = opencv() | ours()
     warm_up(functions.values())
     together = table(photos, functions, rounds, time.process_time)
     start = time.process_time()
@@ -95,6 +86,24 @@ def speed(photos: dict[str, np.ndarray], rounds: int) -> None:
         SIFT().detect_and_extract(image)
     gain = (time.process_time() - start) / np.median(together["NumPy"])
     echo(f"NumPy is {gain:.2f} x faster than scikit-image (one round)")
+
+
+def opencv() -> dict[str, Callable]:
+    """OpenCV's SIFT in one thread."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    sift = cv2.SIFT_create()
+    return {REFERENCE: lambda image: sift.detectAndCompute(image, None)}
+
+
+def ours() -> dict[str, Callable]:
+    from pixgrad.sift import Sift
+
+    return {
+        "numba": Sift(compiled=True).detect_and_compute,
+        "NumPy": Sift(compiled=False).detect_and_compute,
+    }
 
 
 def warm_up(functions: Iterable[Callable]) -> None:

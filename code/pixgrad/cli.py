@@ -24,6 +24,9 @@ app = typer.Typer(
 ProjectDir = Annotated[
     Path, option("Папка книги Quarto.", "Folder of the Quarto book.", "--project")
 ]
+DryRun = Annotated[
+    bool, option("Только сказать, что будет сделано.", "Only say what would be done.", "--dry-run")
+]
 Jobs = Annotated[
     int, option("Сколько глав исполнять сразу.", "Chapters executed at a time.", min=1)
 ]
@@ -92,10 +95,11 @@ def render(
             "Formats with commas between: html, pdf, ipynb, gfm (a page for GitHub).",
         ),
     ] = "html,pdf",
+    dry_run: DryRun = False,
 ) -> None:
     from pixgrad.book import render as command
 
-    command.render_book(project, engine=engine, formats=to.split(","), page=page)
+    command.render_book(project, engine, to.split(","), page, dry_run)
 
 
 @app.command(help=of_command("preview"))
@@ -116,9 +120,7 @@ def init(
     remove: Annotated[
         bool, option("Вернуть всё, как было.", "Take everything back.", "--remove")
     ] = False,
-    dry_run: Annotated[
-        bool, option("Только показать правки.", "Only show the edits.", "--dry-run")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     from pixgrad.book import adopting as command
 
@@ -219,12 +221,16 @@ def run(
             "--tensorboard",
         ),
     ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     from pixgrad import experiments
     from pixgrad.experiments.running import running
 
     options = {"fresh": fresh, "jobs": jobs, "backend": backend, "address": address}
     for one in experiments.names() if name == "all" else [name]:
+        if dry_run:
+            typer.echo("\n".join(running.plan(one, preset, data, seeds)))
+            continue
         finished = running.run(one, preset, data, seeds, tensorboard=tensorboard, **options)
         if finished is None:
             continue

@@ -28,6 +28,11 @@ COMMANDS = {
         ("pixgrad render", "сайт и PDF", "the site and the PDF"),
         ("pixgrad render --to html,ipynb", "сайт и блокноты", "the site and the notebooks"),
         (
+            "pixgrad render --dry-run",
+            "только сказать, что будет собрано и почему",
+            "only say what would be built and why",
+        ),
+        (
             "pixgrad render reports/lab1/README.qmd --to gfm",
             "отчёт страницей для GitHub",
             "a report as a page for GitHub",
@@ -105,6 +110,11 @@ COMMANDS = {
             "pixgrad run depth --seeds 5 --jobs 2",
             "пять зёрен, два прогона сразу",
             "five seeds, two runs at a time",
+        ),
+        (
+            "pixgrad run depth --dry-run",
+            "сколько прогонов и на каких данных",
+            "how many runs and on which data",
         ),
         (
             "pixgrad run all",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import signal
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_books import clean_environment, pixgrad, snapshot, times, write, write_book
+from tiny_books import cell, clean_environment, pixgrad, snapshot, times, write, write_book
 
 from pixgrad.book import render
 from pixgrad.book.rendering import outputs
@@ -156,6 +157,33 @@ def test_nothing_changed_means_nothing_is_written(
     render.render_book(book)
     assert times(book / "_book") == before
     assert capsys.readouterr().out.count("(без изменений)") == 2
+
+
+def test_dry_run_says_what_would_be_built_and_builds_nothing(
+    book: Path, no_quarto: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(**options) -> str:
+        capsys.readouterr()
+        before = snapshot(book)
+        render.render_book(book, dry_run=True, **options)
+        assert snapshot(book) == before
+        return capsys.readouterr().out
+
+    assert told(formats=["html"]).count("будет собран заново: изменились исходники") == 1
+    render.render_book(book, formats=["html"])
+    assert "index.html (без изменений)" in told(formats=["html"])
+    assert "Проба.pdf будет собран заново" in told()
+    write(book / "chapters" / "a.qmd", "# Глава\n\n" + cell("1 + 1"))
+    said = told(formats=["html"])
+    assert "chapters/a.qmd: устарела" in said and "будет собран заново: устарели главы" in said
+    assert "страницы для GitHub: будут записаны: ни одной" in told(formats=["gfm"])
+
+
+def test_time_of_the_last_build_is_what_is_left_of_the_next(book: Path, no_quarto: None) -> None:
+    render.render_book(book, formats=["html"])
+    (stamps,) = book.glob(".cache/render/stamps.json")
+    seconds = json.loads(stamps.read_text("utf-8"))["seconds"]
+    assert set(seconds) == {"html"} and seconds["html"] > 0
 
 
 def test_lost_page_is_built_again(book: Path, no_quarto: None) -> None:

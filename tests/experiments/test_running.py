@@ -41,6 +41,23 @@ def test_each_preset_has_its_source_and_the_user_the_last_word(place, pixgrad):
     assert names == {"smoke-tiny0", "report-tiny1", "report-tiny2"}
 
 
+def test_dry_run_tells_the_runs_and_makes_none(place, pixgrad):
+    code, told = pixgrad("run", "tiny", "--dry-run")
+    assert code == 0 and not Path("results").exists() and not Path("runs").exists()
+    assert told[0].startswith("tiny: набор report, данные «tiny1», нет источника «tiny1»")
+    assert told[1:] == [
+        "прогонов 2, эпох 2; потом прогоны, которые зависят от их исхода",
+        "результаты: results/tiny",
+    ]
+    run("tiny")
+    told = running.plan("tiny")
+    assert told[2].startswith("runs/tiny/report-tiny1: уже есть 2; законченные не повторятся")
+    assert told[-1] == "результаты: results/tiny (прежние заменят)"
+    assert running.plan("tiny", "smoke")[-1] == "результаты: runs/tiny/smoke-tiny0/results"
+    with pytest.raises(PixgradError, match="нет набора «paper»"):
+        running.plan("tiny", "paper")
+
+
 @pytest.mark.parametrize(
     ("preset", "source", "folder"),
     [

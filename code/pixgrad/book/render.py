@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from pixgrad import files
 from pixgrad.book.checking import check
@@ -23,7 +25,7 @@ from pixgrad.errors import PixgradError
 FORMATS = {"html": "сайт", "pdf": "PDF", "ipynb": "блокноты", "gfm": "страницы для GitHub"}
 ENGINES = ("auto", "quarto", "pandoc")
 OLDEST_QUARTO = (1, 9)  # the first with Typst books
-_STAMPS = "stamps.json"
+_STAMPS, _SECONDS = "stamps.json", "seconds"
 _NO_SOURCES = ("__pycache__", "site_libs")
 
 _console = Console(highlight=False, soft_wrap=True)
@@ -34,6 +36,7 @@ def render_book(
     engine: str = "auto",
     formats: Sequence[str] = ("html", "pdf"),
     page: Path | None = None,
+    dry_run: bool = False,
 ) -> None:
     """Render the book in ``root``; the result replaces the previous one whole or not at all.
 
@@ -45,6 +48,7 @@ def render_book(
     engine : ``quarto``, ``pandoc`` (the embedded one), or ``auto``: Quarto if it is new enough.
     formats : any of ``html``, ``pdf``, ``ipynb``, ``gfm``.
     page : a ``.qmd`` outside the book, for ``gfm`` alone; by default the reports of the book.
+    dry_run : only say what would be done and why.
 
     Raises
     ------
@@ -55,10 +59,45 @@ def render_book(
     if page is not None and wanted != ["gfm"]:
         raise PixgradError(f"{page}: отдельный файл собирается только с --to gfm")
     of_book = [name for name in wanted if name != "gfm"]
+    if dry_run:
+        return _plan(books.load(root), engine, wanted, page)
     if of_book:
         _render_whole(books.load(root), engine, of_book)
     if "gfm" in wanted:
         github.write_pages(root, page)
+
+
+def _plan(project: Project, engine: str, wanted: Sequence[str], page: Path | None) -> None:
+    """Say what would be executed and built; scripts before the rendering are not run."""
+    version = quarto_version() if _uses_quarto(engine) else None
+    try:
+        freeze.freeze_book(project.root, check=True, only=_chapters(project))
+        behind = False
+    except PixgradError as error:
+        _tell([error])
+        behind = True
+    _, stale, _ = _judged(project, version, [name for name in wanted if name != "gfm"])
+    for name in wanted:
+        if name == "gfm":
+            pages = [str(page)] if page else [one.path.as_posix() for one in project.reports]
+            _tell([f"{FORMATS[name]}: будут записаны: {', '.join(pages) or 'ни одной'}"])
+        elif behind or name in stale:
+            why = "устарели главы" if behind else "изменились исходники или сама сборка"
+            _tell([f"{FORMATS[name]}: {_shown(project, name)} будет собран заново: {why}"])
+        else:
+            _tell([f"{FORMATS[name]}: {_shown(project, name)} (без изменений)"])
+
+
+def _chapters(project: Project) -> list[str]:
+    return [chapter.path.as_posix() for chapter in project.chapters]
+
+
+def _judged(project: Project, version: str | None, wanted: Sequence[str]):
+    """Digest of all that goes in; the formats made from something else; the stamps of before."""
+    inputs = _digest([_input_digest(project, version), str(_has_pdf(project, wanted))])
+    stamps = files.read_json(project.cache_dir / _STAMPS)
+    stale = [name for name in wanted if stamps.get(name) != [inputs, _output_digest(project, name)]]
+    return inputs, stale, stamps
 
 
 def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
@@ -66,28 +105,32 @@ def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
     outputs.require_place(project)
     if version is None and scripts.before(project):
         project = books.load(project.root)
-    freeze.freeze_book(project.root, only=[chapter.path.as_posix() for chapter in project.chapters])
+    freeze.freeze_book(project.root, only=_chapters(project))
     with files.workshop(project.output_dir) as workshop:
         files.clean(project.cache_dir)
-        inputs = _input_digest(project, version)
-        has_pdf = "pdf" in wanted or (project.output_dir / pdf_name(project)).is_file()
-        inputs = _digest([inputs, str(has_pdf)])
-        stamps = files.read_json(project.cache_dir / _STAMPS)
-        stale = [
-            name for name in wanted if stamps.get(name) != [inputs, _output_digest(project, name)]
-        ]
+        inputs, stale, stamps = _judged(project, version, wanted)
+        seconds = stamps.get(_SECONDS, {})
+        has_pdf = _has_pdf(project, wanted)
         if version is None and {"html", "pdf"} & set(stale):
             _tell(supported.notes(project) if project.is_strict else check.faults(project))
         for name in stale:
-            with _progress(FORMATS[name], quiet=version is not None):
+            started = time.monotonic()
+            with _progress(FORMATS[name], seconds.get(name), quiet=version is not None):
                 _build(project, name, workshop / name, version, has_pdf)
+            seconds[name] = round(time.monotonic() - started, 1)
         _publish(project, stale, workshop, version is not None)
         if stale:
             stamps |= {name: [inputs, _output_digest(project, name)] for name in stale}
+            stamps[_SECONDS] = seconds
             files.write(project.cache_dir / _STAMPS, json.dumps(stamps))
     for name in wanted:
         unchanged = "" if name in stale else " (без изменений)"
         _console.print(f"{FORMATS[name]}: {_shown(project, name)}{unchanged}", markup=False)
+
+
+def _has_pdf(project: Project, wanted: Sequence[str]) -> bool:
+    """Whether the site has a PDF to link to."""
+    return "pdf" in wanted or (project.output_dir / pdf_name(project)).is_file()
 
 
 def _tell(lines: Iterable[object]) -> None:
@@ -197,14 +240,22 @@ def _shown(project: Project, name: str) -> Path:
 
 
 @contextmanager
-def _progress(title: str, quiet: bool) -> Iterator[None]:
-    """A spinner with a clock; Quarto shows its own progress."""
+def _progress(title: str, before: float | None, quiet: bool) -> Iterator[None]:
+    """A spinner with a clock and what is left of the time that it took before.
+
+    Quarto shows its own progress.
+    """
     if quiet:
         yield
         return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    class Left(TextColumn):
+        def render(self, task: Task) -> Text:
+            left = (before or 0) - (task.elapsed or 0)
+            return Text(f"осталось около {left:.0f} с" if left >= 1 else "")
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), Left(""))
     with Progress(*columns, console=_console, transient=True) as progress:
         progress.add_task(title, total=None)
         yield

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pixgrad.data import files
+from pixgrad.data import files, own
 from pixgrad.data.files import Found
+from pixgrad.data.resize import shrink
 from pixgrad.data.types import Pair, Pairs, Photo, Photos
 from pixgrad.errors import PixgradError, SourceError, say
 
@@ -61,7 +62,10 @@ SYNTHETIC = ((10, 0.95, 0.0), (30, 0.85, 1e-4), (60, 0.75, 2e-4), (120, 0.65, 3e
 
 
 def photos() -> Found:
-    """Photographs at their own size: ImageNet originals, else foolbox's, else scikit-image's."""
+    """The reader's own photographs, else ImageNet originals, foolbox's or scikit-image's."""
+    mine = own.paths()
+    if mine:
+        return _found(Photos, "own", lambda: _own(mine))
     originals = files.root() / "imagenet_originals"
     found = sorted(originals.glob("*.JPEG"))
     if found:
@@ -90,8 +94,9 @@ def photo(name: str) -> Photo:
 def pairs() -> Found:
     """Views of one scene with known geometry.
 
-    Oxford's boat (rotation and zoom) and graf (viewpoint) of the data root; else a photo of
-    scikit-image under synthetic homographies and its stereo pair with disparity.
+    Oxford's boat (rotation and zoom) and graf (viewpoint) of the data root; else the first two of
+    the reader's own photos under synthetic homographies; else so a photo of scikit-image, and its
+    stereo pair with disparity.
     """
     folder = files.root() / "homography"
     found = [
@@ -101,6 +106,9 @@ def pairs() -> Found:
     ]
     if found:
         return _found(Pairs, "data-root", lambda: (_oxford(folder, *key) for key in found))
+    mine = own.paths()
+    if mine:
+        return _found(Pairs, "own", lambda: _views(_own(mine[:2])))
     wheel = files.wheel_folder("skimage", "data")
     if wheel is not None:
         return _found(Pairs, "scikit-image", lambda: (*_synthetic(wheel), _motorcycle(wheel)))
@@ -156,6 +164,17 @@ def _found(kind: type, origin: str, read: Callable[[], Iterable[Photo | Pair]]) 
     return Found(origin, lambda: kind(tuple(read()), origin))
 
 
+def _own(mine: list[Path]) -> list[Photo]:
+    about = own.about()
+    return [own.read(path, about) for path in mine]
+
+
+def _views(shown: Iterable[Photo]) -> list[Pair]:
+    """Photos at the readers' usual size under the synthetic homographies, a sequence each."""
+    small = (replace(photo, image=shrink(photo.image)) for photo in shown)
+    return [pair for photo in small for pair in _changed(photo)]
+
+
 def _original(path: Path) -> Photo:
     title = ORIGINALS.get(path.stem, path.stem)
     return Photo(path.stem, title, files.read_photo(path), f"ImageNet, {path.stem}", IMAGENET_TERMS)
@@ -194,7 +213,11 @@ def _oxford(folder: Path, sequence: str, number: int) -> Pair:
 
 
 def _synthetic(wheel: Path) -> list[Pair]:
-    photo = replace(_skimage(wheel, "astronaut"), name="synthetic")
+    return _changed(replace(_skimage(wheel, "astronaut"), name="synthetic"))
+
+
+def _changed(photo: Photo) -> list[Pair]:
+    """A photo under each synthetic homography."""
     rng = np.random.default_rng(20240607)
     return [
         synthetic_view(photo, number, _homography(photo.image.shape, *change), rng)

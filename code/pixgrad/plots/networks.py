@@ -7,10 +7,31 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pixgrad.data import SOURCES
 from pixgrad.plots import text
 from pixgrad.plots.gradients import chosen
 from pixgrad.plots.style import BLUE, PICTURE, RED, draw_band
 from pixgrad.results.statistics import student_interval
+
+
+def photos_of(source: str) -> str:
+    """Which photos a record is of and under which terms, a sentence or two.
+
+    Examples
+    --------
+    >>> photos_of("imagefolder:../my-data/classes")
+    'Фотографии — свои, из папки классов, каждая приведена к квадрату; права у автора.'
+    """
+    if source not in SOURCES:
+        return "Фотографии — свои, из папки классов, каждая приведена к квадрату; права у автора."
+    if source.startswith("imagenette"):
+        return (
+            "Классы ImageNet [@deng2009] взяты из подборки Imagenette [@howard2019]: в ней "
+            "фотографии уменьшены и приведены к квадрату, а тестовой частью служит та, что названа "
+            f"проверочной. Условия: {SOURCES[source].licence}."
+        )
+    found = SOURCES[source]
+    return f"Данные: {found.description}. Условия: {found.licence}."
 
 
 def epoch_band(ax: Axes, table, value: str, label: str, color: str, **line) -> None:

@@ -1,10 +1,13 @@
-"""Figures, tables and sentences on speed, from the tables of the experiment ``speed``."""
+"""Figures, tables and sentences on speed: from the experiment ``speed`` and from ``make bench``."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from pixgrad.plots import optimisers, text
+from pixgrad.results.benchmarks import Bench, Contender, Work
 
 IMPLEMENTATIONS = {
     "numpy": "NumPy, наш код",
@@ -94,6 +97,58 @@ def verdicts(summary: pd.DataFrame, table: pd.DataFrame) -> list[str]:
             )
     adamax = table.set_index(["optimiser", "implementation"]).loc[("adamax", "torch")]
     return [*told, f"Сам AdaMax в PyTorch тратит на шаг {_beside(adamax, 'Adam')}."]
+
+
+def bench_table(bench: Bench | None):
+    """A row a comparison of ``make bench``: both times, the ratio, who is faster."""
+    header = ["работа", "наше время", "другое", "отношение", "мы"]
+    if bench is None:
+        return text.table(header, [["ещё не измерено", *4 * ["—"]]])
+    rows = [
+        [
+            work.name,
+            f"{ours.name}: {_time(ours)}",
+            f"{other.name}: {_time(other)}" + ("*" if other.quoted else ""),
+            f"{text.number(middle, 2)} ({text.interval(low, high, 2)})",
+            {True: "медленнее", False: "быстрее", None: "наравне"}[_is_slower(low, high)],
+        ]
+        for work, ours, other, (low, middle, high) in _comparisons(bench)
+    ]
+    return text.table(header, rows, widths=[5, -4, -4, -4, 3])
+
+
+def bench_losses(bench: Bench) -> str:
+    """Where ours is slower, in a sentence."""
+    compared = list(_comparisons(bench))
+    lost = [
+        f"{ours.name} против {other.name} ({work.name})"
+        for work, ours, other, (low, _, high) in compared
+        if _is_slower(low, high)
+    ]
+    if not lost:
+        return f"Медленнее других мы не оказались ни в одном сравнении из {len(compared)}."
+    return f"Медленнее мы в {len(lost)} из {len(compared)} сравнений: {'; '.join(lost)}."
+
+
+def _comparisons(bench: Bench) -> Iterator[tuple[Work, Contender, Contender, np.ndarray]]:
+    for work in bench.works:
+        for ours in (one for one in work.contenders if one.ours):
+            for other in (one for one in work.contenders if not one.ours):
+                yield work, ours, other, work.ratios(ours, other)
+
+
+def _is_slower(low: float, high: float) -> bool | None:
+    """A difference only where the quartiles, as printed, leave 1 out."""
+    return None if round(low, 2) <= 1 <= round(high, 2) else bool(low > 1)
+
+
+def _time(contender: Contender) -> str:
+    """The median, or the range of what is quoted: ``45 мс``, ``9–11 с``."""
+    seconds = contender.seconds
+    ends = (min(seconds), max(seconds)) if contender.quoted else 2 * (float(np.median(seconds)),)
+    scale, unit = (1, "с") if ends[0] >= 2 else (1000, "мс")
+    digits = 1 if scale * ends[0] < 10 else 0
+    return f"{text.interval(*(scale * end for end in ends), digits)}{text.NBSP}{unit}"
 
 
 def ratio(row: pd.Series) -> str:

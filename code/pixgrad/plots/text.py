@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from IPython.display import Markdown
 
+from pixgrad.data import Pair, Photo
 from pixgrad.results import statistics
 from pixgrad.results.statistics import Difference, Interval, student_interval
 
@@ -142,6 +143,29 @@ def matrix(values: Sequence[Sequence[float]], digits: int = 0) -> str:
     """A matrix as a formula, for between the dollars."""
     rows = (" & ".join(number(one, digits).replace(",", "{,}") for one in row) for row in values)
     return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
+
+
+def credits(shots: Iterable[Photo | Pair]) -> str:
+    """Whose photos are shown and under which terms, in a sentence for each terms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shots = [Photo(n, n, np.zeros((2, 2), np.uint8), "снято нами", "CC0") for n in "аб"]
+    >>> credits(shots)
+    'Фотографии: «а» и «б» (снято нами). Условия: CC0.'
+    """
+    shown: dict[str, dict[str, list[str]]] = {}
+    for shot in shots:
+        shown.setdefault(shot.licence, {}).setdefault(shot.source, []).append(f"«{shot.title}»")
+    sentences = []
+    for terms, sources in shown.items():
+        count = sum(map(len, sources.values()))
+        told = "; ".join(f"{listing(titles)} ({source})" for source, titles in sources.items())
+        sentences.append(
+            f"{noun(count, 'Фотография', *2 * ['Фотографии'])}: {told}. Условия: {terms}."
+        )
+    return " ".join(sentences)
 
 
 _EXAMPLES = re.compile(r'\n\n( +)Examples\n\1-+\n(?:.*\n)*?(?=\1""")')

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 CELL_TIMEOUT = 600
 """Seconds: a chapter computes what is light, heavy computing belongs to ``pixgrad run``."""
+
+_LONG_S = 600
+"""The time left is told from the cells of so many seconds: they differ."""
 
 TELL, EXECUTE, ACCEPT = "tell", "execute", "accept"
 
@@ -217,7 +221,15 @@ async def _execute_all(
 ) -> dict[str, PixgradError]:
     """Execute and write the chapters; the errors of those that failed."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from pixgrad.book.executing.execute import Cache
 
@@ -228,13 +240,23 @@ async def _execute_all(
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("осталось"),
+        TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=sys.stderr)) as progress:
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, speed_estimate_period=_LONG_S) as progress:
+        cells = sum(len(job.cells) for _, job in planned)
+        whole = progress.add_task("все главы", total=cells, visible=len(planned) > 1)
+
+        def report(task: TaskID, completed: int) -> None:
+            progress.update(task, completed=completed)
+            done = sum(one.completed for one in progress.tasks if one.id != whole)
+            progress.update(whole, completed=done)
 
         async def work(state: State, job: execute.Job) -> PixgradError | None:
             async with seats:
                 task = progress.add_task(state.chapter, total=len(job.cells))
-                one = _one(run, state, job, cache, lambda n: progress.update(task, completed=n))
+                one = _one(run, state, job, cache, partial(report, task))
                 try:
                     await (_unless_edited(run, state, one) if run.stops_at_edits else one)
                 except SourceError as error:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pixgrad import experiments, files
 from pixgrad.backprop.containers import write_npz
+from pixgrad.data import find
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Data, Experiment, Findings, Outcome
 from pixgrad.experiments.running.workers import THREADS, Workers, process
@@ -51,18 +52,12 @@ def run(
     Folder of the results and their record. Under torchrun the first process publishes, and the
     others get None.
     """
-    chosen = experiments.experiment(name)
-    if preset not in chosen.sources:
-        raise PixgradError(f"нет набора «{preset}»; есть: {', '.join(chosen.sources)}")
+    chosen, source, work, folder = _chosen(name, preset, data)
     if tensorboard and not chosen.writes_logs:
         raise PixgradError(f"опыт {name} не пишет журнал TensorBoard; уберите --tensorboard")
     workers = Workers(jobs, backend, address, tensorboard)
     workers.check(fresh)
-    source = data or chosen.sources[preset]
     digest = records.code_digest(chosen.module)
-    work = RUNS / name / f"{preset}-{_in_file_name(source)}"
-    published = Path(FOLDER) / results_name(name, preset, source)
-    folder = work / FOLDER if preset == "smoke" else published
     try:
         _prepare(work, folder, digest, fresh)
         images = chosen.load(source)
@@ -78,6 +73,51 @@ def run(
         raise PixgradError(
             f"опыт {name}: {error}; законченные эпохи и прежние результаты целы"
         ) from error
+
+
+def plan(
+    name: str, preset: str = "report", data: str | None = None, seeds: int | None = None
+) -> list[str]:
+    """What :func:`run` would do, in lines for the reader; nothing is read but names."""
+    chosen, source, work, folder = _chosen(name, preset, data)
+    configs = chosen.plan(preset, seeds)
+    begun = [one for one in configs if (work / f"{one.name}.checkpoint").exists()]
+    told = [
+        f"{name}: набор {preset}, данные «{source}», {_found(source)}",
+        f"прогонов {len(configs)}, эпох {sum(one.epochs for one in configs)}"
+        + ("; потом прогоны, которые зависят от их исхода" if _goes_on(chosen) else ""),
+    ]
+    marker = work / "code_digest"
+    if marker.is_file() and marker.read_text("utf-8") != records.code_digest(chosen.module):
+        told.append(f"{work}: начато другим кодом и не продолжится без --fresh")
+    elif begun:
+        told.append(
+            f"{work}: уже есть {len(begun)}; законченные не повторятся, начатые продолжатся"
+        )
+    return [*told, f"результаты: {folder}" + (" (прежние заменят)" if folder.is_dir() else "")]
+
+
+def _chosen(name: str, preset: str, data: str | None) -> tuple[Experiment, str, Path, Path]:
+    """The experiment, its data, where its runs are kept and where the results go."""
+    chosen = experiments.experiment(name)
+    if preset not in chosen.sources:
+        raise PixgradError(f"нет набора «{preset}»; есть: {', '.join(chosen.sources)}")
+    source = data or chosen.sources[preset]
+    work = RUNS / name / f"{preset}-{_in_file_name(source)}"
+    published = Path(FOLDER) / results_name(name, preset, source)
+    return chosen, source, work, work / FOLDER if preset == "smoke" else published
+
+
+def _found(source: str) -> str:
+    """Where the data would come from, or what is missing."""
+    try:
+        return f"откуда: {' и '.join(find(one).origin for one in source.split('+'))}"
+    except PixgradError as error:
+        return str(error)
+
+
+def _goes_on(chosen: Experiment) -> bool:
+    return type(chosen).follow_up is not Experiment.follow_up
 
 
 def results_name(name: str, preset: str, source: str) -> str:
