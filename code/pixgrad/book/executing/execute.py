@@ -96,7 +96,7 @@ async def run(
     """
     notebook = _notebook(job)
     client = NotebookClient(notebook, timeout=job.timeout)
-    started = time.time_ns()
+    started, counted = time.time_ns(), time.monotonic_ns()
     with tempfile.TemporaryDirectory(prefix="pixgrad-") as folder:
         manager = client.km = _kernel_manager(Path(folder))
         try:
@@ -117,7 +117,18 @@ async def run(
                 await manager.shutdown_kernel(now=True)
     _forget_places(notebook, job.root)
     cells = [cell.source for cell in job.cells]
+    started = began(started, counted)
     return notebook, dependencies.from_trace(trace, started, cells, _told(notebook))
+
+
+def began(started: int, counted: int) -> int:
+    """When something began, by the present clock, which may have been put back meanwhile.
+
+    Parameters
+    ----------
+    started, counted : nanoseconds of the clock and of the monotonic one at that moment.
+    """
+    return min(started, time.time_ns() - (time.monotonic_ns() - counted))
 
 
 def stored(job: Job, dependencies: Dependencies) -> tuple[NotebookNode, dict[str, Any]]:

@@ -15,6 +15,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pixgrad.book.ledger import packages
@@ -72,8 +73,10 @@ class Dependencies:
         return digest
 
     def save(self) -> None:
+        """Remember the digests; a checkout that is read-only does without."""
         if self._grown:
-            write(self._memory_path, json.dumps(self._memory))
+            with suppress(OSError):
+                write(self._memory_path, json.dumps(self._memory))
             self._grown = False
 
     def from_trace(

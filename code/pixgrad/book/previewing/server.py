@@ -37,7 +37,7 @@ class News:
     def tell(self, pages: Iterable[str] = (), trouble: str = "") -> None:
         """These pages (addresses in the site) look different now; ``trouble``: one line or none."""
         with self._changed:
-            self._times |= dict.fromkeys(pages, time.time_ns())
+            self._times |= dict.fromkeys(pages, time.monotonic_ns())
             self._trouble = trouble
             self._changed.notify_all()
 
@@ -85,7 +85,7 @@ class _Handler(SimpleHTTPRequestHandler):
                 self._page_or_file(address.path)
 
     def _page_or_file(self, path: str) -> None:
-        asked_at = time.time_ns()
+        asked_at = time.monotonic_ns()
         file = Path(self.translate_path(path))
         # os.path: names that are too long or have a zero in them are no files, and no errors
         file = file / "index.html" if os.path.isdir(file) else file

@@ -87,9 +87,20 @@ def run(
         cwd=(project.root / chapter.path).parent,
         env={**os.environ, SETTINGS: json.dumps(settings, ensure_ascii=False)},
     )
+    require_alive(answer)
     if answer.returncode or (answer.stderr and project.is_strict):
         raise _explained(answer.stderr.decode("utf-8", "replace"), chapter)
     return answer.stdout.decode("utf-8")
+
+
+def require_alive(answer: subprocess.CompletedProcess[bytes]) -> None:
+    """
+    Raises
+    ------
+    PixgradError : the system ended pandoc.
+    """
+    if answer.returncode < 0:
+        raise PixgradError(f"pandoc убит сигналом {-answer.returncode}: не хватило памяти?")
 
 
 def _explained(warnings: str, chapter: Chapter) -> SourceError:

@@ -240,6 +240,7 @@ def _json(text: str) -> tuple[bytes, str]:
     """The tree as pandoc writes it, and its warnings."""
     command = [pandoc.executable(), "--from=markdown", "--to=json"]
     answer = subprocess.run(command, input=text.encode("utf-8"), capture_output=True)
+    pandoc.require_alive(answer)
     return answer.stdout, answer.stderr.decode("utf-8", "replace")
 
 
