@@ -61,6 +61,8 @@ def main(
         works=works,
         missing=missing,
     )
+    for one in works:
+        one.check(to)
     write(to, benchmarks.dump(found))
     typer.echo(f"{to}: {len(works)} works, load {found.load[0]} before and {found.load[1]} after")
 

@@ -38,7 +38,7 @@ def test_what_is_written_is_read(tmp_path):
         (('"load"', '"lode"'), "load"),
         (("1.235", "-1"), "seconds"),
         (("1.235", '"quick"'), "seconds"),
-        (('"ours": true', '"ours": false'), "ours and others are needed"),
+        (('"ours": true', '"ours": false'), "нужны и наш, и другие"),
         (("[\n", "["), ""),
     ],
 )
@@ -53,9 +53,9 @@ def test_what_breaks_the_schema_is_named(tmp_path, change, told):
         assert benchmarks.load(file)  # spaces are nothing
 
 
-def test_rounds_that_someone_missed_are_refused():
-    with pytest.raises(ValueError, match="as many rounds of everyone"):
-        against([1.0, 2.0])
+def test_rounds_that_someone_missed_are_refused(tmp_path):
+    with pytest.raises(SourceError, match="у всех должно быть поровну кругов"):
+        against([1.0, 2.0]).check(tmp_path / "bench.json")
 
 
 def test_ratio_is_that_of_the_same_round_or_to_a_quoted_range():

@@ -151,9 +151,10 @@ def credits(shots: Iterable[Photo | Pair]) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> shots = [Photo(n, n, np.zeros((2, 2), np.uint8), "снято нами", "CC0") for n in "аб"]
+    >>> grey = np.zeros((2, 2), np.uint8)
+    >>> shots = [Photo(name, name, grey, "снято нами", "CC0") for name in ("дом", "сад")]
     >>> credits(shots)
-    'Фотографии: «а» и «б» (снято нами). Условия: CC0.'
+    'Фотографии: «дом» и «сад» (снято нами). Условия: CC0.'
     """
     shown: dict[str, dict[str, list[str]]] = {}
     for shot in shots:

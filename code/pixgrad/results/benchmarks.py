@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from pixgrad.data.files import read_bytes
 from pixgrad.errors import SourceError
@@ -42,13 +42,24 @@ class Work(BaseModel):
     clock: Literal["processor", "wall"]
     contenders: list[Contender] = Field(min_length=2)
 
-    @model_validator(mode="after")
-    def _is_comparison(self) -> Work:
+    def check(self, file: Path) -> None:
+        """
+        Raises
+        ------
+        SourceError : ours or others are absent, or someone missed a round.
+        """
         if len({one.ours for one in self.contenders}) < 2:
-            raise ValueError(f"{self.name}: ours and others are needed")
+            raise SourceError(
+                f"замеры неверны: {self.name}: нужны и наш, и другие",
+                file,
+                english=f"not a benchmark: {self.name}: ours and others are needed",
+            )
         if len({len(one.seconds) for one in self.contenders if not one.quoted}) != 1:
-            raise ValueError(f"{self.name}: as many rounds of everyone are needed")
-        return self
+            raise SourceError(
+                f"замеры неверны: {self.name}: у всех должно быть поровну кругов",
+                file,
+                english=f"not a benchmark: {self.name}: everyone needs as many rounds",
+            )
 
     def ratios(self, ours: Contender, other: Contender) -> np.ndarray:
         """Quartiles of our time over the other's, (3,): in the same round, or to a quoted range."""
@@ -94,7 +105,7 @@ def load(file: Path = FILE) -> Bench | None:
         return None
     raw = read_bytes(file)
     try:
-        return Bench.model_validate_json(raw)
+        found = Bench.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "JSON"
@@ -103,6 +114,9 @@ def load(file: Path = FILE) -> Bench | None:
             file,
             english=f"not a benchmark: {field}: {first['msg']}",
         ) from None
+    for work in found.works:
+        work.check(file)
+    return found
 
 
 def dump(bench: Bench) -> str:
