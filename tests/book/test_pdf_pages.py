@@ -117,6 +117,20 @@ def test_figure_floats_but_not_from_its_heading(tmp_path: Path) -> None:
     assert nearly_empty(words(pdf)) == []
 
 
+@pytest.mark.parametrize(("lines", "whole"), [(12, True), (80, False)])
+@pytest.mark.parametrize("kind", ["code", "output"])
+def test_short_code_is_whole_on_its_page(
+    tmp_path: Path, kind: str, lines: int, whole: bool
+) -> None:
+    prose = [f"Строка {number}." for number in range(24)]
+    code = "```python\n" + "\n".join(f"step_{n} = {n}" for n in range(lines)) + "\n```"
+    if kind == "output":
+        code = f"::: {{.cell}}\n::: {{.cell-output .cell-output-display}}\n{code}\n:::\n:::"
+    counts = [text.count("step_") for text in texts(build(tmp_path, *prose, code))]
+    assert sum(counts) == lines
+    assert (len([count for count in counts if count]) == 1) is whole
+
+
 def test_no_line_begins_with_a_dash(tmp_path: Path) -> None:
     prose = " ".join(f"{'а' * number} — слово" for number in range(1, 20))
     found = words(build(tmp_path, *[f"{'б' * number} {prose}" for number in range(1, 9)]))

@@ -58,7 +58,7 @@ def step_table(summary: pd.DataFrame, made: pd.DataFrame, network: str):
             cells += [text.number(rates[name]), ratio(parts.loc["total"])]
         rows.append([IMPLEMENTATIONS[name], *cells])
     header = ["реализация", *PARTS.values(), "весь шаг", "изобр./с", "к PyTorch"]
-    return text.table(header, rows)
+    return text.table(header, rows, widths=[5, -2, -2, -3, -2, -2, -4])
 
 
 def optimiser_table(table: pd.DataFrame):
