@@ -14,6 +14,7 @@ from pixgrad.results.statistics import (
     bootstrap_interval,
     paired_bootstrap,
     paired_student,
+    student_interval,
     verdict,
     welch,
 )
@@ -252,10 +253,12 @@ def skipped_blocks() -> Finding:
         name: _block_cost(table[table["network"] == name]) for name in ("plain-20", "resnet-20")
     }
     gap = paired_student(costs["plain-20"], costs["resnet-20"], STREAMS)
+    for_nothing = student_interval(-costs["resnet-20"])
     return Finding(
-        judged([gap]),
-        f"выключить один блок стоит {text.number(costs['plain-20'].mean(), 1)} п. п. в обычной "
-        f"сети и {text.number(costs['resnet-20'].mean(), 1)} в остаточной (разность "
+        judged([gap, for_nothing]),
+        f"сеть ничего не пропускает сама; выключить один блок стоит "
+        f"{text.number(costs['plain-20'].mean(), 1)} п. п. в обычной сети и "
+        f"{text.number(costs['resnet-20'].mean(), 1)} в остаточной (разность "
         f"{text.plus_minus(gap, 1)})",
     )
 
