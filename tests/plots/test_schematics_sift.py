@@ -27,7 +27,7 @@ def test_pyramid_has_the_layers_and_scales_of_an_octave(ax):
     differences = scale_space.difference_of_gaussians(octave)
     sheets = [patch for patch in ax.patches if isinstance(patch, Polygon)]
     assert len(sheets) == octaves * (len(octave) + len(differences))
-    told = [float(word.split(":")[1].replace(",", ".")) for word in words(ax) if "$L_" in word]
+    told = [float(word.split(":")[1].replace(",", ".")) for word in words(ax) if "$I_" in word]
     widths = scale_space.layer_blurs()
     np.testing.assert_allclose(np.diff(np.square(told)), np.square(widths), atol=0.06)
 

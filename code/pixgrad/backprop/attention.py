@@ -13,18 +13,18 @@ from pixgrad.checks import whole
 
 
 class Attention(Layer):
-    """Y = softmax(Q Kᵀ / √d) V with Q = X W_Qᵀ, K = X W_Kᵀ, V = X W_Vᵀ.
+    """Y = softmax(Q Kᵀ / √C_Q) V with Q = X W_Qᵀ, K = X W_Kᵀ, V = X W_Vᵀ.
 
     Parameters
     ----------
-    in_features : D, numbers in a token.
-    head_features : d, numbers in a query, a key and a value.
+    in_features : C, numbers in a token.
+    head_features : C_Q, numbers in a query, a key and a value.
     dtype, rng : of the initial weights, as for ``Linear``.
 
     Attributes
     ----------
-    weight : W_Q, W_K and W_V one above another, (3 d, D).
-    shares : A, the attention weights of the last forward pass, (N, T, T); its rows add up to 1.
+    weight : W_Q, W_K and W_V one above another, (3 C_Q, C).
+    shares : A, the attention weights of the last forward pass, (images, N, N); its rows add up to 1.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class Attention(Layer):
         self.weight, _ = uniform_init(shape, in_features, dtype, generator(rng))
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """(N, T, D) -> (N, T, d)."""
+        """(images, N, C) -> (images, N, C_Q)."""
         n_in = self.weight.shape[1]
         fits = x.ndim == 3 and x.shape[1] > 0 and x.shape[2] == n_in
         self._expect(fits, f"(N, T, {n_in})", x.shape)

@@ -12,17 +12,17 @@ from torch.nn.functional import cross_entropy, kl_div
 def loss(
     student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, share: float
 ) -> Tensor:
-    """(1 − a) · cross entropy with the labels + a T² · KL(teacher at T ‖ student at T).
+    """(1 − λ) · cross entropy with the labels + λ T² · KL(teacher at T ‖ student at T).
 
     The gradient of the second part falls as 1 / T², hence its factor.
 
     Parameters
     ----------
-    student, teacher : logits (N, K); of the teacher without a gradient.
+    student, teacher : logits (N, O); of the teacher without a gradient.
     labels : int64 (N,).
     temperature : T; logits are divided by it before the softmax, so the probabilities of wrong
         classes grow and can be learnt from.
-    share : a, of the teacher, 0 … 1.
+    share : λ, of the teacher, 0 … 1.
 
     Returns
     -------

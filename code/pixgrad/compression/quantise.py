@@ -30,8 +30,8 @@ class Grid:
 
     Attributes
     ----------
-    scale : s, the step of the grid.
-    zero_point : z, the integer that stands for 0: zero itself must be exact, it is what padding and
+    scale : Δ, the step of the grid.
+    zero_point : the integer that stands for 0: zero itself must be exact, it is what padding and
         ReLU give.
     low, high : of the integers.
     """
@@ -42,12 +42,12 @@ class Grid:
     high: int
 
     def quantise(self, x: np.ndarray) -> np.ndarray:
-        """q = round(x / s) + z, held to the range."""
+        """Steps in x, rounded, and the zero point; held to the range."""
         q = np.round(np.asarray(x) / self.scale) + self.zero_point
         return np.clip(q, self.low, self.high).astype(np.int64)
 
     def dequantise(self, q: np.ndarray) -> np.ndarray:
-        """s (q − z)."""
+        """Δ times the distance of q from the zero point."""
         return self.scale * (np.asarray(q) - self.zero_point)
 
 

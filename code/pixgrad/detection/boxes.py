@@ -137,9 +137,9 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def encode(boxes: Tensor, defaults: Tensor) -> Tensor:
-    """Offsets t of boxes from default boxes d: all (…, 4), boxes by centre and size.
+    """Offsets y* of boxes b from default boxes a: all (…, 4), boxes by centre and size.
 
-    t_x = 10 (x - d_x) / d_w, t_w = 5 ln(w / d_w), and so for y and h.
+    y*_x = 10 (b_x - a_x) / a_w, y*_w = 5 ln(b_w / a_w), and so down and for the height.
 
     Examples
     --------

@@ -77,7 +77,7 @@ class VisionTransformer(nn.Module):
         self.head = nn.Linear(width, num_classes)
 
     def tokens(self, x: Tensor) -> Tensor:
-        """What the encoder gets: (N, 1 + grid², D)."""
+        """What the encoder gets: (images, 1 + grid², C)."""
         if x.shape[-2:] != (self.size.side, self.size.side):
             raise PixgradError(
                 f"этот ViT знает положения патчей на изображении {self.size.side}×"
@@ -127,7 +127,7 @@ class EncoderBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Several attentions side by side, each on its share of the numbers: (N, T, D) -> (N, T, D)."""
+    """Several attentions side by side, each on its share of the numbers: (images, N, C) -> same."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Q, K and V of every head, each (N, heads, T, D / heads)."""
+        """Q, K and V of every head, each (images, heads, N, C / heads)."""
         n, tokens, width = x.shape
         parts = self.qkv(x).reshape(n, tokens, 3, self.heads, width // self.heads)
         return parts.permute(2, 0, 3, 1, 4).unbind(0)
@@ -146,7 +146,7 @@ class SelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, x: Tensor) -> Tensor:
-        """Who looks at whom: (N, heads, T, T), each row adds up to 1."""
+        """Who looks at whom: (images, heads, N, N), each row adds up to 1."""
         return attention_weights(*self.queries_keys_values(x)[:2])
 
 

@@ -31,7 +31,7 @@ def number_line(ax: Axes, grid: Grid, numbers: Sequence[float], digits: int = 2)
             color=RED if is_zero else INK, fontweight="bold" if is_zero else "normal",
         )  # fmt: skip
     zero = float(grid.dequantise(grid.zero_point))
-    ax.text(zero, -0.42, r"ноль: $\check{x} = \check{0}$", ha="center", va="top", color=RED)
+    ax.text(zero, -0.42, "нулевая точка", ha="center", va="top", color=RED)
     for number, q in zip(numbers, grid.quantise(np.array(numbers)), strict=True):
         target = float(grid.dequantise(q))
         ax.annotate(
@@ -122,7 +122,7 @@ def convolution_pairs(axes: Sequence[Axes]) -> None:
         ("3×3", [(3, 3, "все\nканалы")]),
         ("1×3, затем 3×1", [(1, 3, "все\nканалы"), (3, 1, "все\nканалы")]),
         ("поканальная, затем 1×1", [(3, 3, "свой\nканал"), (1, 1, "все\nканалы")]),
-        ("3×3 в меньше каналов, затем 1×1", [(3, 3, "все →\nмало"), (1, 1, "мало →\nвсе")]),
+        ("узкая 3×3, затем 1×1", [(3, 3, "все →\nмало"), (1, 1, "мало →\nвсе")]),
     )
     for ax, (title, kernels) in zip(axes, plans, strict=True):
         left = 0.0

@@ -210,7 +210,7 @@ STAGES = {
     "dog": (3.0, 1.5, "разности $D$", "5 слоёв", "linear"),
     "extremum": (4.5, 1.5, "экстремум", r"$3{\times}3{\times}3$", "choice"),
     "refine": (6.0, 1.5, "уточнение", r"$\mathbf{x}, \sigma$", "smooth"),
-    "gradient": (4.5, 0.0, "градиент", "2 карты на слой", "smooth"),
+    "gradient": (4.5, 0.0, "градиент", "по 2 карты", "smooth"),
     "votes": (6.0, 0.0, "столбцы", "$36$", "choice"),
     "peak": (7.5, 0.0, "вершина", r"$\Omega$", "smooth"),
     "histogram": (9.0, 0.0, "клетки", r"$4{\times}4{\times}8$", "smooth"),

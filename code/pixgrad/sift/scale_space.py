@@ -101,11 +101,11 @@ def octave_count(base_shape: tuple[int, int]) -> int:
 def layer_blurs(sigma: float = SIGMA, n_octave_layers: int = LAYERS) -> list[float]:
     """Blurs that take each layer of an octave to the next one.
 
-    Layer ``i`` has the scale ``sigma k^i`` with ``k = 2^(1/s)``; variances add, hence
-    ``sqrt((sigma k^i)^2 - (sigma k^(i-1))^2)`` for ``i = 1 … s+2``.
+    Layer ``i`` has the scale ``sigma c^i`` with ``c = 2^(1/n)``; variances add, hence
+    ``sqrt((sigma c^i)^2 - (sigma c^(i-1))^2)`` for ``i = 1 … n+2``.
     """
-    k = 2.0 ** (1.0 / n_octave_layers)
-    scales = [sigma * k**i for i in range(n_octave_layers + 3)]
+    c = 2.0 ** (1.0 / n_octave_layers)
+    scales = [sigma * c**i for i in range(n_octave_layers + 3)]
     return [math.sqrt(b * b - a * a) for a, b in pairwise(scales)]
 
 
