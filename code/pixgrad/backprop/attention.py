@@ -24,7 +24,7 @@ class Attention(Layer):
     Attributes
     ----------
     weight : W_Q, W_K and W_V one above another, (3 C_Q, C).
-    shares : A, the attention weights of the last forward pass, (images, N, N); its rows add up to 1.
+    shares : A, the attention of the last forward pass, (images, N, N); its rows add up to 1.
 
     Examples
     --------
