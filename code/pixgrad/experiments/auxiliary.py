@@ -59,7 +59,7 @@ def _arms(settings: Mapping[str, object], budget: Budget, cells=CELLS) -> list[A
 SOURCES = {"smoke": "mnist5k", "report": "cifar10"}
 PRESETS = {
     "smoke": _arms(FEW, Budget(2, 1, seeds=1), [({}, RATES[2:4])]),
-    "report": _arms(SOME, Budget(5, 2, seeds=5, sweep_seeds=1)),
+    "report": _arms(SOME, Budget(5, 2, seeds=5, sweep_seeds=2)),
 }
 
 
