@@ -110,7 +110,8 @@ def test_a_distilled_network_begins_with_the_loss_of_the_formula(monkeypatch):
 
 def test_plan_of_the_report():
     plan = EXPERIMENT.plan("report", None)
-    assert len(plan) == 4 * (len(experiment.TUNED) + len(experiment.SCRATCH))
+    rates, runs = len(experiment.RATES), 2
+    assert len(plan) == rates * runs * (len(experiment.TUNED) + len(experiment.SCRATCH))
     tuned = [one for one in plan if one.method in compression.VARIANTS]
     assert {one.network for one in tuned} == {"resnet-20"}
     assert np.isin([one.level for one in tuned], [0, 0.25, 0.5, 0.8, 0.9]).all()

@@ -33,7 +33,11 @@ class Config(training.Config):
 
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
-CELLS = ({}, {"batch_norm": False}, {"batch_norm": False, "init": "default"})
+CELLS = (
+    ({}, RATES),
+    ({"batch_norm": False}, (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)),  # its first answers are large
+    ({"batch_norm": False, "init": "default"}, (0.01, 0.03, 0.1, 0.3, 1)),
+)
 FEW = {"train_images": 160, "validation_images": 50, "recalibrate": 100, "flip": False}
 SOME = {
     "batch_size": 32,
@@ -43,19 +47,19 @@ SOME = {
 }
 
 
-def _arms(settings: Mapping[str, object], budget: Budget, cells=CELLS, rates=RATES) -> list[Arm]:
+def _arms(settings: Mapping[str, object], budget: Budget, cells=CELLS) -> list[Arm]:
     """Twins with and without heads of every cell."""
     return [
         Arm(settings | cell | {"auxiliary": heads}, rates, budget, PROBED)
-        for cell in cells
+        for cell, rates in cells
         for heads in (False, True)
     ]
 
 
 SOURCES = {"smoke": "mnist5k", "report": "cifar10"}
 PRESETS = {
-    "smoke": _arms(FEW, Budget(2, 1, seeds=1), CELLS[:1], RATES[2:4]),
-    "report": _arms(SOME, Budget(5, 2, seeds=5, sweep_seeds=1)),
+    "smoke": _arms(FEW, Budget(2, 1, seeds=1), [({}, RATES[2:4])]),
+    "report": _arms(SOME, Budget(5, 2, seeds=5, sweep_seeds=2)),
 }
 
 

@@ -56,8 +56,8 @@ class Config(training.Config):
         return f"{self.network}-{self.method}-{self.level:g}"
 
 
-RATES = (0.003, 0.01, 0.03, 0.1)
-FIRST_RATES = (0.01, 0.03, 0.1, 0.3)
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+FIRST_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 TUNED = (
     ("magnitude", 0.8),
     ("magnitude", 0.9),
@@ -111,7 +111,12 @@ PRESETS = {
         (Budget(1, 1, seeds=1), Budget(1, 1, seeds=1)),
     ),
     "report": _arms(
-        TUNED, SCRATCH, "resnet-20", SHORT, LONG, (Budget(2, 1, seeds=3), Budget(6, 2, seeds=3))
+        TUNED,
+        SCRATCH,
+        "resnet-20",
+        SHORT,
+        LONG,
+        (Budget(2, 1, 3, sweep_seeds=2), Budget(6, 2, 3, sweep_seeds=2)),
     ),
 }
 
