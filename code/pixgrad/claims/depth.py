@@ -42,8 +42,9 @@ def fading() -> Finding:
         judged(gaps),
         "градиент первой трети слоёв, делённый на последнюю, до обучения, 56 слоёв: "
         f"{'; '.join(told)}. "
-        "В последней эпохе, 20 слоёв: у остаточной больше в "
-        f"{text.number(np.exp(later.estimate), 2)} раза "
+        "В последней эпохе, 20 слоёв: у остаточной "
+        + text.verdict(later, "больше", "от обычной не отличимо", "меньше")
+        + f", отношение к обычной — {text.number(np.exp(later.estimate), 2)} "
         f"({text.interval(np.exp(later.low), np.exp(later.high), 2)})",
     )
 
