@@ -231,7 +231,8 @@ def _record(project: Project, chapter: Chapter) -> dict[str, list]:
 def _prefix(project: Project, reader: Chapter, chapter: Chapter, entry: Mapping[str, Any]) -> str:
     """The word before the number of a label of ``chapter``, in the language of ``reader``."""
     kind = entry["kind"]
-    if kind == "sec" and entry["id"] == chapter.id:
+    is_top = entry["id"] == chapter.id or entry["number"].isalnum()  # «3»: not «3.1»
+    if kind == "sec" and is_top:
         kind = "apx" if chapter.kind == "appendix" else "ch"
     given = words.own(project, f"crossref-{kind}-prefix", reader)
     return given or words.titles(project, reader)[kind]
