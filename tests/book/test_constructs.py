@@ -206,7 +206,7 @@ def test_what_follows_a_call_is_text(printed, words):
     "words",
     [
         "A & B", "(law)", "Note 2.1: A note", "Left column.", "Right column.", "Tabular 2.1",
-        "Line 1: Five.", "an address", "Hidden words.", "mean(x)", "In a list.", "Esc",
+        "x = 5", "an address", "Hidden words.", "mean(x)", "In a list.", "Esc",
         "Section 3.1",
     ],
 )  # fmt: skip
@@ -215,6 +215,15 @@ def test_constructs_of_the_text(book, printed, words):
     assert bare in page(book, "two.html").replace("\u00a0", "").replace(" ", "")
     glyphs = printed.replace("\U0001d434", "A").replace("\U0001d435", "B")
     assert bare in glyphs.replace("\u00a0", "").replace(" ", "")
+
+
+def test_notes_on_code_stand_beside_it(book, printed):
+    text = (book / "site/two.html").read_text("utf-8")
+    mark = '<span class="code-annotation-anchor">{}</span>'
+    lines = text[text.index(mark.format(1)) :].split("\n")
+    assert lines[1].startswith(mark.format(2))
+    assert re.search(r"<dt>1</dt>\s*<dd>\s*Five\.", text)
+    assert "Line 1: Five." in printed and "Line 2: Six." in printed
 
 
 def test_what_is_not_shown(book, printed):

@@ -274,6 +274,12 @@ def test_touching_everything_makes_nothing_stale(book):
     assert stale(book) == {}
 
 
+def test_line_ends_of_a_windows_checkout_make_nothing_stale(book):
+    for path in [*book.glob("**/*.py"), *book.glob("**/*.qmd"), book / "_quarto.yml"]:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert stale(book) == {}
+
+
 def test_edit_of_the_same_size_and_time_is_seen(book):
     path = book.parent / "data" / "plain.txt"
     before = path.stat()

@@ -325,7 +325,8 @@ def test_notes_beside_the_text_keep_quartos_classes_and_their_numbers(render):
         "::: {#fig-b .column-margin}\n![](p.png){fig-alt='Точка'}\n\nПодпись\n:::\n\n"
         "::: {#fig-c .cell .column-margin}\n![В ячейке](p.png){fig-alt='Точка'}\n:::\n"
     )
-    assert found.select_one("p > span.aside").get_text() == "сбоку"
+    assert found.select_one("p + div.aside").get_text().strip() == "сбоку"
+    assert found.select_one("p").get_text() == "Слово."
     assert found.select_one("div.column-margin").get_text().strip() == "На поле."
     assert found.select_one("figure#fig-a img.column-margin")
     assert found.select_one("div.column-margin > figure#fig-b")

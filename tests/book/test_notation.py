@@ -127,8 +127,10 @@ class Use(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, qmd.Document]:
-    """Chapters and appendices in the order of the book."""
-    order = re.findall(r"chapters/[\w-]+\.qmd", (ROOT / "_quarto.yml").read_text("utf-8"))
+    """Chapters and appendices in the order of the book, then its reports."""
+    settings = (ROOT / "_quarto.yml").read_text("utf-8")
+    order = re.findall(r"(?:chapters|reports)/[\w/-]+\.qmd", settings)
+    order.sort(key=lambda name: name.startswith("reports"))
     return {name: qmd.read(ROOT / name) for name in dict.fromkeys(order) if name != PAGE}
 
 
@@ -143,21 +145,8 @@ def uses(pages: dict[str, qmd.Document]) -> list[Use]:
                 label = element.id if is_numbered else name
             elif element.kind == "Math":
                 own = after and after.kind == "Str" and re.match(r"\{#(eq-[\w-]+)", after.content)
-                own = own or _label_beside(element)
                 found.append(Use(element.content[1], own[1] if own else label))
     return found
-
-
-def _label_beside(math: Any) -> re.Match[str] | None:
-    """``{#eq-…}`` after a displayed formula."""
-    if math.content[0]["t"] != "DisplayMath" or not math.parent:
-        return None
-    return re.search(r"\{#(eq-[\w-]+)", plain(_after(math.parent.content, math.content)))
-
-
-def _after(inlines: list[dict], content: Any) -> list[dict]:
-    at = next(i for i, one in enumerate(inlines) if one.get("c") is content)
-    return inlines[at + 1 : at + 3]
 
 
 def strings(source: str) -> Iterator[str]:

@@ -111,8 +111,8 @@ CELLS = """\
 1. item
 
    ```{python}
-   #| echo: false
 
+   #| echo: false
    #|label: fig-a
    if True:
        1
@@ -167,8 +167,13 @@ def test_cells_are_what_quarto_takes_for_cells():
     assert document.text == CELLS
     assert [cell.source for cell in document.cells] == ["if True:\n    1", "2", "3", "4", "5"]
     first = document.cells[0]
-    assert (first.options_yaml, first.indent) == ("echo: false\n\nlabel: fig-a\n", "   ")
+    assert (first.options_yaml, first.indent) == ("\necho: false\nlabel: fig-a\n", "   ")
     assert CELLS.split("\n")[first.source_line - 1] == "   if True:"
+
+
+def test_options_end_at_an_empty_line():
+    cell = qmd.parse("```{python}\n#| echo: false\n\n#| output: false\n1\n```\n").cells[0]
+    assert (cell.options_yaml, cell.source) == ("echo: false\n", "\n#| output: false\n1")
 
 
 def test_code_in_a_line_is_run_where_there_are_cells():

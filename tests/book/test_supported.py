@@ -14,6 +14,8 @@ REFERENCE = Path(__file__).parent.parent / "quarto-reference"
 
 UNSUPPORTED = {
     "{{< embed a.ipynb#x >}}": "embed",
+    "```{mermaid}\ngraph XX\n```": "mermaid не рисуется",
+    "```{dot}\ndigraph { a ->\n```": "dot не рисуется",
     "{{< lipsum 3 >}}": "lipsum",
     "- {{< include a.qmd >}}": "include",
     "::: {.panel-sidebar}\n:::": "panel-sidebar",
@@ -30,7 +32,6 @@ UNSUPPORTED = {
 }
 NOTED = {
     "`{python} 1 + 1` внутри строки": "в строке",
-    "```{mermaid}\ngraph\n```": "mermaid",
     "```{r}\n1\n```": "языке r",
     "```{python eval=FALSE}\n1\n```": "eval=FALSE",
     "> ```{python}\n> 1\n> ```": "в цитате",
@@ -58,6 +59,8 @@ SUPPORTED = [
     "```python\nx = 1  # <1>\n```\n1. Раз.",
     "```\n{{< var a >}}\n```",
     "# Второй заголовок",
+    "```{mermaid}\n%%| label: fig-m\ngraph LR\n  A --> B\n```",
+    "{{< placeholder 20 10 >}}, {{< version >}}, {{< contents id >}}",
     "\\newcommand{\\R}{\\mathbb{R}}\n\n$x \\in \\R$",
     "\\begin{equation}\nx\n\\end{equation}",
     "- ::: {.callout-note}\n  текст\n  :::",

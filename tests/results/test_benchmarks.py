@@ -1,5 +1,10 @@
 """What ``make bench`` writes is checked, and what the book says of it follows from the times."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -81,3 +86,23 @@ def test_losses_are_told_with_the_rest():
 def test_without_a_run_the_page_says_so(tmp_path):
     assert benchmarks.load(tmp_path / "none.json") is None
     assert "ещё не измерено" in speed.bench_table(None).data
+
+
+@pytest.mark.slow
+def test_smallest_run_is_whole(tmp_path):
+    """Every peer that is installed, in the same rounds; a peer that is not is named."""
+    root, file = Path(__file__).parents[2], tmp_path / "bench.json"
+    command = [sys.executable, root / "benchmarks" / "bench.py", "--rounds", "2", "--smallest"]
+    done = subprocess.run(
+        [*command, "--to", file], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = benchmarks.load(file)
+    photo, network, *book = found.works
+    names = {one.name for one in photo.contenders} | set(found.missing)
+    assert names == {"numba", "NumPy", "OpenCV", "scikit-image", "kornia"}
+    assert {one.name for one in network.contenders} == {"NumPy", "PyTorch"}
+    assert len(book) == 3
+    assert all(work.contenders[1].quoted for work in book)
+    assert speed.bench_losses(found)

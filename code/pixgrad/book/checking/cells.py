@@ -116,7 +116,7 @@ def english_comments(book: Book) -> Iterator[Finding]:
 
 def file_readers(book: Book) -> Iterator[Finding]:
     """What a cell reads past the recorder would not make the chapter stale when it changes."""
-    own = book.project.get("pixgrad", "readers", default=[])
+    own = book.project.texts("pixgrad", "readers")
     instead = (
         f"читайте через {' или '.join(own)}"
         if own

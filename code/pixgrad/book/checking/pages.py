@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pixgrad.book.ledger import qmd
+from pixgrad.book.rendering import diagrams
 from pixgrad.book.rendering.tree import Element, Tree, is_crossref
 from pixgrad.book.source import executed
 from pixgrad.book.source.project import Chapter, Project, cell_options
@@ -120,7 +121,13 @@ class Page:
     def labels(self) -> list[tuple[int, str]]:
         """(line, id) of every explicit id: headings, equations, divs, images, listings, cells."""
         of_cells = ((cell.line_of("label"), one) for cell in self.cells for one in cell.labels)
-        return sorted([*self.tree.labels, *of_cells])
+        of_diagrams = (
+            (block.line + one.line, one.options["label"])
+            for block in self.chapter.document.blocks
+            for one in diagrams.found(block.text, self.file)
+            if "label" in one.options
+        )
+        return sorted([*self.tree.labels, *of_cells, *of_diagrams])
 
     @cached_property
     def ids(self) -> set[str]:

@@ -120,7 +120,7 @@ def _link_fault(book: Book, page: Page, target: str) -> str | None:
     if _EXTERNAL.match(target):
         return None
     if not path:
-        known = not anchor or anchor in page.ids
+        known = not anchor or anchor in page.ids or (is_crossref(anchor) and anchor in book.ids)
         return None if known else f"якоря #{anchor} на этой странице нет"
     file = PurePosixPath(
         normpath(path.lstrip("/") if path.startswith("/") else page.chapter.path.parent / path)

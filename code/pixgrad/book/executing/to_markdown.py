@@ -68,7 +68,7 @@ def render(
         if isinstance(cell, Inline):
             rendered.cells.append(node.outputs[0].data[MARKDOWN])
             continue
-        number += 1
+        number += bool(cell.source.strip())  # IPython does not count what is empty
         seen[cell.source] = seen.get(cell.source, 0) + 1
         one = _Cell(chapter, cell, its_options, node, fmt, figures, number, seen[cell.source])
         rendered.cells.append(one.markdown())
@@ -87,7 +87,7 @@ class _Cell:
     fmt: str
     figure_settings: Figures
     number: int
-    """Of the cell in the chapter, from 1."""
+    """Of the cell among those of the chapter that are not empty, from 1."""
     repeat: int
     """How many cells up to this one have the same source."""
     outputs: list[NotebookNode] = field(init=False)
@@ -106,7 +106,7 @@ class _Cell:
             return "\n"
         self.outputs = self._shown_outputs()
         if not self.cell.source and not self.outputs:
-            return "\n"
+            return ""
         self.captions, cell_caption = self._captions()
         body = self._code() + (self._outputs() if self.options["output"] else "")
         if body and (self._needs_div() or not self._as_is):

@@ -304,13 +304,13 @@ def _prose(lines: List[str], start: int, stop: int) -> Iterator[Union[Prose, Inl
 def _cell(lines: List[str], start: int, close: int, info, indent: str) -> Cell:
     body = [_without(indent, line.rstrip("\n")) for line in lines[start + 1 : close]]
     options: List[str] = []
-    pending = 0  # empty lines that only count if an option follows
+    pending = 0  # empty lines that only count if the first option follows
     for line in body:
         option = _OPTION.match(line)
         if option:
             options += [""] * pending + [option["yaml"].removeprefix(" ")]
             pending = 0
-        elif line.strip():
+        elif line.strip() or options:
             break
         else:
             pending += 1

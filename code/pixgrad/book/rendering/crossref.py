@@ -39,6 +39,12 @@ class Label:
         return self.kind == "sec" and self.id == self.chapter.id
 
     @property
+    def is_page(self) -> bool:
+        """Whether it is the heading that the page begins with."""
+        first = next(self.chapter.document.headings(), None)
+        return self.is_chapter or (first is not None and (first.level, first.id) == (1, self.id))
+
+    @property
     def text(self) -> str:
         """«рис. 2.1» with a non-breaking space; the title of what has no number."""
         return f"{self.prefix}{NBSP}{self.number}" if self.number else self.title
@@ -105,12 +111,14 @@ class Index:
         ------
         SourceError : a chapter of a strict book refers to a label that the book does not have.
         """
-        used = self._records[chapter.path]["refs"]
+        used, linked = (self._records[chapter.path][name] for name in ("refs", "links"))
         missing = [id for id in used if id not in self.labels]
         if missing and self.project.is_strict:
             raise _dangling(missing[0], chapter)
-        found = {id: self.label(chapter, id) for id in sorted({*used, *more})}
-        refs = {id: _target(chapter, label, fmt) for id, label in found.items() if label}
+        found = {id: self.label(chapter, id) for id in sorted({*used, *linked, *more})}
+        refs = {
+            id: _target(self.project, chapter, label, fmt) for id, label in found.items() if label
+        }
         return {**_settings(self.project, chapter, fmt), "refs": refs}
 
     def convert(
@@ -223,20 +231,22 @@ def _record(project: Project, chapter: Chapter) -> dict[str, list]:
 def _prefix(project: Project, reader: Chapter, chapter: Chapter, entry: Mapping[str, Any]) -> str:
     """The word before the number of a label of ``chapter``, in the language of ``reader``."""
     kind = entry["kind"]
-    if kind == "sec" and entry["id"] == chapter.id:
+    is_top = entry["id"] == chapter.id or entry["number"].isalnum()  # «3»: not «3.1»
+    if kind == "sec" and is_top:
         kind = "apx" if chapter.kind == "appendix" else "ch"
     given = words.own(project, f"crossref-{kind}-prefix", reader)
     return given or words.titles(project, reader)[kind]
 
 
-def _target(chapter: Chapter, label: Label, fmt: str) -> dict[str, str]:
+def _target(project: Project, chapter: Chapter, label: Label, fmt: str) -> dict[str, str]:
     """Words and address of a reference from ``chapter`` to ``label``."""
     href = f"#{label.id}"
     if fmt == "html" and label.chapter.path != chapter.path:
         page = relative(label.chapter.html_path, chapter.html_path.parent)
-        href = page if label.is_chapter else page + href
+        href = page if label.is_page else page + href
     # As Quarto: pages without a number name the sections they refer to.
-    by_title = label.kind == "sec" and (not label.number or (fmt == "html" and not chapter.number))
+    numbers = chapter.number and pandoc.html_option(project, "number-sections", True, chapter)
+    by_title = label.kind == "sec" and (not label.number or (fmt == "html" and not numbers))
     if not by_title:
         return {"prefix": label.prefix, "number": label.number, "href": href}
     title = label.title

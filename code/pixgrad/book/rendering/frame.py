@@ -51,10 +51,11 @@ def head(project: Project, chapter: Chapter, body: str) -> dict[str, Any]:
     """What search engines and messengers read: description, address, picture, icon."""
     address = str(project.get("book", "site-url", default="")).rstrip("/")
     cover = project.get("book", "cover-image")
+    is_told = pandoc.html_option(project, "canonical-url", project.is_strict, chapter)
     page = "" if chapter.kind == "index" else quote(chapter.html_path.as_posix())
     return {
         "description": description(project, chapter, body),
-        "canonical": f"{address}/{page}" if address else None,
+        "canonical": f"{address}/{page}" if address and is_told else None,
         "cover": f"{address}/{cover}" if cover else None,
         "favicon": project.get("book", "favicon"),
     }
@@ -90,7 +91,6 @@ def footer(project: Project) -> str:
 
 def repo_actions(project: Project, chapter: Chapter) -> Iterator[tuple[str, str]]:
     """(words, address) of each of ``book: repo-actions``."""
-    given = project.get("book", "repo-actions", default=[])
     url = str(project.get("book", "repo-url", default="") or "").rstrip("/")
     branch = project.get("book", "repo-branch", default="main")
     folder = str(project.get("book", "repo-subdir", default="") or "").strip("/")
@@ -101,10 +101,10 @@ def repo_actions(project: Project, chapter: Chapter) -> Iterator[tuple[str, str]
         "issue": issue,
         "source": f"{url}/blob/{branch}/{file}" if url else None,
     }
-    for name in given if isinstance(given, list) else [given]:
-        if addresses.get(str(name)):
+    for name in project.texts("book", "repo-actions"):
+        if addresses.get(name):
             key = f"repo-action-links-{name}"
-            yield words.language(project, key, chapter), str(addresses[str(name)])
+            yield words.language(project, key, chapter), str(addresses[name])
 
 
 def _footer_item(item: Any) -> str:
@@ -154,7 +154,7 @@ def write_files(project: Project, site: Path, error_page: str) -> None:
         lines = (f"<url><loc>{html.escape(f'{address}/{page}')}</loc></url>\n" for page in pages)
         files.write(site / "sitemap.xml", _SITEMAP.format("".join(lines)))
         files.write(site / "robots.txt", f"Sitemap: {address}/sitemap.xml\n")
-    named = [project.get("book", key) for key in ("favicon", "cover-image")]
+    named = [*project.texts("book", "favicon"), *project.texts("book", "cover-image")]
     for chapter in project.chapters:
         named += additions(project, chapter)["styles"]
     if not _repository(project):

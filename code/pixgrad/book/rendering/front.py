@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pixgrad.book.rendering import words
-from pixgrad.book.source.metadata import load_yaml
+from pixgrad.book.source import metadata
 from pixgrad.book.source.project import Chapter, Project, person
 
 _MONTHS = {
@@ -16,7 +16,9 @@ _MONTHS = {
 
 def settings(project: Project, chapter: Chapter) -> dict[str, Any]:
     """What ``crossref.lua`` puts below the heading: (class, markdown) pairs; is it titled here?"""
-    given, _ = load_yaml(chapter.document.front_matter, chapter.path.as_posix(), 2)
+    given: dict[str, Any] = {}
+    for layer in project.layers(chapter.path, chapter.document)[1:]:  # not those of the book
+        given = metadata.merged(given, layer)
     authors = given.get("author", given.get("authors")) or []
     names = [person(one) for one in (authors if isinstance(authors, list) else [authors])]
     asked = words.lang(project, chapter)

@@ -38,6 +38,12 @@ LIBRARY = "site_libs"
 _LINE_OF_CODE = re.compile(
     r'<span id="cb[\d-]+"><a href="#cb[\d-]+"[^>]*></a>(.*?)</span>(?=\n|</code>)'
 )
+_NOTE = re.compile(r'<a [^>]*class="footnote-ref".*?</a>')
+_ANNOTATED = re.compile(
+    r'(?P<start><(?:div|pre)[^>]*) data-annotated="(?P<places>[\d: ]+)"(?P<head>.*?<code[^>]*>)'
+    r"(?P<lines>.*?)(?=</code>)",
+    re.S,
+)
 _EMPTY_HEADER = re.compile(r"<th(\b[^>]*)></th>")
 _SEPARATOR = "<!--pixgrad-->"
 
@@ -139,7 +145,8 @@ class Pages:
 
     @property
     def _names(self) -> dict[Path, str]:
-        return {one.path: _name(one, self._bodies[one.path].title) for one in self.project.chapters}
+        titles = {path: _NOTE.sub("", body.title) for path, body in self._bodies.items()}
+        return {one.path: _name(one, titles[one.path]) for one in self.project.chapters}
 
 
 def write_library(pages: Pages, out_dir: Path) -> None:
@@ -183,13 +190,25 @@ def _convert(project: Project, chapter: Chapter, index: crossref.Index) -> Body:
     title, front_matter, toc, body, record = (part.strip() for part in answer.split(_SEPARATOR))
     body = mathml.repaired(_LINE_OF_CODE.sub(r"\1", body))
     body = _EMPTY_HEADER.sub(r"<td\1></td>", body)
+    body = _ANNOTATED.sub(_annotated, body)
     body, local = addresses.resolved(project, chapter, body)
     named = _named(json.loads(html.unescape(record)))
     return Body(title, front_matter, toc, body, local, named)
 
 
+def _annotated(code: re.Match) -> str:
+    """Code with the number of each note before the first line it is about."""
+    lines = code["lines"].split("\n")
+    for place in code["places"].split():
+        number, line = map(int, place.split(":"))
+        mark = f'<span class="code-annotation-anchor">{number}</span>'
+        lines[line - 1] = mark + lines[line - 1]
+    return code["start"] + code["head"] + "\n".join(lines)
+
+
 def _named(record: Mapping[str, list]) -> tuple:
-    return record["labels"], record["lost"], {*record["refs"]}, {*record["cites"]}
+    used = ({*record[name]} for name in ("refs", "links", "cites"))
+    return record["labels"], record["lost"], *used
 
 
 def _settings(project: Project, chapter: Chapter) -> dict[str, Any]:
@@ -272,7 +291,8 @@ def _page_values(
         "id": chapter.id,
         "page_title": project.title
         if is_index
-        else f"{_plain(_heading(project, chapter, converted.title))} – {project.title}",
+        else f"{_plain(_heading(project, chapter, _NOTE.sub('', converted.title)))} "
+        f"– {project.title}",
         "heading": Markup(_heading(project, chapter, converted.title)),
         "front": Markup(converted.front),
         "body": Markup(converted.body),

@@ -16,8 +16,8 @@ def _names(text: str) -> frozenset[str]:
 
 
 _COMMON = _names(
-    "html-math-method lang toc toc-depth toc-title number-sections number-depth code-fold "
-    "code-summary "
+    "html-math-method canonical-url lang toc toc-depth toc-title number-sections number-depth "
+    "code-fold code-summary "
     "fig-width fig-height fig-dpi fig-format bibliography csl link-citations css "
     "include-in-header include-before-body include-after-body code-line-numbers code-overflow "
     "code-copy highlight-style smooth-scroll theme keep-md keep-ipynb keep-tex self-contained "
@@ -34,7 +34,7 @@ _CHAPTER = _names(
 
 _LOOKS = _names(
     "title-block-banner anchor-sections axe backgroundcolor body-classes body-footer body-header "
-    "brand callout-appearance callout-icon canonical-url cap-location card-footer "
+    "brand callout-appearance callout-icon cap-location card-footer "
     "citation-hover classoption code-annotations code-block-bg code-block-border-left "
     "code-block-border-width code-link code-tools comments copy-code date-modified-title "
     "df-print doc-class document-css email-obfuscation extract-media fig-align fig-asp "

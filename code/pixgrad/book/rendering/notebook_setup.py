@@ -143,9 +143,9 @@ def _packages(project: Project, chapter: Chapter, record: Mapping[str, Any]) -> 
     texts = [cell.source for cell in chapter.document.cells]
     texts += [path.read_text("utf-8") for path in modules if path.is_file()]
     imported = {name for text in texts for name in _IMPORT.findall(text)}
-    importing = project.get("pixgrad", "notebooks", "importing", default={})
+    importing = project.get("pixgrad", "notebooks", "importing") or {}
     return {
-        **project.get("pixgrad", "notebooks", "every", default={}),
+        **(project.get("pixgrad", "notebooks", "every") or {}),
         **{name: pinned for name, pinned in importing.items() if name in imported},
     }
 

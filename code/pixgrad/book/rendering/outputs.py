@@ -113,8 +113,7 @@ def _reason_against(project: Project, folder: Path) -> str | None:
 def _sources(project: Project) -> Iterator[str]:
     """What is known to belong to the book: chapters, bibliography, what the cells have read."""
     yield from (chapter.path.as_posix() for chapter in project.chapters)
-    bibliography = project.get("bibliography", default=[])
-    yield from [bibliography] if isinstance(bibliography, str) else bibliography
+    yield from project.texts("bibliography")
     for record in Ledger(project.root).records.values():
         for name in record["files"]:
             kind, _, path = name.partition(":")

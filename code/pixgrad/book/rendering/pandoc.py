@@ -1,6 +1,8 @@
 """Run pandoc on a chapter: what the HTML and the Typst engine share."""
 
+import base64
 import hashlib
+import io
 import json
 import os
 import re
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 
 from pixgrad import files
 from pixgrad.book.ledger import qmd
+from pixgrad.book.rendering import diagrams
 from pixgrad.book.source import executed, metadata
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
@@ -27,12 +30,15 @@ SHORTCODE = re.compile(
     r"(?<!\{)\{\{<(?!/\*)\s*(?P<name>[\w-]*)(?:\s*(?P<value>[^>]*?)\s*(?P<end>>\}\}))?"
 )
 _SHOWN_CELL = re.compile(
-    r"(?P<mark>(?:`{3,}|~{3,})\s*)\{{1,2}\s*(?P<language>[A-Za-z]\w*)(?:[ ,][^{}]*)?\}{1,2}(?=\s*$)"
+    r"(?P<mark>(?:`{3,}|~{3,})\s*)"
+    r"(?P<cell>\{{1,2}\s*(?P<language>[A-Za-z]\w*)(?:[ ,][^{}]*)?\}{1,2})(?=\s*$)"
 )
 TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
 """The address of a link or of a picture, as it is written."""
 _VALUES = ("var", "meta", "env")
-SHORTCODES = (*_VALUES, "pagebreak", "kbd", "video")
+SHORTCODES = (*_VALUES, "pagebreak", "kbd", "video", "placeholder", "version", "contents")
+QUARTO = "1.10.18"
+"""The version of Quarto that the engine follows: what ``{{< version >}}`` says."""
 ICONS = ("fa", "bi", "iconify", "ai")
 """Shortcodes of extensions that draw a sign beside the text."""
 _COMMENTED = re.compile(r"\{\{</\*\s*(.*?)\s*\*/>\}\}")
@@ -120,7 +126,8 @@ def markdown(project: Project, chapter: Chapter, fmt: executed.Format) -> str:
     ------
     SourceError : in a strict book, a variable without a value; a shortcode that is not known.
     """
-    return expand(project, chapter, executed.markdown(project, chapter, fmt))
+    text = diagrams.drawn(project, chapter, executed.markdown(project, chapter, fmt), fmt)
+    return expand(project, chapter, text)
 
 
 def expand(project: Project, chapter: Chapter, text: str) -> str:
@@ -180,6 +187,12 @@ def shortcode(project: Project, chapter: Chapter, match: re.Match) -> str | None
     if match["name"] == "env":
         default = plain[1] if len(plain) > 1 else None
         return os.environ.get(first, project.environment.get(first, default))
+    if match["name"] == "version":
+        return QUARTO
+    if match["name"] == "placeholder":
+        return _placeholder(plain)
+    if match["name"] == "contents" and first:
+        return f"[]{{.contents of='{first}'}}"
     if match["name"] == "pagebreak":
         return "[]{.pagebreak}"
     if match["name"] == "kbd":
@@ -189,6 +202,18 @@ def shortcode(project: Project, chapter: Chapter, match: re.Match) -> str | None
         title = named.get("title", first).strip("\"'")
         return f"[{title}]({first}){{.video}}"
     return None
+
+
+def _placeholder(sizes: Sequence[str]) -> str | None:
+    """A grey picture of a given width and height in pixels."""
+    from PIL import Image
+
+    if not all(re.fullmatch(r"[1-9]\d{0,3}", size) for size in sizes):
+        return None
+    width, height = (int(size) for size in (*sizes, *sizes, "100", "100")[:2])
+    stream = io.BytesIO()
+    Image.new("L", (width, height), 200).save(stream, "png")
+    return f"![](data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()})"
 
 
 def _shown(match: re.Match) -> str:
@@ -218,12 +243,21 @@ def _meta(project: Project, chapter: Chapter, name: str) -> str | None:
         node = node.get(key.replace("\0", ".")) if isinstance(node, Mapping) else None
     if isinstance(node, bool):
         return str(node).lower()
-    return None if node is None or isinstance(node, (Mapping, list)) else str(node)
+    if isinstance(node, (Mapping, list)):
+        return None if project.is_strict else f"**?invalid meta type:{name}**"
+    return None if node is None else str(node)
 
 
 def listing(fence: str) -> str:
-    """The first line of a code block; that of a cell which is only shown names its language."""
-    return _SHOWN_CELL.sub(r"\g<mark>{.\g<language>}", fence)
+    """The first line of a code block; that of a cell which is only shown keeps what it is."""
+
+    def shown(found: re.Match) -> str:
+        mark = found["mark"]
+        if not found["cell"].startswith("{{"):
+            return f"{mark}{{language={found['language']}}}"
+        return f"{mark}{{.markdown fence='{mark.strip()}{found['cell'][1:-1]}'}}"
+
+    return _SHOWN_CELL.sub(shown, fence)
 
 
 def citation_files(project: Project, key: str) -> list[Path]:
@@ -233,7 +267,7 @@ def citation_files(project: Project, key: str) -> list[Path]:
     ------
     SourceError : one of them does not exist.
     """
-    names = [name for name in _names(project.get(key)) if project.is_strict or "://" not in name]
+    names = [name for name in project.texts(key) if project.is_strict or "://" not in name]
     paths = [project.root / name for name in names]
     for path in paths:
         if not path.is_file():
@@ -252,17 +286,13 @@ def own_bibliographies(project: Project, chapter: Chapter) -> list[Path]:
     folder = (project.root / chapter.path).parent
     paths = [
         project.root / name.lstrip("/") if name.startswith("/") else folder / name
-        for name in _names(front.get("bibliography"))
+        for name in metadata.texts(front.get("bibliography"))
     ]
     for path in paths:
         if not path.is_file():
             line = lines["bibliography",]
             raise SourceError(f"файла {path.name} нет (bibliography)", chapter.path, line)
     return paths
-
-
-def _names(given: Any) -> list[str]:
-    return [str(one) for one in given] if isinstance(given, list) else [str(given)] if given else []
 
 
 def bibliography_keys(path: Path) -> list[str]:

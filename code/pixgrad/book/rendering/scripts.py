@@ -32,9 +32,8 @@ def after(project: Project, new: Path) -> bool:
 
 
 def _run(project: Project, key: str, output: Path, lists: dict[str, Sequence[str]]) -> bool:
-    listed = project.get("project", key, default=None) or []
-    commands = [str(one) for one in (listed if isinstance(listed, list) else [listed])]
-    commands = [command for command in commands if not any(own in command for own in _OWN)]
+    listed = project.texts("project", key)
+    commands = [one for one in listed if not any(own in one for own in _OWN)]
     environment = {
         **project.environment,
         **os.environ,

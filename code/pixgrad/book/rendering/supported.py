@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import known, pandoc
+from pixgrad.book.rendering import diagrams, known, pandoc
 from pixgrad.book.rendering.tree import Element, Tree
+from pixgrad.book.source import metadata
 from pixgrad.book.source.metadata import CONFIG, FOLDER_METADATA, load_yaml
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
@@ -103,8 +104,8 @@ def unsupported_options(project: Project) -> list[Finding]:
     folders = {folder for page in project.chapters for folder in page.path.parents}
     for name in sorted((folder / FOLDER_METADATA).as_posix() for folder in folders):
         if (project.root / name).is_file():
-            text = (project.root / name).read_text("utf-8-sig")
-            by_file[name] = load_yaml(text, name)[1]
+            places = metadata.file(project.root, name)[1]
+            by_file[name] = {keys: place.line for keys, place in places.items()}
     found = []
     for name, lines in by_file.items():
         scope = "chapter" if name.endswith(FOLDER_METADATA) else ""
@@ -206,8 +207,13 @@ def _in_code(document: qmd.Document) -> Iterator[Finding]:
             yield Finding(cell.line, what, is_note=True)
     for block in document.blocks:
         is_cell = isinstance(block, qmd.Cell)
+        for diagram in () if is_cell else diagrams.found(block.text):
+            error = diagrams.fault(diagram)
+            if error:
+                is_note = isinstance(error, diagrams.NotInstalledError)
+                yield Finding(block.line + diagram.line - 1, str(error), is_note)
         for number, (line, fence) in enumerate(qmd.fenced_lines(block.text), block.line):
             other = _OTHER_CELL.match(line) if fence == "open" and not is_cell else None
-            if other:
+            if other and other["language"] not in diagrams.LANGUAGES:
                 what = f"ячейка на языке {other['language']} не исполняется: показан её код"
                 yield Finding(number, what, is_note=True)

@@ -82,10 +82,10 @@ def _opening(project: Project) -> str:
         "subtitle": _string(subtitle) if subtitle else "none",
         "authors": _tuple(project.authors),
         "date": _date(project),
-        "keywords": _tuple(project.get("keywords", default=[])),
+        "keywords": _tuple(project.texts("keywords")),
         "lang": _string(words.lang(project).split("-")[0]),
         "toc": str(bool(toc)).lower(),
-        "toc-depth": str(int(project.get("format", "typst", "toc-depth", default=3))),
+        "toc-depth": str(project.get("format", "typst", "toc-depth") or 3),
     }
     arguments = ", ".join(f"{name}: {value}" for name, value in values.items())
     return f"#show: book.with({arguments})\n"

@@ -34,7 +34,7 @@ def markdown(project: Project, chapter: Chapter, fmt: Format) -> str:
         raise SourceError("глава ещё не исполнена; выполните pixgrad freeze", chapter.path)
     if found["hash"] != chapter.document.md5:
         raise SourceError("глава изменена после исполнения; выполните pixgrad freeze", chapter.path)
-    return found["result"]["markdown"]
+    return re.sub("\r\n?", "\n", found["result"]["markdown"])  # a browser shows it so
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,13 @@ def split(chapter: Chapter, text: str) -> list[Piece]:
     SourceError : the prose of the chapter is not in the markdown.
     """
     pieces: list[Piece] = []
-    position = count = 0
+    position = count = number = 0
     owner: int | None = None  # the piece that has the text without marks
     for is_cell, group in groupby(chapter.document.blocks, lambda one: isinstance(one, qmd.Cell)):
         blocks = list(group)
         for cell in blocks if is_cell else ():
-            start, end = _shown_cell(text, position, cell, count)
+            number += bool(cell.source.strip())
+            start, end = _shown_cell(text, position, cell, number)
             _free_text(text[position:start], pieces, owner)
             pieces.append(Piece(text[start:end], count))
             as_is = cell_options(cell, chapter.path)[0].get("output") == "asis"
@@ -78,7 +79,7 @@ def split(chapter: Chapter, text: str) -> list[Piece]:
     return pieces
 
 
-def _shown_cell(text: str, position: int, cell: qmd.Cell, index: int) -> tuple[int, int]:
+def _shown_cell(text: str, position: int, cell: qmd.Cell, number: int) -> tuple[int, int]:
     """Where the div of the cell, or its code without a div, stands; (position, position) if not."""
     found = _SHOWN_CELL.search(text, position)
     if not found:
@@ -87,7 +88,7 @@ def _shown_cell(text: str, position: int, cell: qmd.Cell, index: int) -> tuple[i
     end = start + _length(text[start:])
     if found["div"]:
         count = _EXECUTION_COUNT.search(found[0])
-        own = count and int(count[1]) == index + 1
+        own = count and int(count[1]) == number
     else:
         shown = re.sub(rf"^{cell.indent}", "", text[start:end], flags=re.M)
         own = shown.rstrip("` \n").endswith("\n" + cell.source.strip().rstrip("` \n"))

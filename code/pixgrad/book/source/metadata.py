@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from pixgrad.book.source import shapes
 from pixgrad.errors import SourceError
 
 CONFIG = "_quarto.yml"
@@ -35,16 +36,22 @@ Layer = tuple[dict[str, Any], dict[tuple, Place]]
 
 def read(root: Path) -> Layer:
     """The configuration of the project in ``root``; errors as of ``load_yaml``."""
-    config, places = _file(root, CONFIG)
-    listed = config.get("metadata-files") or []
-    names = [str(name) for name in (listed if isinstance(listed, list) else [listed])]
+    config, places = file(root, CONFIG)
+    names = texts(config.get("metadata-files"))
     names += [f"_quarto-{name}.yml" for name in profiles(config)] + [f"{CONFIG}.local"]
     for name in names:
         if (root / name).is_file():
-            layer, its_places = _file(root, name)
+            layer, its_places = file(root, name)
             config = merged(config, layer)
             places = {**its_places, **places}
     return config, places
+
+
+def file(root: Path, name: str) -> Layer:
+    """The settings of a file and their places; errors as of ``load_yaml`` and ``shapes``."""
+    value, lines = load_yaml((root / name).read_text("utf-8-sig"), name)
+    shapes.require(value, lines, name)
+    return value, {path: Place(name, line) for path, line in lines.items()}
 
 
 def profiles(config: Mapping[str, Any]) -> list[str]:
@@ -55,12 +62,12 @@ def profiles(config: Mapping[str, Any]) -> list[str]:
     profile = config.get("profile")
     if not isinstance(profile, Mapping):
         return []
-    names = profile.get("default") or []
-    names = [str(name) for name in (names if isinstance(names, list) else [names])]
+    names = texts(profile.get("default"))
     groups = profile.get("group") or []
     for group in groups if groups and isinstance(groups[0], list) else [groups]:
-        if group and not set(names) & set(group):
-            names.append(str(group[0]))
+        members = texts(group)
+        if members and not set(names) & set(members):
+            names.append(members[0])
     return names
 
 
@@ -69,7 +76,7 @@ def of_folder(root: Path, folder: Path) -> Iterator[dict[str, Any]]:
     for place in [*reversed(folder.parents), folder]:
         name = (place / FOLDER_METADATA).as_posix()
         if (root / name).is_file():
-            yield _file(root, name)[0]
+            yield file(root, name)[0]
 
 
 def merged(base: Any, over: Any) -> Any:
@@ -83,6 +90,12 @@ def merged(base: Any, over: Any) -> Any:
     if isinstance(base, list) and isinstance(over, list):
         return [*base, *(one for one in over if one not in base)]
     return over
+
+
+def texts(given: Any) -> list[str]:
+    """One text or a list of them as a list."""
+    listed = given if isinstance(given, list) else [given]
+    return [str(one) for one in listed if one]
 
 
 def of_format(layer: Mapping[str, Any], *formats: str) -> dict[str, Any]:
@@ -126,11 +139,6 @@ def load_yaml(text: str, file: str, first_line: int = 1) -> tuple[dict, dict[tup
     lines: dict[tuple, int] = {}
     _key_lines(node, (), lines, file, first_line)
     return value, lines
-
-
-def _file(root: Path, name: str) -> Layer:
-    value, lines = load_yaml((root / name).read_text("utf-8-sig"), name)
-    return value, {path: Place(name, line) for path, line in lines.items()}
 
 
 def _key_lines(node, path: tuple, lines: dict[tuple, int], file: str, first_line: int) -> None:

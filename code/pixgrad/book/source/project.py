@@ -2,6 +2,7 @@
 
 import re
 import string
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.source import metadata
+from pixgrad.book.source import metadata, shapes
 from pixgrad.book.source.metadata import CONFIG, Place, load_yaml
 from pixgrad.errors import SourceError
 
@@ -64,6 +65,10 @@ class Project:
     def get(self, *keys: str, default: Any = None) -> Any:
         """The value at ``keys`` of the configuration, or ``default``."""
         return _at(self.config, keys, default)
+
+    def texts(self, *keys: str) -> list[str]:
+        """What stands at ``keys``, one text or a list of them, as a list."""
+        return metadata.texts(self.get(*keys))
 
     def value(self, *keys: str | int) -> Any:
         """What stands at a path of ``places``, numbers of list items in it."""
@@ -139,8 +144,7 @@ class Project:
     @cached_property
     def reports(self) -> list[Chapter]:
         """The pages outside the book that ``pixgrad: reports`` names."""
-        listed = self.get("pixgrad", "reports", default=[])
-        return [self.outside(path) for path in (listed if isinstance(listed, list) else [listed])]
+        return [self.outside(path) for path in self.texts("pixgrad", "reports")]
 
     def outside(self, path: Path | str) -> Chapter:
         """A page of the project that is not in the book; ``path`` is relative to the project.
@@ -264,6 +268,7 @@ def _chapters(project: Project) -> Iterator[Chapter]:
         seen.add(path)
         if not (project.root / path).is_file():
             raise project.error(f"глава {path} указана в списке, но такого файла нет", *keys)
+        deque(metadata.of_folder(project.root, Path(path).parent), 0)  # refused here if it is wrong
         document = qmd.read(project.root / path, shown_as=path)
         title, id, unnumbered = _title(document, path, project.is_strict)
         number = None
@@ -281,7 +286,8 @@ def _chapters(project: Project) -> Iterator[Chapter]:
 def _title(document: qmd.Document, path: str, is_strict: bool) -> tuple[str, str | None, bool]:
     """(plain text, label, is it unnumbered?): a page without any is called by its file."""
     if document.front_matter:
-        front, _ = load_yaml(document.front_matter, path, 2)
+        front, lines = load_yaml(document.front_matter, path, 2)
+        shapes.require(front, lines, path)
         if front.get("title"):
             return re.sub(r"[*_`]", "", str(front["title"])), None, False
     for heading in document.headings():  # as in Quarto, of whatever level

@@ -9,6 +9,7 @@
 --   heading                  Header (number="2.1" unless unnumbered)
 --   callout                  Div (callout-note …) of two Divs: callout-title, callout-body
 --   tabset                   Div (panel-tabset) of Divs .tab, each with a first Div .tab-title
+--   notes on code            CodeBlock (annotated="1:2 2:5", number:line), then Div (code-annotations)
 --   @fig-x                   Link (class quarto-xref) with its text
 -- content-visible and content-hidden are resolved. $PIXGRAD_CHAPTER (JSON) holds `format`, `chapter`
 -- (its number or ""), `number_depth`, `titles` and, once every chapter has been indexed, `refs`:
@@ -17,7 +18,9 @@
 
 local config = pandoc.json.decode(os.getenv 'PIXGRAD_CHAPTER', false)
 local stringify = pandoc.utils.stringify
-local shared = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), 'shared.lua' })
+local folder = pandoc.path.directory(PANDOC_SCRIPT_FILE)
+local shared = dofile(pandoc.path.join { folder, 'shared.lua' })
+local cells = dofile(pandoc.path.join { folder, 'cells.lua' })
 
 local FLOATS = { fig = true, tbl = true, lst = true }
 local THEOREMS = {}
@@ -29,7 +32,7 @@ local UNNUMBERED = { 'proof', 'remark', 'solution' }
 local CALLOUTS = { 'note', 'tip', 'warning', 'important', 'caution' }
 
 local record = {}
-for _, name in ipairs { 'labels', 'refs', 'cites', 'lost' } do record[name] = pandoc.List {} end
+for _, name in ipairs { 'labels', 'refs', 'links', 'cites', 'lost' } do record[name] = pandoc.List {} end
 
 local function kind_of(id)
   local kind = id:match '^(%a+)%-.'
@@ -373,6 +376,14 @@ local function link(citation)
 end
 
 local refer = {
+  Link = function(element) -- [words](#fig-x) may lead into another chapter
+    local id = element.target:match '^#(.+)$'
+    if not id or not kind_of(id) then return end
+    record.links:insert(id)
+    local target = config.refs and config.refs[id]
+    if target then element.target = target.href end
+    return element
+  end,
   Cite = function(element)
     local links, cites = pandoc.Inlines {}, pandoc.List {}
     for _, citation in ipairs(element.citations) do
@@ -406,66 +417,25 @@ local function without_tex(element)
   return element.t == 'RawBlock' and pandoc.Para { math } or math
 end
 
--- 6. Notes on lines of code: «x = 1  # <1>» and a numbered list below --------------------------
+-- 6. What stands elsewhere ---------------------------------------------------------------------
 
-local MARKS = { '#', '//', '%-%-', '%%', ';', "'", '!' }
-
-local function unmarked(code) -- the code without its marks; number -> lines
-  local lines, noted = pandoc.List {}, {}
-  for line in (code .. '\n'):gmatch '(.-)\n' do
-    local rest, number = line:match '^(.-)%s*<!%-%-%s*<(%d+)>%s*%-%->%s*$'
-    if not rest then rest, number = line:match '^(.-)%s*/%*%s*<(%d+)>%s*%*/%s*$' end
-    for _, mark in ipairs(MARKS) do
-      if not rest then rest, number = line:match('^(.-)%s*' .. mark .. '%s*<(%d+)>%s*$') end
-    end
-    lines:insert(rest or line)
-    if number then
-      noted[number] = (noted[number] and noted[number] .. ', ' or '') .. #lines
-    end
-  end
-  return table.concat(lines, '\n'), next(noted) and noted
-end
-
-local function annotate(blocks)
-  for index, block in ipairs(blocks) do
-    local noted
-    local single = pandoc.Blocks({ block }):walk {
-      CodeBlock = function(code)
-        local text, found = unmarked(code.text)
-        if not found then return end
-        noted, code.text = noted or found, text
-        return code
-      end,
-    }
-    if noted then
-      blocks[index] = single[1]
-      local list = blocks[index + 1]
-      if list and list.t == 'OrderedList' then
-        for number, item in ipairs(list.content) do
-          local lines = noted[tostring(number)]
-          local first = item[1]
-          if lines and first and first.content then
-            local word = config.titles[lines:match ',' and 'code-lines' or 'code-line']
-            first.content = pandoc.Inlines { pandoc.Emph(word .. ' ' .. lines .. ': ') } .. first.content
-          end
-        end
-      end
-    end
-  end
-  return blocks
-end
-
--- The name of a cell's file belongs to its code.
-local function file_of_cell(element)
-  local file = element.classes:includes 'cell' and element.attributes.filename
-  if not file then return end
-  element.attributes.filename = nil
-  for _, block in ipairs(element.content) do
-    if block.t == 'CodeBlock' and block.classes:includes 'cell-code' then
-      block.attributes.filename = file
-    end
-  end
-  return element
+-- {{< contents id >}}: what has the id stands here instead.
+local function with_moved(doc)
+  local moved = {}
+  doc:walk { Span = function(span)
+    if span.classes:includes 'contents' then moved[span.attributes.of] = pandoc.Blocks {} end
+  end }
+  if not next(moved) then return doc end
+  doc = doc:walk { Div = function(element)
+    local id = moved[element.identifier] and element.identifier or element.identifier:gsub('^cell%-', '')
+    if not moved[id] then return end
+    moved[id] = element.content
+    return {}
+  end }
+  return doc:walk { Para = function(element)
+    local span = element.content[1]
+    if #element.content == 1 and span.t == 'Span' and span.attributes.of then return moved[span.attributes.of] end
+  end }
 end
 
 -- What the front matter says stands below the title.
@@ -504,9 +474,9 @@ local function with_title(doc)
 end
 
 function Pandoc(doc)
-  doc = with_front(with_title(doc))
-  doc = doc:walk { RawBlock = without_tex, RawInline = without_tex, Div = file_of_cell }
-  doc = doc:walk { Blocks = annotate }
+  doc = with_moved(with_front(with_title(doc)))
+  doc = doc:walk { RawBlock = without_tex, RawInline = without_tex, Div = cells.file_of_cell, CodeBlock = cells.shown_cell }
+  doc = doc:walk({ Div = cells.code_beside }):walk { traverse = 'topdown', Blocks = cells.annotate }
   doc = doc:walk { traverse = 'topdown', Div = select, Span = select }
   doc = doc:walk(shape):walk(number):walk(refer)
   doc:walk { RawInline = note_lost, RawBlock = note_lost }

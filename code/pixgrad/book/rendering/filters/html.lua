@@ -35,6 +35,24 @@ local function lay_out(element)
   end, function(cells) return div({ 'quarto-layout-row' }, cells) end)
 end
 
+-- Notes in a line go to the margin beside it; where there is none, they follow their paragraph.
+local function beside(blocks)
+  local result = pandoc.Blocks {}
+  for _, block in ipairs(blocks) do
+    local notes = pandoc.Blocks {}
+    if block.t == 'Para' or block.t == 'Plain' then
+      block.content = block.content:filter(function(inline)
+        local is_note = inline.t == 'Span' and shared.is_aside(inline)
+        if is_note then notes:insert(div({ 'aside' }, { pandoc.Plain(inline.content) })) end
+        return not is_note
+      end)
+    end
+    result:insert(block)
+    result:extend(notes)
+  end
+  return result
+end
+
 -- Pictures and addresses ----------------------------------------------------------------------
 
 local function hide_caption(figure) -- what stands below a picture is not its alternative text
@@ -97,7 +115,8 @@ local function image(element)
   pictures = pictures + 1
   if pictures > 1 or config.chapter ~= '' then element.attributes.loading = 'lazy' end
   if not element.src:match '%.svg$' or not element.attributes.width then return element end
-  element.attributes.style = ('--own: %spx'):format(element.attributes.width)
+  local own = element.attributes.width:match '^[%d.]+$'
+  element.attributes.style = own and ('--own: %spx'):format(own)
   return pandoc.Span({ element }, { class = 'plot' })
 end
 
@@ -134,11 +153,14 @@ end
 local function code(block)
   -- For a name that is not its own, the highlighter looks through all languages: a third of a second.
   block.classes = block.classes:map(function(class) return class == 'sh' and 'bash' or class end)
+  local other = take(block.attributes, 'language')
+  if other then block.classes:insert(1, '{' .. other .. '}') end
   local fold = take(block.attributes, 'code-fold') or config.code_fold
   local summary = take(block.attributes, 'code-summary') or config.code_summary
   local file, overflow = take(block.attributes, 'filename'), take(block.attributes, 'code-overflow')
   local is_cell, numbers = block.classes:includes 'cell-code', take(block.attributes, 'code-line-numbers')
   if is_cell or numbers then numbers = numbers or tostring(config.code_line_numbers or false) end
+  if not numbers and #block.classes > 0 and config.code_line_numbers then numbers = 'true' end
   if numbers and numbers ~= 'false' then block.classes:insert 'numberLines' end
   if is_cell and not overflow and config.code_overflow ~= '' then overflow = config.code_overflow end
   if overflow then block.classes:insert('code-overflow-' .. overflow) end
@@ -153,6 +175,15 @@ local function code(block)
     blocks:insert(raw '</details>')
   end
   return blocks
+end
+
+local function annotations(element) -- numbers, as they stand beside the lines, and the notes
+  local items = pandoc.List {}
+  for number, item in ipairs(element.content[1].content) do
+    if item[1] and item[1].content then item[1].content:remove(1) end -- «Строка 1:»
+    items:insert { pandoc.Inlines(tostring(number)), { item } }
+  end
+  return div({ 'code-annotation-container-grid' }, { pandoc.DefinitionList(items) })
 end
 
 local function cell_code(block) -- the code of a cell that shows nothing else
@@ -255,6 +286,7 @@ local function block(element)
     local name = class:match '^callout%-(%a+)$'
     if name and config.titles[class] then return callout(element, name) end
     if class == 'panel-tabset' then return tabset(element) end
+    if class == 'code-annotations' then return annotations(element) end
     if class == 'proof' or class == 'remark' or class == 'solution' then
       if class ~= 'proof' then element.classes:insert(1, 'proof') end
       return titled(element, 'proof-title', config.titles[class], '.', pandoc.Emph)
@@ -349,6 +381,7 @@ function Pandoc(doc)
   end
   return doc
     :walk({ Blocks = merge_cells, Inlines = keep_together })
+    :walk({ Blocks = beside })
     :walk({ Figure = hide_caption, Math = formula })
     :walk({ Div = lay_out, Figure = lay_out })
     :walk({ Image = image, Link = link, Span = equation, Header = heading })

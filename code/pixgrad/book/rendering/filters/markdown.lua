@@ -188,7 +188,7 @@ return function(own)
     Header = heading,
     CodeBlock = function(element)
       local language = element.classes:filter(function(class) return not class:match 'cell%-code' end)
-      return pandoc.CodeBlock(element.text, pandoc.Attr('', { language[1] }))
+      return pandoc.CodeBlock(element.text, pandoc.Attr('', { element.attributes.language or language[1] }))
     end,
     RawBlock = function(element) return is_shown(element) and element or {} end,
     BlockQuote = function(element) return pandoc.BlockQuote(plain(element.content)) end,

@@ -204,7 +204,7 @@ function raw(element, wrapper)
     local name = pandoc.Para { pandoc.Strong { pandoc.Code(file) } }
     return pandoc.Blocks { name, raw(element, wrapper) }
   end
-  local language = element.classes[1]
+  local language = element.attributes.language or element.classes[1]
   local hint = language and language ~= 'cell-code' and 'lang: ' .. quoted(language) .. ', ' or ''
   return block('#', wrapper, '(raw(block: true, ', hint, quoted(element.text), '))')
 end

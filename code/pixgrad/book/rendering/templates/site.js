@@ -102,7 +102,9 @@ function startCopyButtons() {
   for (const block of $$("div.sourceCode")) {
     const button = make("button", { className: "code-copy-button", type: "button", textContent: "Копировать" });
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText($("code", block).innerText);
+      const code = $("code", block).cloneNode(true);
+      for (const mark of $$(".code-annotation-anchor", code)) mark.remove();
+      await navigator.clipboard.writeText(code.textContent);
       button.textContent = "Скопировано";
       setTimeout(() => { button.textContent = "Копировать"; }, 1500);
     });
