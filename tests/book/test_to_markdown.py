@@ -245,6 +245,22 @@ def test_a_figure_of_scripts_is_named_in_print(data):
     assert "see the site" in shown.data[outputs.mime(shown, "typ")]
 
 
+def test_a_figure_of_altair_has_a_still_picture():
+    pytest.importorskip("vl_convert")
+    values = [{"a": 1, "b": 2}, {"a": 2, "b": 3}]
+    encoding = {axis: {"field": name, "type": "quantitative"} for axis, name in ("xa", "yb")}
+    spec = {"data": {"values": values}, "mark": "bar", "encoding": encoding}
+    data = {"application/vnd.vegalite.v5+json": spec, "text/plain": "alt.Chart(...)"}
+    shown = outputs.understood(nbformat.v4.new_output("display_data", data=data))
+    for fmt in ("html", "typ"):
+        assert outputs.mime(shown, fmt) == "image/svg+xml"
+    assert shown.data["image/svg+xml"].startswith("<svg")
+    live = outputs.understood(
+        nbformat.v4.new_output("display_data", data={**data, "text/html": "<script>x</script>"})
+    )
+    assert (outputs.mime(live, "html"), outputs.mime(live, "typ")) == ("text/html", "image/svg+xml")
+
+
 def test_an_output_that_cannot_be_shown_is_refused_with_the_line():
     widget = nbformat.v4.new_output("display_data", data={"application/x-unheard": "1"})
     with pytest.raises(SourceError, match=r"^chapters/a.qmd:1: .*application/x-unheard"):

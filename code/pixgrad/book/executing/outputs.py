@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 MARKDOWN, HTML, LATEX, TEXT = "text/markdown", "text/html", "text/latex", "text/plain"
 _SVG = "image/svg+xml"
 _LIVE = ("application/vnd.vega", "application/vnd.plotly", "application/vnd.bokeh")
+_VEGA_LITE = "application/vnd.vegalite"
 _LIVING = "[интерактивный рисунок: на сайте / interactive figure: see the site]"
 IMAGES = {_SVG: "svg", "image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif"}
 LONGEST = 4_000_000
@@ -69,12 +70,27 @@ def understood(output: NotebookNode) -> NotebookNode:
         data.setdefault(HTML, f"<script>{data[_SCRIPT]}</script>")
     if any(name.startswith(_LIVE) for name in data):
         data[TEXT] = _LIVING
+        still = None if data.keys() & IMAGES.keys() else _still(data)
+        data.update({_SVG: still} if still else {})
     if _PLACEHOLDER.fullmatch(data.get(TEXT, "<IPython.core.display.X object>")):
         data.pop(TEXT, None)
         text = _words(data)
         if text is not None:
             data[TEXT] = text
     return NotebookNode({**output, "data": data})
+
+
+def _still(data: Mapping[str, object]) -> str | None:
+    """An Altair figure as SVG, where what draws it is installed (the extra ``diagrams``)."""
+    spec = next((data[name] for name in data if name.startswith(_VEGA_LITE)), None)
+    try:
+        import vl_convert
+    except ImportError:
+        return None
+    try:
+        return vl_convert.vegalite_to_svg(spec) if spec else None
+    except ValueError:  # no figure, or data that lie elsewhere
+        return None
 
 
 def _words(data: Mapping[str, object]) -> str | None:

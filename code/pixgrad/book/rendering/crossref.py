@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixgrad.book.rendering import front, pandoc, words
+from pixgrad.book.rendering import front, own_filters, pandoc, words
 from pixgrad.book.source import metadata
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import SourceError
@@ -153,14 +153,15 @@ class Index:
             f"--to={writer}",
             "--wrap=none",
             f"--lua-filter={pandoc.FILTERS / 'math.lua'}",
-            f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}",
+            *_filters(self.project),
             *(["--citeproc"] if files else []),
             *(f"--{option}={path}" for option, path in files),
             f"--lua-filter={pandoc.FILTERS / filter}.lua",
             f"--metadata=lang:{words.lang(self.project, chapter)}",
             *arguments,
         ]
-        key = [text, settings, arguments, [path.read_text("utf-8") for _, path in files], seen]
+        read = [path for _, path in files] + own_filters.paths(self.project)
+        key = [text, settings, arguments, [path.read_text("utf-8") for path in read], seen]
         return pandoc.cached(
             self.project,
             chapter,
@@ -179,6 +180,11 @@ class Index:
             message = f"цитируется @{cited[0]}, а библиография (bibliography) не задана"
             raise SourceError(message, chapter.path, line)
         return [*self._files, *own] if cited else []
+
+
+def _filters(project: Project) -> list[str]:
+    files = [*own_filters.paths(project), pandoc.FILTERS / "crossref.lua"]
+    return [f"--lua-filter={path}" for path in files]
 
 
 def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
@@ -216,11 +222,12 @@ def _record(project: Project, chapter: Chapter) -> dict[str, list]:
     options = _settings(project, chapter, "html")
 
     def make() -> dict[str, list]:
-        arguments = ["--to=json", f"--lua-filter={pandoc.FILTERS / 'crossref.lua'}"]
+        arguments = ["--to=json", *_filters(project)]
         answer = json.loads(pandoc.run(project, chapter, text, arguments, options))
         return json.loads(answer["meta"]["record"]["c"])
 
-    found = pandoc.cached(project, chapter, "labels", [text, options], make)
+    own = [path.read_text("utf-8") for path in own_filters.paths(project)]
+    found = pandoc.cached(project, chapter, "labels", [text, options, own], make)
     if found["lost"] and project.is_strict:
         first = found["lost"][0].strip().split("\n")[0]
         line = pandoc.find_line(chapter, re.escape(first))

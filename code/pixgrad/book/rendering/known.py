@@ -98,10 +98,10 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         OBEYED: _COMMON
         | _names(
             "project book format language title author subtitle editor editor_options execute "
-            "jupyter pixgrad profile knitr metadata-files website keywords params crossref"
+            "jupyter pixgrad profile knitr metadata-files website keywords params crossref filters"
         ),
         LISTED: _LOOKS | _names("site-url description date abstract"),
-        REFUSED: _CONTENT,
+        REFUSED: _CONTENT - {"filters"},
     },
     "project": {
         OBEYED: _names(
@@ -152,7 +152,8 @@ _EXECUTE = {
     OBEYED: _names(
         "eval echo output warning error include freeze cache enabled daemon daemon-restart debug "
         "keep-md keep-ipynb ipynb-shell-interactivity plotly-connected"
-    )
+    ),
+    LISTED: _names("message python"),
 }
 _TABLE = {
     **_TABLE,

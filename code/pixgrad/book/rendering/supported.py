@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixgrad.book.ledger import qmd
-from pixgrad.book.rendering import diagrams, known, pandoc
+from pixgrad.book.rendering import diagrams, known, own_filters, pandoc
 from pixgrad.book.rendering.tree import Element, Tree
 from pixgrad.book.source import metadata
-from pixgrad.book.source.metadata import CONFIG, FOLDER_METADATA, load_yaml
+from pixgrad.book.source.metadata import CONFIG, FOLDER_METADATA, Place, load_yaml
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
@@ -110,6 +110,9 @@ def unsupported_options(project: Project) -> list[Finding]:
     for name, lines in by_file.items():
         scope = "chapter" if name.endswith(FOLDER_METADATA) else ""
         found += [one._replace(file=name) for one in _options(lines, scope)]
+    place = project.places.get(("filters",), Place(CONFIG, 1))
+    for what in own_filters.faults(project):
+        found.append(Finding(place.line, what, is_limit=True, file=place.file))
     return sorted(found + list(_own_themes(project)), key=lambda one: (one.file, *one))
 
 
