@@ -28,7 +28,7 @@ results: .venv/.full
 notebooks: .venv/.light
 	$(BIN)/pixgrad notebooks
 
-# About ten minutes of a quiet machine.
+# About five minutes of a quiet machine.
 bench: .venv/.full
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/bench.py

@@ -6,7 +6,7 @@ In every round the contenders take turns at the same work. SIFT and the network 
 and their time is the processor's; the generator is timed by the clock beside the times of Quarto
 that its source gives. What is written is checked against ``pixgrad.results.benchmarks``, and the
 appendix on reproducibility shows it, losses included. The load is recorded: run it on a quiet
-machine, it takes about ten minutes there.
+machine, it takes about five minutes there.
 """
 
 from __future__ import annotations
