@@ -23,7 +23,7 @@ BETWEEN_DOLLARS = re.compile(r"(?<!\\)\$\$?([^$]+)\$\$?")
 SAMPLES = {
     "x'": r"'",
     "x^{*}": r"\^\{?\*",
-    "x^{(l)}": r"\^\{\(",
+    "x^{(l)}": r"\^\{\([^()]*\)\}",
     r"[\,i = j\,]": r"\[(?:\\,)?[^\]]*(?:=|>|\\equiv)",
     "x * y": r"(?<!\^)(?<!\^\{)\*",
 }
@@ -35,6 +35,7 @@ BRACKETS = {
     r"\lfloor x \rfloor": (r"\lfloor",),
     r"\lceil x \rceil": (r"\lceil",),
     r"x^\top": (r"\top",),
+    r"0^\circ": (r"\circ",),
     "d y": ("d·",),
     r"\widetilde{dy}": (r"\widetilde d· y",),
 }
