@@ -55,7 +55,7 @@ class Attention(Layer):
         """(images, N, C) -> (images, N, C_Q)."""
         n_in = self.weight.shape[1]
         fits = x.ndim == 3 and x.shape[1] > 0 and x.shape[2] == n_in
-        self._expect(fits, f"(N, T, {n_in})", x.shape)
+        self._expect(fits, f"(images, N, {n_in})", x.shape)
         self._x = x
         self._q, self._k, self._v = np.split(x @ self.weight.T, 3, axis=2)
         scores = self._q @ self._k.swapaxes(1, 2) * self._scale

@@ -26,7 +26,7 @@ class Size:
     Attributes
     ----------
     side, patch : of the image and of its square patches, pixels.
-    width : D, numbers in a token.
+    width : C, numbers in a token.
     depth : encoder blocks.
     heads : attentions side by side in a block, of ``width // heads`` numbers each.
     hidden : neurons between the two linear layers of a block.
@@ -54,14 +54,14 @@ ResNet-14."""
 
 
 class VisionTransformer(nn.Module):
-    """Images (N, in_channels, side, side) -> logits (N, num_classes).
+    """(images, in_channels, side, side) -> logits (images, num_classes).
 
     Attributes
     ----------
-    patches : E and its bias: a linear layer on each patch, as a convolution whose stride is its
+    patches : W_E and its bias: a linear layer on each patch, as a convolution whose stride is its
         kernel.
-    class_token : (1, 1, D), the token whose last state goes to the head.
-    positions : (1, 1 + grid², D), added to the tokens.
+    class_token : (1, 1, C), the token whose last state goes to the head.
+    positions : W_P, (1, 1 + grid², C), added to the tokens.
     """
 
     def __init__(self, num_classes: int, size: Size, *, in_channels: int = 3) -> None:
@@ -109,9 +109,9 @@ class VisionTransformer(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Tokens exchange what they know, then each thinks alone: (N, T, D) -> (N, T, D).
+    """Tokens exchange what they know, then each thinks alone: (images, N, C) -> same.
 
-    y = x + Attention(LN(x)),  z = y + MLP(LN(y)).
+    X' = X + MHA(LN(X)),  X'' = X' + MLP(LN(X')).
     """
 
     def __init__(self, width: int, heads: int, hidden: int) -> None:
@@ -151,10 +151,10 @@ class SelfAttention(nn.Module):
 
 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
-    """softmax(Q Kᵀ / √d): (…, T, d), (…, S, d) -> (…, T, S)."""
+    """softmax(Q Kᵀ / √C_Q): (…, N, C_Q), the same -> (…, N, N)."""
     return (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).softmax(-1)
 
 
 def attention_by_formula(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(Q Kᵀ / √d) V, with the T x S weights in memory; the fused kernel never keeps them."""
+    """softmax(Q Kᵀ / √C_Q) V, with the N x N weights in memory; the fused kernel never keeps them."""
     return attention_weights(q, k) @ v
