@@ -20,7 +20,7 @@ from torch import nn
 def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """One convolution that does the work of both.
 
-    w' = w γ / √(σ² + ε),  b' = β + (b − μ) γ / √(σ² + ε), with the running statistics μ and σ².
+    w' = w γ / √(σ² + ε),  b' = β + (b − μ) γ / √(σ² + ε), with the running μ and σ².
 
     Examples
     --------
