@@ -156,5 +156,5 @@ def attention_weights(q: Tensor, k: Tensor) -> Tensor:
 
 
 def attention_by_formula(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(Q Kᵀ / √C_Q) V, with the N x N weights in memory; the fused kernel never keeps them."""
+    """softmax(Q Kᵀ / √C_Q) V; its N x N weights are in memory, the fused kernel keeps none."""
     return attention_weights(q, k) @ v
