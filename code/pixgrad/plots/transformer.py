@@ -71,7 +71,7 @@ def patches_figure(image: np.ndarray, patch: int, chosen: tuple[int, int]) -> Fi
 def encoder_diagram(ax: Axes) -> None:
     """From patches to logits: the stem, one block with its two skip connections, the head."""
     boxes = (
-        ("патчи\nN × 3p²", "white", 0.0),
+        ("патчи\n(N − 1)\n× 3K²", "white", 0.0),
         ("линейный\nслой", BLUE, 1.5),
         ("+ класс,\nположения", GREEN, 3.0),
         ("LN", "white", 4.7),
@@ -97,7 +97,7 @@ def encoder_diagram(ax: Axes) -> None:
             (3.85, -0.75), 7.15, 2.15, boxstyle="round,pad=0.05", fill=False, ls="--", ec=GREY
         )
     )
-    ax.text(10.95, -0.95, "блок, повторяется L раз", ha="right", va="top", color=DARK)
+    ax.text(10.95, -0.95, "блок, повторяется B раз", ha="right", va="top", color=DARK)
     ax.set(xlim=(-0.8, 14.5), ylim=(-1.5, 1.6))
     ax.axis("off")
 
