@@ -8,7 +8,7 @@ from pixgrad.nets import skeleton
 from pixgrad.nets.cost import multiply_adds
 from pixgrad.plots import text
 from pixgrad.plots.gradients import chosen
-from pixgrad.results.statistics import welch
+from pixgrad.results.statistics import paired_student, welch
 
 
 @claim(
@@ -66,8 +66,10 @@ def positions() -> Finding:
         optimiser="adamw",
         shuffled=False,
     )
-    gap = welch(
-        *(100 * whole.loc[whole["positions"] == use, "test_accuracy"] for use in (True, False))
+    whole = whole.set_index("seed")
+    gap = paired_student(
+        *(100 * whole.loc[whole["positions"] == use, "test_accuracy"] for use in (True, False)),
+        shared=["weights", "batches", "augmentation"],
     )
     return Finding(judged([gap]), f"с положениями минус без них: {text.plus_minus(gap, 1)} п. п.")
 
