@@ -131,7 +131,7 @@ def test_the_step_comes_after_the_authors_own(given, becomes):
 def test_what_cannot_be_changed_safely_is_refused(tmp_path, config, line):
     root = write_files(tmp_path / "book", {"_quarto.yml": config, **PAGES})
     before = snapshot(root)
-    with pytest.raises(SourceError, match="freeze: auto|ожидалось значение") as caught:
+    with pytest.raises(SourceError, match=r"freeze: auto|ожидалось значение") as caught:
         adopting.adopt(root)
     place = caught.value.line
     assert (place and config.split("\n")[place - 1]) == line

@@ -63,7 +63,9 @@ def entries() -> dict[str, dict]:
 
 def test_every_source_is_cited(entries: dict[str, dict]) -> None:
     # functions that write sentences cite too
-    texts = [page.read_text("utf-8") for page in (*PAGES, *(ROOT / "code/pixgrad/plots").glob("*.py"))]
+    texts = [
+        page.read_text("utf-8") for page in (*PAGES, *(ROOT / "code/pixgrad/plots").glob("*.py"))
+    ]
     cited = {key for text in texts for key in re.findall(r"@(\w+)", text)}
     assert entries.keys() - cited == set()
 
