@@ -7,7 +7,7 @@ import datetime
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny_books import write_files
 
@@ -82,16 +82,18 @@ def build(project) -> None:
         pages.text(chapter)
 
 
+DAY = datetime.date(2024, 3, 5)
 VALUES = st.sampled_from(
     [
-        *(5, 2.5, -1, True, False, None, "x", "", "index.qmd", datetime.date(2024, 3, 5)),
+        *(5, 2.5, -1, True, False, None, "x", "", "index.qmd", DAY),
         *([], ["x"], [5], [[1]], [None], [{"a": {"b": 1}}], {}, {"a": 1}, {"a": [{}]}, {1: 2}),
     ]
 )
 KEYS = st.sampled_from([*sorted(shapes._OF_KEY), ("book", "chapters"), ("book", "appendices")])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@example(path=("code-overflow",), value=DAY, strict=False, in_chapter=True)
 @given(path=KEYS, value=VALUES, strict=st.booleans(), in_chapter=st.booleans())
 def test_no_value_of_a_known_setting_makes_a_traceback(book, path, value, strict, in_chapter):
     config = yaml.safe_load(CONFIG) | ({"pixgrad": {}} if strict else {})

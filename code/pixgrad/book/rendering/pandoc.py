@@ -91,7 +91,7 @@ def run(
         input=text.encode("utf-8"),
         capture_output=True,
         cwd=(project.root / chapter.path).parent,
-        env={**os.environ, SETTINGS: json.dumps(settings, ensure_ascii=False)},
+        env={**os.environ, SETTINGS: json.dumps(settings, ensure_ascii=False, default=str)},
     )
     require_alive(answer)
     if answer.returncode or (answer.stderr and project.is_strict):
@@ -361,7 +361,8 @@ def cached(project: Project, chapter: Chapter, what: str, key: Any, make: Callab
     """
     name = f"{chapter.path.with_suffix('').as_posix().replace('/', '-')}.{what}"
     path = project.cache_dir / f"{name}.json"
-    digest = hashlib.sha256(json.dumps([_own_digest(), key]).encode()).hexdigest()
+    text = json.dumps([_own_digest(), key], default=str)  # a setting may be a date
+    digest = hashlib.sha256(text.encode()).hexdigest()
     stored = files.read_json(path)
     if stored.get("key") == digest:
         return stored["value"]
