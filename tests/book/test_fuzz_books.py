@@ -150,6 +150,12 @@ CONSTRUCTS: Mapping[str, Construct] = {
             '::: {.content-hidden when-format="html"}\nW\n:::', (), ("W",)
         ),
         "inclusion": "W\n\n{{< include _part.qmd >}}",
+        "embedded cell": Construct(
+            "W\n\n{{< embed apart.ipynb#lone echo=true >}}", ("W", "lone_code", "lone_text")
+        ),
+        "embedded notebook": Construct(
+            "W\n\n{{< embed apart.ipynb >}}", ("W", "Lone_words", "lone_text")
+        ),
         "variable": "W {{< var known >}}",
         "metadata": "W {{< meta word >}} {{< env NO_SUCH_NN spare >}} {{< kbd Ctrl-C >}}",
         "page break": "W\n\n{{< pagebreak >}}",
@@ -287,6 +293,7 @@ def drawn_books(draw) -> Drawn:
         "own.csl": CSL,
         "data.csv": "1\n",
         "p.svg": SVG,
+        "apart.ipynb": APART,
     }
     return Drawn(files, page, pdf, faults)
 
@@ -298,6 +305,20 @@ CSL = """<?xml version="1.0" encoding="utf-8"?>
 <bibliography><layout><text variable="title"/></layout></bibliography>
 </style>
 """
+
+
+def _apart() -> str:
+    """What others embed."""
+    new = nbformat.v4
+    said = new.new_markdown_cell("Lone_words.", id="said")
+    text = new.new_output("stream", name="stdout", text="lone_text\n")
+    code = new.new_code_cell(
+        "lone_code = 1", id="code", outputs=[text], metadata={"tags": ["lone"]}
+    )
+    return nbformat.writes(new.new_notebook(cells=[said, code]))
+
+
+APART = _apart()
 
 
 def notebook(kinds: list[str], count: int) -> tuple[str, list[str]]:

@@ -18,6 +18,7 @@ from pixgrad import files
 from pixgrad.book.checking import check
 from pixgrad.book.executing import freeze
 from pixgrad.book.rendering import frame, github, outputs, scripts, supported
+from pixgrad.book.source import embedded
 from pixgrad.book.source import project as books
 from pixgrad.book.source.project import Project
 from pixgrad.errors import PixgradError
@@ -89,7 +90,8 @@ def _plan(project: Project, engine: str, wanted: Sequence[str], page: Path | Non
 
 
 def _chapters(project: Project) -> list[str]:
-    return [chapter.path.as_posix() for chapter in project.chapters]
+    pages = (*project.chapters, *embedded.pages(project))
+    return [page.path.as_posix() for page in pages]
 
 
 def _judged(project: Project, version: str | None, wanted: Sequence[str]):

@@ -11,7 +11,7 @@ from typing import Any
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import diagrams
 from pixgrad.book.rendering.tree import Element, Tree, is_crossref
-from pixgrad.book.source import executed
+from pixgrad.book.source import embedded, executed
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
 
@@ -127,7 +127,8 @@ class Page:
             for one in diagrams.found(block.text, self.file)
             if "label" in one.options
         )
-        return sorted([*self.tree.labels, *of_cells, *of_diagrams])
+        of_others = embedded.labels(self.project, self.chapter)
+        return sorted([*self.tree.labels, *of_cells, *of_diagrams, *of_others])
 
     @cached_property
     def ids(self) -> set[str]:

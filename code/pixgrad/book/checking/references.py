@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from pixgrad.book.checking.pages import Book, Finding, Page
 from pixgrad.book.rendering import pandoc
 from pixgrad.book.rendering.tree import is_crossref
+from pixgrad.book.source import embedded
 from pixgrad.errors import PixgradError, SourceError
 
 _EXTERNAL = re.compile(r"^(?:[a-z][a-z0-9+.-]*:|//)", re.I)
@@ -94,6 +95,15 @@ def variables(book: Book) -> Iterator[Finding]:
                     yield page.finding(line, pandoc.shortcode_fault(code))
 
 
+def embedded_cells(book: Book) -> Iterator[Finding]:
+    """Quarto stops at a document or a cell that is not there."""
+    for page in book.pages:
+        for line, one in embedded.in_document(page.chapter.document):
+            fault = embedded.fault(book.project, page.chapter, one)
+            if fault:
+                yield page.finding(line, fault.message)
+
+
 RULES = (
     missing_images,
     broken_links,
@@ -102,6 +112,7 @@ RULES = (
     citations,
     glued_citations,
     variables,
+    embedded_cells,
 )
 
 

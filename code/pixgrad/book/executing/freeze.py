@@ -29,6 +29,7 @@ from pixgrad.book.ledger.ledger import (
     absent_text,
     cells_digest,
 )
+from pixgrad.book.source import embedded
 from pixgrad.book.source.project import Project, load
 from pixgrad.errors import PixgradError, SourceError
 
@@ -74,7 +75,8 @@ def freeze_book(
         changed its origin. Chapters that succeeded are kept.
     """
     project = load(root)
-    listed = [page.path.as_posix() for page in (*project.chapters, *project.reports)]
+    pages = (*project.chapters, *project.reports, *embedded.pages(project))
+    listed = [page.path.as_posix() for page in pages]
     chapters = listed if only is None else list(only)
     if check:
         ledger = Ledger(project.root)

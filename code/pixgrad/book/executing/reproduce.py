@@ -18,6 +18,7 @@ from pathlib import Path
 from pixgrad.book.executing import freeze
 from pixgrad.book.ledger import frozen
 from pixgrad.book.ledger.ledger import Ledger
+from pixgrad.book.source import embedded
 from pixgrad.book.source.project import load
 from pixgrad.dataroot import data_root
 from pixgrad.errors import PixgradError
@@ -72,7 +73,8 @@ def reproduce(root: Path, jobs: int, timeout: int) -> list[Comparison]:
     PixgradError : the book has nothing executed to compare with.
     """
     project = load(root)
-    pages = [page.path.as_posix() for page in (*project.chapters, *project.reports)]
+    listed = (*project.chapters, *project.reports, *embedded.pages(project))
+    pages = [page.path.as_posix() for page in listed]
     kept = Ledger(project.root).records
     chapters = [page for page in pages if page in kept]
     if not chapters:

@@ -22,6 +22,7 @@ from pixgrad.book.previewing.changes import Changes, watching
 from pixgrad.book.previewing.server import News, serving
 from pixgrad.book.previewing.site import Site
 from pixgrad.book.rendering import html_engine, scripts, search, supported
+from pixgrad.book.source import embedded
 from pixgrad.book.source import project as books
 from pixgrad.book.source.project import CONFIG, Project
 from pixgrad.dataroot import data_root
@@ -197,7 +198,8 @@ class Preview:
 
     def _execute(self, project: Project, ledger: Ledger) -> None:
         self._new.clear()
-        states = ledger.assess([chapter.path.as_posix() for chapter in project.chapters])
+        pages = (*project.chapters, *embedded.pages(project))
+        states = ledger.assess([page.path.as_posix() for page in pages])
         stale = [state for state in states if state.status == STALE]
         self._stale = {self._root / state.chapter for state in stale}
         for state in stale:

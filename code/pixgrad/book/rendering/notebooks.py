@@ -22,7 +22,7 @@ from pixgrad import files
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import crossref, frame, pandoc, words
 from pixgrad.book.rendering.notebook_setup import setup_code
-from pixgrad.book.source import executed
+from pixgrad.book.source import embedded, executed
 from pixgrad.book.source import project as projects
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import PixgradError, SourceError
@@ -156,6 +156,7 @@ def _marked(project: Project, chapter: Chapter, markdown: str) -> str:
         else:
             mark = f"::: {{.notebook-cell number={piece.cell}}}"
             text += f"\n\n{mark}\n{piece.text}\n:::\n\n"
+    text = embedded.inserted(project, chapter, text, "html")
     return pandoc.expand(project, chapter, text)
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pixgrad import files
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import diagrams
-from pixgrad.book.source import executed, metadata
+from pixgrad.book.source import embedded, executed, metadata
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
 
@@ -124,10 +124,12 @@ def markdown(project: Project, chapter: Chapter, fmt: executed.Format) -> str:
 
     Raises
     ------
-    SourceError : in a strict book, a variable without a value; a shortcode that is not known.
+    SourceError : in a strict book, a variable without a value; a shortcode that is not known;
+        in any book, what cannot be embedded.
     """
-    text = diagrams.drawn(project, chapter, executed.markdown(project, chapter, fmt), fmt)
-    return expand(project, chapter, text)
+    text = executed.markdown(project, chapter, fmt)
+    text = embedded.inserted(project, chapter, text, fmt)
+    return expand(project, chapter, diagrams.drawn(project, chapter, text, fmt))
 
 
 def expand(project: Project, chapter: Chapter, text: str) -> str:

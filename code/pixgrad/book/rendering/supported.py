@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import diagrams, known, own_filters, pandoc
 from pixgrad.book.rendering.tree import Element, Tree
-from pixgrad.book.source import metadata
+from pixgrad.book.source import embedded, metadata
 from pixgrad.book.source.metadata import CONFIG, FOLDER_METADATA, Place, load_yaml
 from pixgrad.book.source.project import Chapter, Project, cell_options
 from pixgrad.errors import SourceError
@@ -142,6 +142,8 @@ def _in_front_matter(document: qmd.Document, path: str | Path) -> Iterator[Findi
 def _in_prose(document: qmd.Document) -> Iterator[Finding]:
     for number, line in document.prose_lines:
         for match in pandoc.SHORTCODE.finditer(line):
+            if embedded.parse(line):
+                continue  # of the book's rules
             if match["name"] in pandoc.ICONS and match["end"]:
                 yield Finding(number, f"значок не показан: {match[0]}", is_note=True)
             elif match["name"] not in pandoc.SHORTCODES or not match["end"]:

@@ -1,5 +1,6 @@
 """The Quarto project in a folder: its configuration and its chapters with their numbers."""
 
+import os
 import re
 import string
 from collections import deque
@@ -131,7 +132,8 @@ class Project:
         address = unquote(address)
         own = f"{chapter.stem}_files/"
         if address.startswith(own):
-            return self.results(chapter) / address[len(own) :]
+            path = self.results(chapter) / address[len(own) :]
+            return Path(os.path.normpath(path))  # the folder need not be there
         if address.startswith("/"):
             return self.root / address.lstrip("/")
         return (self.root / chapter.path).parent / address
@@ -146,8 +148,12 @@ class Project:
         """The pages outside the book that ``pixgrad: reports`` names."""
         return [self.outside(path) for path in self.texts("pixgrad", "reports")]
 
-    def outside(self, path: Path | str) -> Chapter:
+    def outside(self, path: Path | str, is_strict: bool | None = None) -> Chapter:
         """A page of the project that is not in the book; ``path`` is relative to the project.
+
+        Parameters
+        ----------
+        is_strict : whether it needs a title; by default as the book is strict.
 
         Raises
         ------
@@ -156,7 +162,9 @@ class Project:
         if Path(path) in {chapter.path for chapter in self.chapters}:
             raise SourceError("это глава книги, а не отдельная страница", path)
         document = qmd.read(self.root / path, shown_as=path)
-        title, id, _ = _title(document, str(path), self.is_strict)
+        title, id, _ = _title(
+            document, str(path), self.is_strict if is_strict is None else is_strict
+        )
         return Chapter(Path(path), document, "outside", None, None, title, id)
 
     @cached_property

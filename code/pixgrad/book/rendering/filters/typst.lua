@@ -58,15 +58,18 @@ end
 
 -- Addresses -----------------------------------------------------------------------------------
 
--- A path as written in the chapter -> from the root of the project, "." and ".." resolved.
-local function from_root(path)
-  path = decoded(path)
+local function normal(path) -- "." and ".." resolved
   local parts = pandoc.List {}
-  local whole = path:sub(1, 1) == '/' and path or config.path:gsub('[^/]*$', '') .. path
-  for part in whole:gmatch '[^/]+' do
+  for part in path:gmatch '[^/]+' do
     if part == '..' then parts:remove() elseif part ~= '.' then parts:insert(part) end
   end
   return table.concat(parts, '/')
+end
+
+-- A path as written in the chapter -> from the root of the project.
+local function from_root(path)
+  path = decoded(path)
+  return normal(path:sub(1, 1) == '/' and path or config.path:gsub('[^/]*$', '') .. path)
 end
 
 local function picture_path(source) -- nil for one that is not in the book
@@ -77,7 +80,7 @@ local function picture_path(source) -- nil for one that is not in the book
   end
   local stem = config.path:match '([^/]+)%.%w+$'
   local name = decoded(source):match('^' .. stem:gsub('%W', '%%%0') .. '_files/(.*)$')
-  local path = name and config.figures .. '/' .. name or from_root(source)
+  local path = name and normal(config.figures .. '/' .. name) or from_root(source)
   local file = config.strict or io.open(config.root .. '/' .. path, 'rb')
   if not file then return end
   if file ~= true then file:close() end
