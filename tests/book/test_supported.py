@@ -13,7 +13,7 @@ from pixgrad.book.source import project as books
 REFERENCE = Path(__file__).parent.parent / "quarto-reference"
 
 UNSUPPORTED = {
-    "{{< embed a.ipynb#x >}}": "embed",
+    "text {{< embed a.ipynb#x >}}": "embed",
     "```{mermaid}\ngraph XX\n```": "mermaid не рисуется",
     "```{dot}\ndigraph { a ->\n```": "dot не рисуется",
     "{{< lipsum 3 >}}": "lipsum",
