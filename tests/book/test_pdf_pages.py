@@ -100,7 +100,7 @@ def test_number_of_a_formula_has_its_own_place(tmp_path: Path, terms: int) -> No
     assert sum(word.text.count("0,04") for word in page) == terms  # one number, not «0, 04»
 
 
-def test_figure_floats_but_not_from_its_heading(tmp_path: Path) -> None:
+def test_text_goes_on_past_a_heading_while_figures_wait(tmp_path: Path) -> None:
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="500"/>'
     lines = [f"Строка {number}." for number in range(14)]
     picture = "![Подпись](a.svg){#fig-%s}"
@@ -108,13 +108,33 @@ def test_figure_floats_but_not_from_its_heading(tmp_path: Path) -> None:
         tmp_path, *lines, picture % "free", "Потом.", "## Раздел", picture % "own", "Конец.",
         files={"a.svg": svg},
     )  # fmt: skip
-    chapter = texts(pdf)[3:]
-    assert "Потом." in chapter[0]
-    assert "Подпись" not in chapter[0]  # no gap: the text goes on, the picture comes after
-    assert "Рисунок 1.1" in chapter[1].replace("\u00a0", " ")
-    (own,) = [text for text in chapter if "Рисунок 1.2" in text.replace("\u00a0", " ")]
-    assert "Раздел" in own.split("Рисунок")[0]
-    assert nearly_empty(words(pdf)) == []
+    chapter = [text.replace("\u00a0", " ") for text in texts(pdf)[3:]]
+    assert "Потом. 1.1 Раздел Конец." in chapter[0]
+    assert [re.findall(r"Рисунок 1\.\d", text) for text in chapter] == [
+        [], ["Рисунок 1.1"], ["Рисунок 1.2"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "whole"), [(40, True), (80, False)])
+def test_listing_floats_like_a_figure_unless_it_is_long(
+    tmp_path: Path, lines: int, whole: bool
+) -> None:
+    prose = [f"Строка {number}." for number in range(20)]
+    code = "\n".join(f"step_{n} = {n}" for n in range(lines))
+    listing = f'```{{#lst-x .python lst-cap="Подпись"}}\n{code}\n```'
+    pages = texts(build(tmp_path, *prose, listing, "Потом."))[3:]
+    counts = [page.count("step_") for page in pages if "step_" in page]
+    assert (sum(counts), len(counts) == 1) == (lines, whole)
+    assert ("Потом." in pages[0]) is whole
+
+
+@pytest.mark.parametrize(("length", "rows"), [(90, 1), (100, 1), (102, 1), (104, 2)])
+def test_code_somewhat_too_wide_is_made_smaller(tmp_path: Path, length: int, rows: int) -> None:
+    line = ("word " * 30)[: length - 3] + "end"
+    found = words(build(tmp_path, f"```python\n{line}\n```"))[-1]
+    code = [word for word in found if word.text in ("word", "end") or word.text[-3:] == "end"]
+    assert len({round(word.bottom) for word in code}) == rows
+    assert max(word.right for word in code) < RIGHT
 
 
 @pytest.mark.parametrize(("lines", "whole"), [(12, True), (80, False)])

@@ -442,10 +442,9 @@ local blocks = {
   Header = function(element)
     local level, number = element.level, element.attributes.number
     local kicker = level == 1 and number and ', kicker: ' .. quoted(config.kicker) or ''
-    local before = level > 1 and '#place.flush()\n' or ''
     local after = level == 1 and '\n' .. anchor(config.path) or ''
     return block(
-      before, '#section(', tostring(level), ', ', number and quoted(number) or 'none', kicker, ')',
+      '#section(', tostring(level), ', ', number and quoted(number) or 'none', kicker, ')',
       bracketed(element.content), labelled(element.identifier), after
     )
   end,
@@ -481,13 +480,13 @@ local function with_title(doc)
   doc.blocks:insert(1, pandoc.Header(1, config.title, pandoc.Attr('', {}, number)))
 end
 
--- What a heading or a colon leads up to does not float away.
+-- What a colon leads up to does not float away.
 local function announced(blocks)
   local function mark(figure) figure.classes:insert 'stays' return figure end
   local leads = false
   for index, element in ipairs(blocks) do
     if leads then blocks[index] = pandoc.Blocks({ element }):walk { Figure = mark }[1] end
-    leads = element.t == 'Header' or element.t == 'Para' and stringify(element):match ':$'
+    leads = element.t == 'Para' and stringify(element):match ':$'
   end
 end
 
