@@ -117,7 +117,8 @@ def _render_whole(project: Project, engine: str, wanted: Sequence[str]) -> None:
             _tell(supported.notes(project) if project.is_strict else check.faults(project))
         for name in stale:
             started = time.monotonic()
-            with _progress(FORMATS[name], seconds.get(name), quiet=version is not None):
+            shows_own = version is not None or name == "ipynb"
+            with _progress(FORMATS[name], seconds.get(name), quiet=shows_own):
                 _build(project, name, workshop / name, version, has_pdf)
             seconds[name] = round(time.monotonic() - started, 1)
         _publish(project, stale, workshop, version is not None)
@@ -245,7 +246,7 @@ def _shown(project: Project, name: str) -> Path:
 def _progress(title: str, before: float | None, quiet: bool) -> Iterator[None]:
     """A spinner with a clock and what is left of the time that it took before.
 
-    Quarto shows its own progress.
+    Quarto and the notebooks show their own progress.
     """
     if quiet:
         yield

@@ -19,6 +19,7 @@ from pixgrad.data.photos import photo
 from pixgrad.errors import PixgradError
 from pixgrad.plots import cover, front, gradients
 from pixgrad.plots.style import use_style
+from pixgrad.progress import shown
 from pixgrad.results.statistics import STREAMS, paired_student
 from pixgrad.sift import Sift
 from pixgrad.views import agreement, opencv
@@ -39,16 +40,19 @@ def draw(root: Path) -> None:
         No rendered book, or no Chromium or poppler to show it with.
     """
     use_style()
-    assets = root / "assets"
-    cover.draw(assets / "cover.jpg")
-    _save(front.early_late(_ratios(), depth=56), assets / "gradients.png")
-    _save(front.loss_by_depth(results.load("depth").tables["summary"]), assets / "depth.png")
-    values = numbers()
-    for name in PAGES:
-        page = root / name
-        page.write_text(fill(page.read_text("utf-8"), values, comma=name != PAGES[0]), "utf-8")
-    _show_site(root / "_book", assets / "site.png")
-    _show_pdf(root / "_book", assets / "pdf.png")
+    assets, book = root / "assets", root / "_book"
+    steps = (
+        lambda: cover.draw(assets / "cover.jpg"),
+        lambda: _save(front.early_late(_ratios(), depth=56), assets / "gradients.png"),
+        lambda: _save(
+            front.loss_by_depth(results.load("depth").tables["summary"]), assets / "depth.png"
+        ),
+        lambda: _fill_pages(root),
+        lambda: _show_site(book, assets / "site.png"),
+        lambda: _show_pdf(book, assets / "pdf.png"),
+    )
+    for step in shown(steps, "картинки README"):
+        step()
 
 
 def numbers() -> dict[str, str]:
@@ -84,6 +88,13 @@ def numbers() -> dict[str, str]:
         "pairs": str(len(deep) // 2),
         "gap": f"{gap.estimate:.2f} ± {(gap.high - gap.low) / 2:.2f}",
     }
+
+
+def _fill_pages(root: Path) -> None:
+    values = numbers()
+    for name in PAGES:
+        page = root / name
+        page.write_text(fill(page.read_text("utf-8"), values, comma=name != PAGES[0]), "utf-8")
 
 
 def fill(text: str, values: dict[str, str], comma: bool) -> str:

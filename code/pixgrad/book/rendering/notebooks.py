@@ -63,7 +63,9 @@ def write_notebooks(root: Path | str, out: Path | None = None) -> list[Path]:
     folder = out or project.root / frame.NOTEBOOKS
     files.clean(folder, project.cache_dir)
     index = crossref.Index(project)
-    made = pandoc.each(project.chapters, lambda chapter: _notebook(project, chapter, index))
+    made = pandoc.each(
+        project.chapters, lambda chapter: _notebook(project, chapter, index), "блокноты"
+    )
     texts: dict[Path, str] = {}
     for chapter in project.chapters:
         path = folder / frame.notebook_name(project, chapter)

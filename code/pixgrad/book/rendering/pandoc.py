@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import chain
@@ -20,6 +20,7 @@ from pixgrad.book.rendering import diagrams
 from pixgrad.book.source import embedded, executed, metadata
 from pixgrad.book.source.project import Chapter, Project
 from pixgrad.errors import PixgradError, SourceError
+from pixgrad.progress import shown
 
 FILTERS = Path(__file__).parent / "filters"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -338,8 +339,13 @@ def find_line(chapter: Chapter, pattern: str) -> int | None:
     return next((number for number, line in lines if re.search(pattern, line)), None)
 
 
-def each(chapters: Sequence[Chapter], work: Callable[[Chapter], T]) -> dict[Path, T]:
-    """``work`` done for every chapter, two at a time; the first chapter's error wins."""
+def each(
+    chapters: Sequence[Chapter], work: Callable[[Chapter], T], title: str = ""
+) -> dict[Path, T]:
+    """``work`` done for every chapter, two at a time; the first chapter's error wins.
+
+    With a ``title`` a bar shows how far it is.
+    """
 
     def located(chapter: Chapter) -> T:
         try:
@@ -349,9 +355,10 @@ def each(chapters: Sequence[Chapter], work: Callable[[Chapter], T]) -> dict[Path
             raise chapter.document.located(error) if own else error from None
 
     with ThreadPoolExecutor(2) as pool:
-        return dict(
-            zip((chapter.path for chapter in chapters), pool.map(located, chapters), strict=True)
-        )
+        done: Iterable[T] = pool.map(located, chapters)
+        if title:
+            done = shown(done, title, len(chapters))
+        return dict(zip((chapter.path for chapter in chapters), done, strict=True))
 
 
 def cached(project: Project, chapter: Chapter, what: str, key: Any, make: Callable[[], T]) -> T:

@@ -1,18 +1,16 @@
 """``pixgrad status`` and ``pixgrad verify``: do results still belong to the present code?"""
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from pixgrad import experiments
 from pixgrad.errors import PixgradError
 from pixgrad.experiments.running.experiment import Data, Experiment
 from pixgrad.experiments.running.workers import one_thread
+from pixgrad.progress import shown
 from pixgrad.results import FOLDER, RECORD, load_record, records
 
 CLOSE_FIRST, CLOSE_STEPS, CLOSE = 1e-5, 5, 0.1
@@ -66,7 +64,7 @@ class Replay:
 def status(root: Path = Path(FOLDER)) -> list[Status]:
     """Every experiment that has results, compared with the present code and data."""
     paths = sorted(root.glob(f"*/{RECORD}"))
-    return [_status(path.parent) for path in _shown(paths, "записи опытов")]
+    return [_status(path.parent) for path in shown(paths, "записи опытов")]
 
 
 def verify(name: str, root: Path = Path(FOLDER), count: int = 0) -> list[Replay]:
@@ -94,13 +92,8 @@ def verify(name: str, root: Path = Path(FOLDER), count: int = 0) -> list[Replay]
     here = records.device(), records.versions(*chosen.libraries)
     same_machine = here == (record.device, record.versions)
     with one_thread():
-        runs = _shown(spread, f"{name}: начала прогонов")
+        runs = shown(spread, f"{name}: начала прогонов")
         return [Replay(run, _losses(chosen, run, data), same_machine) for run in runs]
-
-
-def _shown(items: Sequence, title: str) -> Iterable:
-    """The items under a bar with the time left."""
-    return track(items, title, console=Console(stderr=True), transient=True)
 
 
 def _losses(chosen: Experiment, run: records.Run, data: Data) -> list[float]:
