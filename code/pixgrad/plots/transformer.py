@@ -227,7 +227,7 @@ def similarity_grid(positions: np.ndarray, places: Sequence[tuple[int, int]]) ->
 
     Parameters
     ----------
-    positions : (T, D), the class token first.
+    positions : (N, C), the class token first.
     places : rows and columns of the patches.
     """
     tokens = positions[1:].astype(np.float64)
