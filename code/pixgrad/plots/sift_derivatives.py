@@ -68,7 +68,8 @@ def draw_kinks(axes: Sequence[Axes]) -> None:
     share = np.linspace(0, 2, 641)  # x / 0.2: the slope is then that of the drawn curve
     _curve_with_slope(axes[3], share, np.minimum(share, 1), (share < 1) * 1.0)
     axes[3].set(title="срез: $\\min(x / 0{,}2,\\ 1)$", xlabel="$x / 0{,}2$")
-    axes[0].set_ylabel("значение и производная")
+    for ax in axes[::2]:
+        ax.set_ylabel("значение и производная")
     axes[2].legend(["значение", "производная"], loc="lower center")
     decimal_commas(*axes)
 

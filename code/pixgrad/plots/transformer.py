@@ -85,7 +85,7 @@ def encoder_diagram(ax: Axes) -> None:
     )
     places = []
     for label, color, x in boxes:
-        half = 0.24 if label == "+" else 0.4 if label == "LN" else 0.6
+        half = 0.24 if label == "+" else 0.4 if label == "LN" else 0.62
         _box(ax, x, 0, half, label, color)
         places.append((x, half))
     for (x0, half0), (x1, half1) in pairwise(places):
@@ -113,7 +113,7 @@ def _box(ax: Axes, x: float, y: float, half: float, label: str, color: str) -> N
             edgecolor=DARK if color == "white" else color,
         )
     )
-    ax.text(x, y, label, ha="center", va="center", fontsize=8, color="#1f2328")
+    ax.text(x, y, label, ha="center", va="center", fontsize=8.5, color="#1f2328")
 
 
 def _arrow(
