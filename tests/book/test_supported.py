@@ -20,7 +20,7 @@ UNSUPPORTED = {
     "- {{< include a.qmd >}}": "include",
     "::: {.panel-sidebar}\n:::": "panel-sidebar",
     "::: {.list-table}\n:::": "list-table",
-    "::: {#alg-a}\n:::": "#alg-a",
+    "::: {#dia-a}\n:::": "#dia-a",
     "::: {.callout-note}\nтекст": "не закрыт",
     "текст\n\n:::": "лишняя",
     "```{=docx}\n<w/>\n```": "{=docx}",

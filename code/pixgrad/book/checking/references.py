@@ -20,6 +20,9 @@ def missing_images(book: Book) -> Iterator[Finding]:
     """Quarto publishes a page with a broken picture."""
     for page, image in book.of("Image"):
         path = unquote(image.target.split("#")[0])
+        extension = pandoc.picture_extension(book.project, page.chapter)
+        if extension and not PurePosixPath(path).suffix:
+            path += f".{extension}"
         if re.match(r"(https?:)?//", path, re.I):
             what = f"картинка {path} лежит на другом сайте: в PDF будет её адрес"
             yield page.finding(image.line, what, is_note=not book.project.is_strict)
@@ -72,7 +75,7 @@ def citations(book: Book) -> Iterator[Finding]:
                     yield Finding(file, number, f"источник {key} уже описан: {known[key]}")
                 known.setdefault(key, f"{file}:{number}")
     for page, line, key in _keys(book):
-        if not is_crossref(key) and key not in known:
+        if not is_crossref(key) and key not in known and key not in book.ids:
             yield page.finding(line, f"источника @{key} нет в библиографии")
 
 

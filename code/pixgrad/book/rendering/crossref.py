@@ -160,6 +160,9 @@ class Index:
             f"--metadata=lang:{words.lang(self.project, chapter)}",
             *arguments,
         ]
+        extension = pandoc.picture_extension(self.project, chapter, writer)
+        if extension:
+            arguments.append(f"--default-image-extension={extension}")
         read = [path for _, path in files] + own_filters.paths(self.project)
         key = [text, settings, arguments, [path.read_text("utf-8") for path in read], seen]
         return pandoc.cached(
@@ -196,6 +199,7 @@ def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
         "number_depth": int(pandoc.html_option(project, "number-depth", 6, chapter)),
         "number_sections": bool(pandoc.html_option(project, "number-sections", True, chapter)),
         "titles": words.titles(project, chapter),
+        "floats": {kind: own.place for kind, own in words.floats(project).items()},
         **front.settings(project, chapter),
         "pages": _pages(project, chapter, fmt),
         "profiles": metadata.profiles(project.config),
@@ -242,7 +246,7 @@ def _prefix(project: Project, reader: Chapter, chapter: Chapter, entry: Mapping[
     if kind == "sec" and is_top:
         kind = "apx" if chapter.kind == "appendix" else "ch"
     given = words.own(project, f"crossref-{kind}-prefix", reader)
-    return given or words.titles(project, reader)[kind]
+    return words.titles(project, reader)[kind] if given is None else given
 
 
 def _target(project: Project, chapter: Chapter, label: Label, fmt: str) -> dict[str, str]:

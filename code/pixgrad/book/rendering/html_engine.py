@@ -320,7 +320,8 @@ def _group(
 
 def _book_date(project: Project) -> str | None:
     given = project.get("book", "date")
-    return front.day(given, words.lang(project)) if given else None
+    form = project.get("book", "date-format") or pandoc.html_option(project, "date-format", None)
+    return front.day(given, words.lang(project), form) if given else None
 
 
 def _error_values(project: Project, names: Mapping[Path, str]) -> dict[str, Any]:

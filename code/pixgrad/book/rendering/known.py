@@ -22,7 +22,8 @@ _COMMON = _names(
     "include-in-header include-before-body include-after-body code-line-numbers code-overflow "
     "code-copy highlight-style smooth-scroll theme keep-md keep-ipynb keep-tex self-contained "
     "embed-resources standalone freeze cache eval echo output warning error include "
-    "nocite dir output-file suppress-bibliography crossrefs-hover citations-hover footnotes-hover"
+    "nocite dir output-file date-format default-image-extension suppress-bibliography "
+    "crossrefs-hover citations-hover footnotes-hover"
 )
 """Obeyed at the top of ``_quarto.yml``, below ``format: html:`` and in a chapter."""
 
@@ -57,28 +58,28 @@ _LOOKS = _names(
     "cite-method biblio-style biblatexoptions natbiboptions biblio-title biblio-config "
     "bibliographystyle include-code-files project-title keep-hidden remove-hidden "
     "clear-hidden-classes clear-cell-options keep-source keep-yaml use-rsvg-convert subject "
-    "lightbox date-format lightbox-options resource-path resources pdf-standard"
+    "lightbox lightbox-options resource-path resources pdf-standard"
 )
 """Without effect in the embedded engine; they only change looks."""
 
 _CONTENT = _names(
     "filters filter citeproc from shift-heading-level-by number-offset template "
-    "metadata-file file-scope include-files indented-code-classes default-image-extension "
+    "metadata-file file-scope include-files indented-code-classes "
     "abbreviations top-level-division standalone-filters reader"
 )
 """They change what the book says: refused."""
 
 _KINDS = _names(
-    "fig tbl lst eq sec ch apx thm lem cor prp cnj def exm exr rem sol nte tip wrn imp cau"
+    "fig tbl lst eq sec ch apx thm lem cor prp cnj def exm exr rem sol alg nte tip wrn imp cau"
 )
 _CROSSREF = {
     OBEYED: frozenset(f"{kind}-{word}" for kind in _KINDS for word in ("title", "prefix"))
-    | {"chapters"},
+    | {"chapters", "custom"},
     LISTED: _names(
         "title-delim ref-hyperlink lof-title lot-title lol-title maximum-reference-depth"
     ),
     REFUSED: frozenset(f"{kind}-labels" for kind in _KINDS)
-    | _names("labels subref-labels custom appendix-title appendix-delim"),
+    | _names("labels subref-labels appendix-title appendix-delim"),
 }
 
 _FORMATS = {
@@ -114,10 +115,10 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         OBEYED: _names(
             "title subtitle author date description chapters appendices repo-url "
             "repo-branch repo-subdir site-url output-file search favicon cover-image "
-            "page-footer downloads open-graph repo-actions issue-url"
+            "page-footer downloads open-graph repo-actions issue-url date-format"
         ),
         LISTED: _names(
-            "abstract cover-image-alt date-format page-navigation twitter-card sidebar navbar "
+            "abstract cover-image-alt page-navigation twitter-card sidebar navbar "
             "repo-link-target repo-link-rel sharing tools reader-mode google-analytics "
             "cookie-consent cookie-policy comments body-header body-footer margin-header "
             "margin-footer back-to-top-navigation bread-crumbs draft-mode drafts announcement "
@@ -128,7 +129,7 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         ),
         REFUSED: frozenset(),
     },
-    "format.html": {OBEYED: _COMMON, LISTED: _LOOKS, REFUSED: _CONTENT},
+    "format.html": {OBEYED: _COMMON | {"crossref"}, LISTED: _LOOKS, REFUSED: _CONTENT},
     "format.typst": {
         OBEYED: _names(
             "toc toc-depth include echo output warning fig-width fig-height fig-dpi fig-format "
@@ -159,6 +160,7 @@ _TABLE = {
     **_TABLE,
     "execute": _EXECUTE,
     "crossref": _CROSSREF,
+    "format.html.crossref": _CROSSREF,
     "chapter.crossref": _CROSSREF,
     "chapter.execute": _EXECUTE,
     "format": {OBEYED: frozenset({"html", "typst"}), LISTED: _OTHER_FORMATS},

@@ -48,6 +48,7 @@ _MACROS = re.compile(
     r"|DeclareMathOperator)\b[^\n$]*|%[^\n]*)\n?)+\s*)(?P=mark)[ \t]*$",
     re.M,
 )
+_ATTRIBUTES = re.compile(r"^[ \t]*:{3,}[ \t]*\{[^{}\n]*\}[ \t]*$", re.M)
 _ESCAPED = re.compile(r"\{(\{\{<.*?>\}\})\}")
 _WARNINGS = {  # what pandoc only warns of is lost in the page: (its words, ours, where to look)
     r"citation (?P<what>\S+) not found": ("источника @{} нет в библиографии", r"@\{{?{}(?![\w-])"),
@@ -150,7 +151,7 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
         return match[0] if found is None else found
 
     expanded, kept = "", False
-    for line, fence in qmd.fenced_lines(macros_bared(text)):
+    for line, fence in qmd.fenced_lines(read_as_quarto(text)):
         is_code = fence in ("code", "close")
         kept = "shortcodes=false" in line if fence == "open" else kept
         line = listing(line) if fence == "open" else line
@@ -159,6 +160,16 @@ def expand(project: Project, chapter: Chapter, text: str) -> str:
         else:
             expanded += line if kept or fence == "close" else SHORTCODE.sub(in_code, line)
     return _COMMENTED.sub(r"{{< \1 >}}", expanded)
+
+
+def read_as_quarto(text: str) -> str:
+    """A text in the form in which pandoc reads what Quarto reads; its lines stay as many."""
+    return _ATTRIBUTES.sub(_without_spaces, macros_bared(text))
+
+
+def _without_spaces(div: re.Match) -> str:
+    """``::: {.callout-tip collapse = "true"}`` as pandoc takes it."""
+    return re.sub(r"""("[^"]*"|'[^']*')|[ \t]*=[ \t]*""", lambda one: one[1] or "=", div[0])
 
 
 def macros_bared(text: str) -> str:
@@ -330,6 +341,12 @@ def html_option(project: Project, name: str, default: Any, chapter: Chapter | No
         options = project.metadata(chapter.path, chapter.document, "html")
     found = options.get(name)
     return default if found is None else found
+
+
+def picture_extension(project: Project, chapter: Chapter, *formats: str) -> str:
+    """What pictures without an extension get in a format (``default-image-extension``)."""
+    options = project.metadata(chapter.path, chapter.document, "html", *formats)
+    return str(options.get("default-image-extension") or "").lstrip(".")
 
 
 def find_line(chapter: Chapter, pattern: str) -> int | None:

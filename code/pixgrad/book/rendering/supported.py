@@ -27,7 +27,7 @@ _TEX_MACRO = re.compile(
     r"\s*\\(?:newcommand|renewcommand|providecommand|def|let|DeclareMathOperator|newenvironment"
     r"|gdef|mathchardef|DeclarePairedDelimiter)\b"
 )
-_LABELS = re.compile(r"(alg|prf|dia|vid)-")
+_LABELS = re.compile(r"(prf|dia|vid)-")
 _OTHER_CELL = re.compile(r"\s*`{3,}\s*\{(?P<language>[A-Za-z]\w*)(?: *[ ,][^{}]*)?\}\s*$")
 
 

@@ -108,7 +108,7 @@ class Tree:
         """In document order; what contains others comes before them."""
         self.texts = [Text()]
         self._lines = [number for number, _ in lines]
-        self._source = pandoc.macros_bared("\n".join(line for _, line in lines))
+        self._source = pandoc.read_as_quarto("\n".join(line for _, line in lines))
         self._ends = [end.start() for end in re.finditer("\n", self._source)]
         self._cursor = 0
         tree, warnings = _json(self._source)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -63,6 +64,38 @@ _WORDS: Mapping[str, str] = {  # by language: the words of the keys in their ord
     "Opomba|Rešitev|Enakost|Odsek|Poglavje|Priloga|Dokaz|Opomba|Nasvet|Opozorilo|"
     "Pomembno|Pozor|Priloge|Kazalo vsebine|Koda|Povzetek|Vrstica|Vrstice|Uredi to stran|"
     "Poročaj o težavi|Ogled vira",
+    "sv": "Figur|Tabell|Lista|Teorem|Lemma|Följdsats|Påstående|Förmodan|Definition|Exempel|"
+    "Uppgift|Anmärkning|Lösning|Ekvation|Avsnitt|Kapitel|Bilaga|Bevis|Notera|Tips|Varning|"
+    "Viktigt|Caution|Bilagor|Innehållsförteckning|Kod|Sammanfattning|Rad|Rader|"
+    "Redigera denna sida|Rapportera ett problem|Visa källa",
+    "nb": "Figur|Tabell|Liste|Setning|Hjelpesetning|Følgesetning|Erklæring|Formodning|Definisjon|"
+    "Eksempel|Øvelse|Bemerkning|Løsning|Ligning|Seksjon|Kapitel|Bilag|Bevis|Note|Tips|Advarsel|"
+    "Viktig|Forsiktig|Bilag|Innholdsfortegnelse|Kode|Sammendrag|Linje|Linjer|Endre denne siden|"
+    "Meld om et problem|Vis kilde",
+    "da": "Figur|Tabel|Liste|Sætning|Hjælpesætning|Følgesætning|Erklæring|Formodning|Definition|"
+    "Eksempel|Øvelse|Bemærkning|Løsning|Ligning|Sektion|Kapitel|Bilag|Bevis|Note|Tip|Advarsel|"
+    "Vigtigt|Forsigtig|Bilag|Indholdsfortegnelse|Kode|Resume|Linje|Linjer|Modificer denne side|"
+    "Anmeld problem|Vis kilde",
+    "fi": "Kuva|Taulukko|Listaus|Lause|Apulause|Korollaari|Väittämä|Konjektuuri|Määritelmä|"
+    "Esimerkki|Harjoitus|Huomautus|Ratkaisu|Yhtälö|Alaluku|Luku|Liite|Todistus|Note|Tip|Warning|"
+    "Important|Caution|Liitteet|Sisällysluettelo|Koodi|Tiivistelmä|Line|Lines|Muokkaa sivua|"
+    "Ilmoita ongelmasta|Näytä lähdekoodi",
+    "ca": "Figura|Taula|Llistat|Teorema|Lema|Corol·lari|Proposició|Conjectura|Definició|Exemple|"
+    "Exercici|Observació|Solució|Equació|Secció|Capítol|Apèndix|Demostració|Note|Tip|Warning|"
+    "Important|Caution|Apèndixs|Taula de continguts|Codi|Resum|Línia|Línies|"
+    "Edita aquesta pàgina|Informa d'un problema|Mostra la font",
+    "el": "Σχήμα|Πίνακας|Κατάλογος|Θεώρημα|Λήμμα|Πόρισμα|Πρόταση|Υπόθεση|Ορισμός|Παράδειγμα|"
+    "Άσκηση|Παρατήρηση|Λύση|Εξίσωση|Ενότητα|Κεφάλαιο|Παράρτημα|Απόδειξη|Σημείωση|Συμβουλή|"
+    "Προειδοποίηση|Σημαντικό|Προσοχή|Παραρτήματα|Πίνακας περιεχομένων|Κώδικας|Περίληψη|Γραμμή|"
+    "Γραμμές|Επεξεργασία αυτής της σελίδας|Αναφορά προβλήματος|Προβολή πηγής",
+    "hu": "Ábra|Táblázat|Kódlista|Tétel|Lemma|Következmény|Állítás|Feltevés|Definíció|Példa|"
+    "Feladat|Megjegyzés|Megoldás|Egyenlet|Szakasz|Fejezet|Melléklet|Bizonyítás|Megjegyzés|Tipp|"
+    "Figyelem|Fontos|Óvatosság|Mellékletek|Tartalomjegyzék|Kód|Absztrakt|Sor|Sorok|"
+    "Oldal szerkesztése|Probléma jelentése|Forráskód megtekintése",
+    "id": "Gambar|Tabel|Daftar|Teorema|Lema|Korolari|Proposisi|Dugaan|Definisi|Contoh|Latihan|"
+    "Keterangan|Pemecahan|Perhitungan|Bagian|Bab|Lampiran|Bukti|Catatan|Tip|Peringatan|Penting|"
+    "Bahaya|Lampiran|Daftar Isi|Kode|Abstrak|Baris|Baris|Sunting laman ini|Laporkan isu|"
+    "Lihat sumber",
     "tr": "Figür|Tablo|Listeleme|Teorem|Yardımcı Teorem|Doğal Sonuç|Önerme|Varsayım|Tanım|"
     "Örnek|Egzersiz|Yorum|Çözüm|Denklem|Bölüm|Bölüm|Ek|Kanıt|Not|Tavsiye|Uyarı|Önemli|"
     "Dikkat|Ekler|İçindekiler|Kod|Özet|Satiri|Satırlar|Bu sayfayı düzenle|Sorun bildir|"
@@ -77,12 +110,22 @@ _WORDS: Mapping[str, str] = {  # by language: the words of the keys in their ord
     "zh": "图|表|列表|定理|引理|推论|命题|猜想|定义|例|习题|注记|解|式|小节|"
     "章节|附录|证|注记|提示|警告|重要|注意|附录|目录|代码|摘要|行|行|"
     "编辑该页面|反馈问题|查看代码",
+    "zh-tw": "圖|表|列表|定理|引理|推論|命題|猜想|定義|例子|練習|小結|答案|方程式|節|"
+    "章|附錄|證明|註釋|提示|警告|重要|注意|附錄|目錄|程式碼|摘要|行|行|"
+    "編輯本頁面|回報問題|查看本頁原始碼",
     "ja": "図|表|コード|定理|補題|系|命題|予想|定義|例|練習|注釈|解答|式|"
     "セクション|チャプター|付録|証明|ノート|ヒント|警告|重要|注意|付録|"
     "目次|コード|"
     "概要|ライン|ライン|編集|問題を報告|ソースコード",
 }
-_LITERAL = {"ru": {"crossref-sec-prefix": "Глава", "crossref-lst-title": "Список"}}
+_WORDS = {**_WORDS, "pt-br": _WORDS["pt"].replace("Conjetura", "Conjectura")}
+_LITERAL = {
+    "ru": {
+        "crossref-sec-prefix": "Глава",
+        "crossref-lst-title": "Список",
+        "crossref-alg-title": "Algorithm",
+    }
+}
 """Words of Quarto's that are not good enough for books made with pixgrad."""
 _ALIASES = {"ua": "uk"}
 """What Quarto calls a language."""
@@ -164,8 +207,36 @@ def titles(project: Project, chapter: Chapter | None = None) -> dict[str, str]:
     for kind, name in CALLOUTS.items():
         word = references.get(f"callout-{name}", references.get(f"callout-{name}-title"))
         found[kind] = own_words.get(f"crossref-{kind}-prefix", word)
+        own_title = own_words.get(f"crossref-{kind}-title", found[f"callout-{name}"])
+        found[f"caption-{kind}"] = own_title
+    found |= {kind: own.caption for kind, own in floats(project).items()}
     lines = ("code-line", "code-lines")
     return found | {key: language(project, key, chapter) for key in lines}
+
+
+@dataclass(frozen=True)
+class Float:
+    """A kind of figures of the book's own (``crossref: custom``)."""
+
+    caption: str
+    """The word before the number in a caption."""
+    reference: str
+    """The same in a reference."""
+    place: str
+    """Where the caption stands: top or bottom."""
+
+
+def floats(project: Project) -> dict[str, Float]:
+    """The kinds of figures that the book has made itself, by the beginning of their labels."""
+    found = {}
+    for keys in (("format", "html", "crossref", "custom"), ("crossref", "custom")):
+        listed = project.get(*keys) or []
+        for one in listed if isinstance(listed, list) else [listed]:
+            if isinstance(one, Mapping) and one.get("key") and one.get("kind", "float") == "float":
+                word = str(one.get("reference-prefix", one["key"]))
+                place = "top" if one.get("caption-location") == "top" else "bottom"
+                found[str(one["key"])] = Float(str(one.get("caption-prefix", word)), word, place)
+    return found
 
 
 def interface(text: str, asked: str) -> str:
@@ -179,9 +250,10 @@ def interface(text: str, asked: str) -> str:
 
 @cache
 def _table(asked: str) -> dict[str, str]:
-    name = asked.lower().split("-")[0].split("_")[0]
+    whole = asked.lower().replace("_", "-")
+    name = whole if whole in _WORDS else whole.split("-")[0]
     words = _WORDS.get(_ALIASES.get(name, name), _WORDS["en"]).split("|")
-    table = {}
+    table = {"crossref-alg-title": "Алгоритм" if name == "ru" else "Algorithm"}  # Quarto: English
     for key, word in zip(_KEYS, words, strict=True):
         for name in _NAMES.get(key, (f"crossref-{key}-title",)):
             table[name] = word
@@ -191,6 +263,7 @@ def _table(asked: str) -> dict[str, str]:
 def _own(project: Project, asked: str) -> Mapping[str, Any]:
     """What the book says itself; the part for the language wins, a file named wins over ours."""
     found: dict[str, Any] = {} if project.is_strict else dict(_LITERAL.get(asked[:2], {}))
+    found |= {f"crossref-{key}-prefix": own.reference for key, own in floats(project).items()}
     path = project.root / "_language.yml"
     if path.is_file():
         found |= metadata.load_yaml(path.read_text("utf-8"), path.name)[0]
@@ -201,10 +274,11 @@ def _own(project: Project, asked: str) -> Mapping[str, Any]:
             raise project.error(f"файла {given} нет (language)", "language")
         given = metadata.load_yaml(file.read_text("utf-8"), given)[0]
     found = metadata.merged(found, given or {})
-    crossref = project.get("crossref")
-    if isinstance(crossref, Mapping):  # older books: crossref: fig-title
-        words = {f"crossref-{key}": word for key, word in crossref.items() if _is_word(key)}
-        found = {**words, **found}
+    for keys in (("format", "html", "crossref"), ("crossref",)):  # older books: crossref: fig-title
+        crossref = project.get(*keys)
+        if isinstance(crossref, Mapping):
+            words = {f"crossref-{key}": word for key, word in crossref.items() if _is_word(key)}
+            found = {**words, **found}
     parts = [found.get(name) for name in (asked.split("-")[0], asked)]
     for part in parts:
         if isinstance(part, Mapping):

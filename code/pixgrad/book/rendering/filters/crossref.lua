@@ -12,7 +12,7 @@
 --   notes on code            CodeBlock (annotated="1:2 2:5", number:line), then Div (code-annotations)
 --   @fig-x                   Link (class quarto-xref) with its text
 -- content-visible and content-hidden are resolved. $PIXGRAD_CHAPTER (JSON) holds `format`, `chapter`
--- (its number or ""), `number_depth`, `titles` and, once every chapter has been indexed, `refs`:
+-- (its number or ""), `number_depth`, `titles`, `floats` (kinds of the book's own -> where the caption stands) and, once every chapter has been indexed, `refs`:
 -- label -> {prefix, number, href}. Without `refs` this is the indexing run: only meta.record is made.
 -- meta.record (JSON): what the chapter labels, refers to, cites, and what no format can show.
 
@@ -24,10 +24,9 @@ local cells = dofile(pandoc.path.join { folder, 'cells.lua' })
 
 local FLOATS = { fig = true, tbl = true, lst = true }
 local THEOREMS = {}
-for _, kind in ipairs { 'thm', 'lem', 'cor', 'prp', 'cnj', 'def', 'exm', 'exr', 'rem', 'sol' } do
-  THEOREMS[kind] = true
-end
+for kind in ('thm lem cor prp cnj def exm exr rem sol alg'):gmatch '%a+' do THEOREMS[kind] = true end
 local NOTES = { nte = 'note', tip = 'tip', wrn = 'warning', imp = 'important', cau = 'caution' }
+for kind in pairs(config.floats or {}) do FLOATS[kind], THEOREMS[kind] = true, nil end
 local UNNUMBERED = { 'proof', 'remark', 'solution' }
 local CALLOUTS = { 'note', 'tip', 'warning', 'important', 'caution' }
 
@@ -145,6 +144,7 @@ local function float_div(element, kind)
   for name, value in pairs(element.attributes) do
     if name:match '^layout' or name:match 'location$' then attributes[name] = value end
   end
+  if not attributes['cap-location'] then attributes['cap-location'] = (config.floats or {})[kind] end
   local result = float(kind, id, caption, body, attributes)
   local is_cell = element.classes:includes 'cell'
   if not is_cell and not shared.is_aside(element) then return code .. { result } end
@@ -316,9 +316,10 @@ local number = {
     local note = NOTES[kind_of(element.identifier) or '']
     if note and element.classes:includes('callout-' .. note) then
       local kind, title = kind_of(element.identifier), element.content[1].content[1].content
-      local own, word = next_number(kind), config.titles['callout-' .. note]
+      local own, word = next_number(kind), config.titles['caption-' .. kind]
       add_label(element.identifier, kind, own, title)
-      local rest = stringify(title) == word and {} or pandoc.Inlines { pandoc.Str ':', pandoc.Space() } .. title
+      local is_bare = stringify(title) == config.titles['callout-' .. note]
+      local rest = is_bare and {} or pandoc.Inlines { pandoc.Str ':', pandoc.Space() } .. title
       element.content[1].content[1].content = pandoc.Inlines { pandoc.Str(word .. '\u{a0}' .. own) } .. rest
       return element
     end
@@ -412,7 +413,7 @@ local function without_tex(element)
   if element.format ~= 'tex' and element.format ~= 'latex' then return end
   local name, body = element.text:match '^%s*\\begin{(%a+)%*?}(.*)\\end{%a+%*?}%s*$'
   if not FORMULAS:includes(name) then return {} end
-  local plain = name:match '^equation' and body or element.text
+  local plain = (name:match '^equation' and body or element.text):gsub('\\label%s*%b{}%s*', '')
   local math = pandoc.Math('DisplayMath', plain)
   return element.t == 'RawBlock' and pandoc.Para { math } or math
 end

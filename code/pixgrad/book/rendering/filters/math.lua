@@ -16,7 +16,7 @@ local function known(tex)
     return (rest:gsub('\\\\', '\0'):gsub('\\&', '\\text{&}'):gsub('%z', '\\\\'))
   end)
   tex = tex:gsub('\\cfrac%f[%A]', '\\dfrac'):gsub('\\nonumber%f[%A]', '')
-  tex = tex:gsub('\\notag%f[%A]', '')
+  tex = tex:gsub('\\notag%f[%A]', ''):gsub('\\label%s*%b{}%s*', '')
   tex = tex:gsub('\\tag%*%s*(%b{})', '\\qquad\\text%1')
   return (tex:gsub('\\tag%s*{(.-)}', '\\qquad\\text{(%1)}'))
 end
