@@ -242,7 +242,68 @@ def test_ids_are_stable_and_differ_between_equal_cells():
 )
 def test_a_figure_of_scripts_is_named_in_print(data):
     shown = outputs.understood(nbformat.v4.new_output("display_data", data=data))
-    assert "see the site" in shown.data[outputs.mime(shown, "typ")]
+    assert "interactive figure" in shown.data[outputs.mime(shown, "typ")]
+
+
+def bundle(**forms) -> nbformat.NotebookNode:
+    names = {"plotly": "application/vnd.plotly.v1+json", "html": "text/html", "png": "image/png"}
+    data = {names.get(name, name): form for name, form in forms.items()}
+    return nbformat.v4.new_output("display_data", data=data)
+
+
+PLOTLY = {"data": [], "layout": {"title": {"text": "Sales<br>by year"}}}
+UUID = "7c1e9a52-31c5-4d3e-9c55-1f6f2f9c7d10"
+LIVE = f'<div><div id="{UUID}" class="plotly-graph-div"></div><script>draw("{UUID}")</script></div>'
+LOADER = "<script>window.PlotlyConfig = {};</script><script src='https://x'></script>"
+
+
+def test_a_live_figure_prefers_its_still_picture_in_print():
+    shown = outputs.understood(bundle(plotly=PLOTLY, html=LIVE, png=base64.b64encode(PNG).decode()))
+    assert outputs.mime(shown, "html") == "text/html"
+    assert outputs.mime(shown, "typ") == "image/png"
+
+
+def test_a_missing_still_is_named_by_the_title_of_the_figure():
+    shown = outputs.understood(bundle(plotly=PLOTLY, html=LIVE))
+    line = "[интерактивный рисунок «Sales by year»: на сайте / interactive figure «Sales by year»"
+    assert shown.data["text/plain"].startswith(line)
+    bare = outputs.understood(bundle(plotly=PLOTLY))
+    for fmt in ("html", "typ"):
+        assert outputs.mime(bare, fmt) == "text/plain"
+    assert "не сохранён" in bare.data["text/plain"] and "{" not in bare.data["text/plain"]
+
+
+def test_random_ids_of_live_figures_are_the_same_each_time():
+    first = render(cell(), bundle(html=LIVE), bundle(html=LIVE))[0]
+    other = LIVE.replace(UUID, "11111111-31c5-4d3e-9c55-1f6f2f9c7d10")
+    again = render(cell(), bundle(html=other), bundle(html=other))[0]
+    assert first == again and UUID not in first
+    data = f"<table><tr><td>{UUID}</td></tr></table>"  # not an id: a value
+    assert UUID in render(cell(), bundle(html=data))[0]
+
+
+def test_what_only_loads_scripts_or_is_an_empty_box_is_not_printed():
+    for html in (LOADER, "<div id='x' data-root-id='p1'></div>"):
+        assert "cell-output" in render(cell(), bundle(html=html))[0]
+        assert "cell-output" not in render(cell(), bundle(html=html), fmt="typ")[0]
+    bokeh = bundle(**{"application/javascript": "x", "application/vnd.bokehjs_load.v0+json": ""})
+    assert "cell-output" not in render(cell(), bokeh, fmt="typ")[0]
+    drawn = bundle(**{"application/javascript": "x", "application/vnd.bokehjs_exec.v0+json": ""})
+    assert "see the site" in render(cell(), drawn, fmt="typ")[0]
+
+
+def test_a_widget_is_its_text_form():
+    widget = bundle(**{"application/vnd.jupyter.widget-view+json": {"model_id": "a"},
+                       "text/plain": "IntSlider(value=5)"})  # fmt: skip
+    for fmt in ("html", "typ"):
+        text = render(cell(), widget, fmt=fmt)[0]
+        assert "IntSlider(value=5)" in text and "model_id" not in text
+
+
+def test_a_long_script_is_not_cut_in_half(monkeypatch):
+    monkeypatch.setattr(outputs, "LONGEST", 10)
+    (kept,) = outputs.merged([bundle(html="<script>draw(1, 2, 3)</script>")])
+    assert kept.data["text/html"].endswith("</script>")
 
 
 def test_a_figure_of_altair_has_a_still_picture():

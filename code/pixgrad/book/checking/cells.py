@@ -7,10 +7,13 @@ import tokenize
 from collections.abc import Iterator, Mapping
 
 from pixgrad.book.checking.pages import Book, Finding, Page, PageCell
+from pixgrad.book.executing.outputs import LIVING
 from pixgrad.book.rendering.tree import is_crossref
 from pixgrad.book.source import options
 from pixgrad.errors import SourceError
 
+_LINE = LIVING[: LIVING.index("{")]
+_OTHER_HOST = re.compile(r"""(?:<script\b[^>]*\bsrc=|\bimport )["'](?:https?:)?//([^/"']+)""")
 _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)(?P<attributes>\{[^}]*\})?")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _CYRILLIC = re.compile(r"[А-яЁё]")
@@ -134,7 +137,24 @@ def file_readers(book: Book) -> Iterator[Finding]:
             yield from _reader_calls(page, cell, imported, refused, bool(own), instead)
 
 
-RULES = (cell_options, cell_labels, captions, english_comments, file_readers)
+def live_outputs(book: Book) -> Iterator[Finding]:
+    """What moves on the page asks another host for its script, and in print it is a line."""
+    for page in book.pages:
+        if "<script" not in page.frozen and _LINE not in page.frozen:
+            continue
+        for cell, shown, text in zip(page.cells, page.executed, page.printed, strict=False):
+            hosts = sorted(set(_OTHER_HOST.findall(shown)))
+            if hosts:
+                what = f"вывод берёт скрипт с {', '.join(hosts)}: без сети рисунка на сайте нет"
+                yield page.finding(cell.cell.line, what, is_note=True)
+            if _LINE in text:
+                what = "в PDF вместо интерактивного рисунка строка о нём: картинки в выводе нет"
+                yield page.finding(cell.cell.line, what, is_note=True)
+
+
+RULES = (
+    cell_options, cell_labels, captions, english_comments, file_readers, live_outputs,
+)  # fmt: skip
 
 
 def _cells(book: Book) -> Iterator[tuple[Page, PageCell]]:

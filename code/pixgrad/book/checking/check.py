@@ -28,6 +28,7 @@ FAULTS: tuple[Rule, ...] = (
     *references.RULES,
     text.broken_latex,
     cells.cell_options,
+    cells.live_outputs,
 )
 """What a reader of the book would miss or see wrong."""
 RULES: tuple[Rule, ...] = (*config.RULES, *references.RULES, *text.RULES, *cells.RULES)

@@ -107,8 +107,19 @@ class Page:
     @cached_property
     def executed(self) -> list[str]:
         """What each cell put out; [] where that is not known."""
+        return self._pieces(self.frozen)
+
+    @cached_property
+    def printed(self) -> list[str]:
+        """The same as the print shows it."""
         try:
-            found = executed.split(self.chapter, self.frozen) if self.frozen else []
+            return self._pieces(executed.markdown(self.project, self.chapter, "typ"))
+        except SourceError:
+            return []
+
+    def _pieces(self, markdown: str) -> list[str]:
+        try:
+            found = executed.split(self.chapter, markdown) if markdown else []
         except SourceError:
             return []
         return [piece.text for piece in found if piece.cell is not None]

@@ -33,6 +33,8 @@ from pixgrad.files import write
 _KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 _SOCKET_NAME = 104
 _KEPT_TRACE = "_pixgrad_tracer"
+_PLOTLY = "plotly_mimetype+notebook_connected"
+"""As in Quarto the page takes Plotly's script from its own site; the print has the title."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,12 @@ def _kernel_environment(job: Job) -> dict[str, str]:
     compete. OpenMP's variable is also heard by PyTorch, OpenBLAS and MKL.
     """
     work = job.root / ".cache" / "pixgrad"
-    environment = {"OMP_NUM_THREADS": "1", **job.environment, **os.environ}
+    environment = {
+        "OMP_NUM_THREADS": "1",
+        "PLOTLY_RENDERER": _PLOTLY,
+        **job.environment,
+        **os.environ,
+    }
     own = job.environment.get("PYTHONPATH", "").split(os.pathsep)
     folders = [str(job.root / folder) for folder in own if folder]
     path = os.pathsep.join(filter(None, [*folders, os.environ.get("PYTHONPATH")]))

@@ -12,7 +12,13 @@ MARKDOWN, HTML, LATEX, TEXT = "text/markdown", "text/html", "text/latex", "text/
 _SVG = "image/svg+xml"
 _LIVE = ("application/vnd.vega", "application/vnd.plotly", "application/vnd.bokeh")
 _VEGA_LITE = "application/vnd.vegalite"
-_LIVING = "[интерактивный рисунок: на сайте / interactive figure: see the site]"
+LIVING = "[интерактивный рисунок{}: на сайте / interactive figure{}: see the site]"
+_NO_FORM = (
+    "[интерактивный рисунок{} не сохранён в виде, который можно показать / "
+    "interactive figure{}: no form of it that can be shown was kept]"
+)
+_LIBRARY = "application/vnd.bokehjs_load"
+_ELEMENT_ID = re.compile(r"""\bid=["']([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})["']""")
 IMAGES = {_SVG: "svg", "image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif"}
 LONGEST = 4_000_000
 """Characters of a stream or of a form of a display; what is longer is cut."""
@@ -69,7 +75,8 @@ def understood(output: NotebookNode) -> NotebookNode:
     if _SCRIPT in data:
         data.setdefault(HTML, f"<script>{data[_SCRIPT]}</script>")
     if any(name.startswith(_LIVE) for name in data):
-        data[TEXT] = _LIVING
+        name = _title(data)
+        data[TEXT] = (LIVING if HTML in data else _NO_FORM).format(name, name)
         still = None if data.keys() & IMAGES.keys() else _still(data)
         data.update({_SVG: still} if still else {})
     if _PLACEHOLDER.fullmatch(data.get(TEXT, "<IPython.core.display.X object>")):
@@ -93,6 +100,43 @@ def _still(data: Mapping[str, object]) -> str | None:
         return None
 
 
+def _title(data: Mapping[str, object]) -> str:
+    """What a figure of Plotly or Vega is called, in quotes after a space, if it has a title."""
+    for form in (value for name, value in data.items() if name.startswith(_LIVE)):
+        found = form if isinstance(form, Mapping) else {}
+        found = found.get("layout", found)
+        title = found.get("title") if isinstance(found, Mapping) else None
+        title = title.get("text") if isinstance(title, Mapping) else title
+        if isinstance(title, str) and title:
+            return f" «{re.sub('<[^>]*>', ' ', title)}»"
+    return ""
+
+
+def is_for_screens(output: NotebookNode) -> bool:
+    """Whether nothing of a display is seen in print: scripts that figures share, empty boxes."""
+    if not is_display(output):
+        return False
+    forms = output.data
+    if any(name.startswith(_LIBRARY) for name in forms):
+        return True
+    if {*forms} - {HTML, _SCRIPT, TEXT} or (HTML in forms and _SCRIPT in forms):
+        return False
+    html = str(forms.get(HTML, "<p>"))
+    rest = re.sub(r"<(script|style)\b.*?</\1>|<!--.*?-->", "", html, flags=re.S)
+    is_library = html != rest and not rest.strip() and "PlotlyConfig" in html
+    is_box = bool(re.fullmatch(r"(\s*</?div\b[^>]*>\s*)+", html))
+    return is_library or is_box
+
+
+def drawn_ids(outputs: Iterable[NotebookNode]) -> dict[str, str]:
+    """The ids that Plotly and Bokeh draw at random -> the same ones at each execution."""
+    found: dict[str, str] = {}
+    for output in outputs:
+        for one in _ELEMENT_ID.findall(str(output.get("data", {}).get(HTML, ""))):
+            found.setdefault(one, f"00000000-0000-4000-8000-{len(found):012x}")
+    return found
+
+
 def _words(data: Mapping[str, object]) -> str | None:
     """What can be read of a display that has no text form of its own."""
     if _JSON in data:
@@ -101,7 +145,7 @@ def _words(data: Mapping[str, object]) -> str | None:
         return str(data[LATEX])
     if HTML in data:
         text = _text_of_html(str(data[HTML]))
-        return text if text or "<script" not in str(data[HTML]) else _LIVING
+        return text if text or "<script" not in str(data[HTML]) else LIVING.format("", "")
     return None
 
 
@@ -139,7 +183,11 @@ def _shortened(output: NotebookNode) -> NotebookNode:
     if not is_display(output):
         return output
     forms = {name: form for name, form in output.data.items() if name in (TEXT, MARKDOWN, HTML)}
-    long = {name: _cut(form) for name, form in forms.items() if len(form) > LONGEST}
+    long = {
+        name: _cut(form)
+        for name, form in forms.items()
+        if len(form) > LONGEST and "<script" not in form  # half a script is none
+    }
     if len(long.keys() & {MARKDOWN, HTML}) and TEXT in forms:  # half a table is no table
         long = {TEXT: _cut(forms[TEXT])}
         kept = {name: form for name, form in output.data.items() if name not in (MARKDOWN, HTML)}

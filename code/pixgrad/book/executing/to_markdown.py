@@ -62,6 +62,7 @@ def render(
     fmt : "html" or "typ".
     """
     rendered = Rendered()
+    drawn = forms.drawn_ids(output for node in executed for output in node.outputs)
     seen: dict[str, int] = {}
     number = 0
     for cell, its_options, node in zip(cells, options, executed, strict=True):
@@ -70,7 +71,9 @@ def render(
             continue
         number += bool(cell.source.strip())  # IPython does not count what is empty
         seen[cell.source] = seen.get(cell.source, 0) + 1
-        one = _Cell(chapter, cell, its_options, node, fmt, figures, number, seen[cell.source])
+        one = _Cell(
+            chapter, cell, its_options, node, fmt, figures, number, seen[cell.source], drawn
+        )
         rendered.cells.append(one.markdown())
         rendered.figures.update(one.files)
     return rendered
@@ -90,6 +93,8 @@ class _Cell:
     """Of the cell among those of the chapter that are not empty, from 1."""
     repeat: int
     """How many cells up to this one have the same source."""
+    drawn_ids: Mapping[str, str]
+    """Ids of the chapter's live figures -> those that they get here."""
     outputs: list[NotebookNode] = field(init=False)
     captions: list[str] = field(init=False)
     """Captions that the outputs have still to take."""
@@ -131,6 +136,7 @@ class _Cell:
             if (self.options["warning"] or output.get("name") != "stderr")
             and not _is_plot_object(output, has_image)
             and output.get("data") != {}
+            and (self.fmt == "html" or not forms.is_for_screens(output))
         ]
 
     def _captions(self) -> tuple[list[str], str | None]:
@@ -262,6 +268,8 @@ class _Cell:
         if mime in (MARKDOWN, LATEX):
             return f"{data}\n{below}"
         if mime == HTML:
+            for old, new in self.drawn_ids.items():
+                data = data.replace(old, new)
             return _fenced(data, "{=html}") + below
         return self._printed(data) + below
 

@@ -19,6 +19,7 @@ from nbformat import NotebookNode, v4
 from PIL import Image
 
 from pixgrad import files
+from pixgrad.book.executing.outputs import LIVING
 from pixgrad.book.ledger import qmd
 from pixgrad.book.rendering import crossref, frame, pandoc, words
 from pixgrad.book.rendering.notebook_setup import setup_code
@@ -210,6 +211,8 @@ def _output(
         data = {"text/plain": output["text"]}
     elif kind == "html":
         data = {"text/html": output["text"]}
+        if "<script" in output["text"]:
+            data["text/plain"] = LIVING.format("", "")
     else:
         text = _with_pictures(project, chapter, output["text"])
         data = {"text/markdown": text, "text/plain": text}
