@@ -222,6 +222,20 @@ def test_chinese_notes(tmp_path):
     assert "内容" in words(page) and "<iframe" in page.read_text("utf-8")
 
 
+def test_polish_words_below_the_format(tmp_path):
+    files = {
+        "_quarto.yml": "project: {type: book}\nbook: {title: K, author: A, chapters: [index.qmd]}\n"
+        "format:\n  html:\n    execute: {warning: false}\n    crossref: {fig-title: Rysunek,"
+        ' title-delim: ". ", fig-prefix: rys., tip-prefix: rada}\n',
+        "index.qmd": "# Wstęp\n\nNa @fig-a i @tip-b.\n\n![Koło](k.svg){#fig-a}\n\n"
+        "::: {#tip-b .callout-tip}\n## Uwaga\nTekst.\n:::\n",
+        "k.svg": SVG,
+    }
+    text = words(build(tmp_path, files) / "index.html")
+    for shown in ("Na rys. 1.1 i rada 1.1", "Rysunek 1.1. Koło", "Tip 1.1. Uwaga"):
+        assert shown in text, (shown, text)
+
+
 @pytest.mark.parametrize(
     ("lang", "form", "shown"),
     [

@@ -402,3 +402,18 @@ def test_a_picture_drawn_twice_is_pixels_on_the_page_and_lines_in_print():
     output = display(png=base64.b64encode(PNG).decode(), svg=SVG, text="<Figure>")
     assert list(render(cell(), output)[1]) == ["figure-html/cell-2-output-1.png"]
     assert list(render(cell(), output, fmt="typ")[1]) == ["figure-typst/cell-2-output-1.svg"]
+
+
+def test_the_script_of_plotly_takes_neither_label_nor_caption():
+    text, _ = render(
+        cell("1", "label: fig-live", "fig-cap: Live"), bundle(html=LOADER), bundle(html=LIVE)
+    )
+    assert text.count("Live") == 1 and text.index("PlotlyConfig") < text.index("#fig-live")
+    assert text.index("#fig-live") < text.index("plotly-graph-div") < text.index("Live\n")
+
+
+@pytest.mark.parametrize("text", ["<IPython.lib.display.IFrame at 0x7f3337f45850>", None])
+def test_a_frame_is_its_address_in_print(text):
+    data = {"text/html": "<iframe src='https://example.org/x'></iframe>"}
+    shown = outputs.understood(bundle(**{**data, **({"text/plain": text} if text else {})}))
+    assert shown.data["text/plain"] == "https://example.org/x"

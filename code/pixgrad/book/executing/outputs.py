@@ -24,7 +24,7 @@ LONGEST = 4_000_000
 """Characters of a stream or of a form of a display; what is longer is cut."""
 
 _JSON, _SCRIPT = "application/json", "application/javascript"
-_PLACEHOLDER = re.compile(r"\s*<IPython\.core\.display\.\w+ object>\s*")
+_PLACEHOLDER = re.compile(r"\s*<IPython\.[\w.]+ (object|at 0x[0-9a-f]+)>\s*")
 
 
 def merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
@@ -112,20 +112,25 @@ def _title(data: Mapping[str, object]) -> str:
     return ""
 
 
+def is_library(output: NotebookNode) -> bool:
+    """Whether a display is no figure but the script that figures of Plotly or Bokeh need."""
+    if not is_display(output):
+        return False
+    html = str(output.data.get(HTML, ""))
+    rest = re.sub(r"<(script|style)\b.*?</\1>|<!--.*?-->", "", html, flags=re.S)
+    is_of_plotly = "PlotlyConfig" in html and not rest.strip()
+    return is_of_plotly or any(name.startswith(_LIBRARY) for name in output.data)
+
+
 def is_for_screens(output: NotebookNode) -> bool:
     """Whether nothing of a display is seen in print: scripts that figures share, empty boxes."""
     if not is_display(output):
         return False
     forms = output.data
-    if any(name.startswith(_LIBRARY) for name in forms):
-        return True
-    if {*forms} - {HTML, _SCRIPT, TEXT} or (HTML in forms and _SCRIPT in forms):
-        return False
-    html = str(forms.get(HTML, "<p>"))
-    rest = re.sub(r"<(script|style)\b.*?</\1>|<!--.*?-->", "", html, flags=re.S)
-    is_library = html != rest and not rest.strip() and "PlotlyConfig" in html
-    is_box = bool(re.fullmatch(r"(\s*</?div\b[^>]*>\s*)+", html))
-    return is_library or is_box
+    if {*forms} - {HTML, TEXT}:
+        return is_library(output)
+    is_box = re.fullmatch(r"(\s*</?div\b[^>]*>\s*)+", str(forms.get(HTML, "")))
+    return is_library(output) or bool(is_box)
 
 
 def drawn_ids(outputs: Iterable[NotebookNode]) -> dict[str, str]:
@@ -163,6 +168,7 @@ class _Words(HTMLParser):
             self.text += "\n"
         given = dict(attrs)
         self.text += given.get("alt") or "" if tag == "img" else ""
+        self.text += given.get("src") or "" if tag in ("iframe", "video", "audio") else ""
 
     def handle_endtag(self, tag: str) -> None:
         self._hidden -= tag in ("script", "style")

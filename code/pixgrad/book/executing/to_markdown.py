@@ -152,7 +152,7 @@ class _Cell:
 
     def _labels_div(self) -> bool:
         """Whether the label goes to the cell (else to its only display)."""
-        displays = sum(is_display(output) for output in self.outputs)
+        displays = sum(_is_figure(output) for output in self.outputs)
         several = displays > 1 and not isinstance(self.options.get("fig-cap"), list)
         nothing = not self.options["output"] or displays == 0
         return nothing or several or self._label.startswith("tbl-")
@@ -229,7 +229,7 @@ class _Cell:
         suffix = 1
         for index, output in enumerate(self.outputs):
             label = self._label
-            if label and self._labels_div() and is_display(output):
+            if label and self._labels_div() and _is_figure(output):
                 label, suffix = f"{label}-{suffix}", suffix + 1
             content = self._content(output, label, index)
             if not self._as_is:
@@ -240,7 +240,7 @@ class _Cell:
     def _output_attributes(self, output: NotebookNode, label: str) -> str:
         parts = []
         image = self._mime(output) in IMAGES
-        if label and is_display(output) and not image and not self._label.startswith("tbl-"):
+        if label and _is_figure(output) and not image and not self._label.startswith("tbl-"):
             parts.append(f"#{label}")
         kind = "display" if is_display(output) else output.get("name", output.output_type)
         parts += [".cell-output", f".cell-output-{kind}"]
@@ -259,7 +259,7 @@ class _Cell:
             traceback = "\n".join(output.traceback)
             first = "" if self.fmt == "html" else f"{output.ename}: {output.evalue}\n"
             return self._printed(first + traceback)
-        caption = self.captions.pop(0) if self.captions else ""
+        caption = self.captions.pop(0) if self.captions and _is_figure(output) else ""
         mime = self._mime(output)
         if mime in IMAGES:
             return self._image(output, mime, label, caption, index)
@@ -314,6 +314,11 @@ class _Cell:
                 self.cell.line,
             )
         return found
+
+
+def _is_figure(output: NotebookNode) -> bool:
+    """Whether a label or a caption can be of an output."""
+    return is_display(output) and not forms.is_library(output)
 
 
 def _is_plot_object(output: NotebookNode, has_image: bool) -> bool:

@@ -199,6 +199,7 @@ def _settings(project: Project, chapter: Chapter, fmt: str) -> dict[str, Any]:
         "number_depth": int(pandoc.html_option(project, "number-depth", 6, chapter)),
         "number_sections": bool(pandoc.html_option(project, "number-sections", True, chapter)),
         "titles": words.titles(project, chapter),
+        "delimiter": words.delimiter(project),
         "floats": {kind: own.place for kind, own in words.floats(project).items()},
         **front.settings(project, chapter),
         "pages": _pages(project, chapter, fmt),

@@ -58,6 +58,7 @@ def head(project: Project, chapter: Chapter, body: str) -> dict[str, Any]:
         "canonical": f"{address}/{page}" if address and is_told else None,
         "cover": f"{address}/{cover}" if cover else None,
         "favicon": project.get("book", "favicon"),
+        "requires": 'require(["plotly"]' in body,
     }
 
 

@@ -74,10 +74,8 @@ _KINDS = _names(
 )
 _CROSSREF = {
     OBEYED: frozenset(f"{kind}-{word}" for kind in _KINDS for word in ("title", "prefix"))
-    | {"chapters", "custom"},
-    LISTED: _names(
-        "title-delim ref-hyperlink lof-title lot-title lol-title maximum-reference-depth"
-    ),
+    | {"chapters", "custom", "title-delim"},
+    LISTED: _names("ref-hyperlink lof-title lot-title lol-title maximum-reference-depth"),
     REFUSED: frozenset(f"{kind}-labels" for kind in _KINDS)
     | _names("labels subref-labels appendix-title appendix-delim"),
 }
@@ -129,7 +127,7 @@ _TABLE: Mapping[str, Mapping[str, frozenset[str]]] = {
         ),
         REFUSED: frozenset(),
     },
-    "format.html": {OBEYED: _COMMON | {"crossref"}, LISTED: _LOOKS, REFUSED: _CONTENT},
+    "format.html": {OBEYED: _COMMON | {"crossref", "execute"}, LISTED: _LOOKS, REFUSED: _CONTENT},
     "format.typst": {
         OBEYED: _names(
             "toc toc-depth include echo output warning fig-width fig-height fig-dpi fig-format "
@@ -161,6 +159,7 @@ _TABLE = {
     "execute": _EXECUTE,
     "crossref": _CROSSREF,
     "format.html.crossref": _CROSSREF,
+    "format.html.execute": _EXECUTE,
     "chapter.crossref": _CROSSREF,
     "chapter.execute": _EXECUTE,
     "format": {OBEYED: frozenset({"html", "typst"}), LISTED: _OTHER_FORMATS},

@@ -239,6 +239,14 @@ def floats(project: Project) -> dict[str, Float]:
     return found
 
 
+def delimiter(project: Project) -> str:
+    """What stands between the number and the text of a caption (``crossref: title-delim``)."""
+    for keys in (("crossref", "title-delim"), ("format", "html", "crossref", "title-delim")):
+        if project.get(*keys) is not None:
+            return str(project.get(*keys)).strip()
+    return ":"
+
+
 def interface(text: str, asked: str) -> str:
     """A template or a script with its Russian words in English, unless the book is Russian."""
     if asked.split("-")[0] == "ru":

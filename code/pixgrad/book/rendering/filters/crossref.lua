@@ -12,7 +12,7 @@
 --   notes on code            CodeBlock (annotated="1:2 2:5", number:line), then Div (code-annotations)
 --   @fig-x                   Link (class quarto-xref) with its text
 -- content-visible and content-hidden are resolved. $PIXGRAD_CHAPTER (JSON) holds `format`, `chapter`
--- (its number or ""), `number_depth`, `titles`, `floats` (kinds of the book's own -> where the caption stands) and, once every chapter has been indexed, `refs`:
+-- (its number or ""), `number_depth`, `titles`, `delimiter` (after the number of a caption), `floats` (kinds of the book's own -> where the caption stands) and, once every chapter has been indexed, `refs`:
 -- label -> {prefix, number, href}. Without `refs` this is the indexing run: only meta.record is made.
 -- meta.record (JSON): what the chapter labels, refers to, cites, and what no format can show.
 
@@ -319,7 +319,7 @@ local number = {
       local own, word = next_number(kind), config.titles['caption-' .. kind]
       add_label(element.identifier, kind, own, title)
       local is_bare = stringify(title) == config.titles['callout-' .. note]
-      local rest = is_bare and {} or pandoc.Inlines { pandoc.Str ':', pandoc.Space() } .. title
+      local rest = is_bare and {} or pandoc.Inlines { pandoc.Str(config.delimiter), pandoc.Space() } .. title
       element.content[1].content[1].content = pandoc.Inlines { pandoc.Str(word .. '\u{a0}' .. own) } .. rest
       return element
     end

@@ -128,7 +128,7 @@ local function float(figure)
   local is_sub = figure.classes:includes 'subfloat'
   local caption = pandoc.utils.blocks_to_inlines(figure.caption.long)
   local label = is_sub and '(' .. number .. ')' or config.titles[kind] .. NBSP .. number
-  local stop = #caption == 0 and '' or is_sub and ' ' or ': '
+  local stop = #caption == 0 and '' or is_sub and ' ' or config.delimiter .. ' '
   local place = take(figure.attributes, 'cap-location') or take(figure.attributes, kind .. '-cap-location')
   local head = pandoc.Blocks {
     raw(('<figcaption class="quarto-float-caption quarto-float-%s">'):format(kind)),
