@@ -1,7 +1,10 @@
 """Repairs of MathML against what TeX does."""
 
+import subprocess
+
 import pytest
 
+from pixgrad.book.rendering import pandoc
 from pixgrad.book.rendering.mathml import repaired
 
 
@@ -76,3 +79,48 @@ def test_a_norm_has_no_spaces_inside():
     bar = '<mo stretchy="true" form="{}">∥</mo>'.format
     made = repaired(f"{bar('prefix')}<mi>x</mi>{bar('postfix')}<mo>∥</mo>")
     assert made.count("‖") == 2 and "<mo>∥</mo>" in made
+
+
+KNOWN_TO_MATHJAX = {
+    r"\braket{a_n|\psi} \ket{x} \bra{y}": r"\langle {a_n|\psi} \rangle  | {x} \rangle",
+    r"\ce{SO4^2- + H+ <=> HSO4-}": r"\mathrm{SO_{4}^{2-} + H^{+} \rightleftharpoons HSO_{4}^{-}}",
+    r"\ce{2H2 + O2 -> 2H2O}": r"\mathrm{2H_{2} + O_{2} \rightarrow 2H_{2}O}",
+    r"{\bf x} + {\rm abc}": r"\mathbf{x} + \mathrm{abc}",
+    r"{a+b \over {c \over d}}": r"{\frac{a+b }{{\frac{c }{d}}}}",
+    r"\root 3 \of {x}": r"\sqrt[3]{x}",
+    r"a = b \\ c = d": r"\begin{gathered}a = b \\ c = d\end{gathered}",
+    r"\begin{matrix}a\\S\\P\end{matrix}": r"\begin{matrix}a\\S\\P\end{matrix}",
+    r"\left\{ a \right. \{b\}": r"\left\{ a \right. \{b\}",
+    r"90\degree \dbinom{n}{k}": r"90{}^{\circ} \binom{n}{k}",
+    r"\label{eq:a} x": "x",
+    r"\require{cancel}\cancel{x}\hspace*{1em}": r"\cancel{x}\hspace{1em}",
+    r"\unicode{x263A} \bbox[red]{x} \href{https://x}{y}": r"\text{☺} {x} {y}",
+    r"\newcommand{\S}{x}\S": r"\newcommand{\S}{x}\S",
+    r"\begin{dcases}a\end{dcases}": r"\begin{cases}a\end{cases}",
+    r"a\kern1em b\mkern-3mu c \smash{d}": r"a\; b\; c {d}",
+}
+
+
+@pytest.fixture(scope="module")
+def converted() -> list[str]:
+    """Each formula as the filter leaves it; pandoc can read them all."""
+    text = "\n\n".join(f"F ${tex}$" for tex in KNOWN_TO_MATHJAX)
+    command = [
+        pandoc.executable(),
+        "--from=markdown",
+        f"--lua-filter={pandoc.FILTERS / 'math.lua'}",
+    ]
+    for to in (["--to=html", "--mathml"], ["--to=typst"]):
+        done = subprocess.run(
+            [*command, *to], input=text, capture_output=True, text=True, check=True
+        )
+        assert not done.stderr
+    command += ["--to=markdown", "--wrap=none"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    return done.stdout.strip().split("\n\n")
+
+
+@pytest.mark.parametrize("number", range(len(KNOWN_TO_MATHJAX)))
+def test_what_mathjax_knows_by_itself_is_read(converted, number):
+    tex, wanted = list(KNOWN_TO_MATHJAX.items())[number]
+    assert converted[number].startswith(f"F ${wanted}"), tex

@@ -152,8 +152,8 @@ class Index:
         arguments = [
             f"--to={writer}",
             "--wrap=none",
-            f"--lua-filter={pandoc.FILTERS / 'math.lua'}",
             *_filters(self.project),
+            f"--lua-filter={pandoc.FILTERS / 'math.lua'}",
             *(["--citeproc"] if files else []),
             *(f"--{option}={path}" for option, path in files),
             f"--lua-filter={pandoc.FILTERS / filter}.lua",
