@@ -130,7 +130,7 @@ def test_factorial_has_a_panel_a_cell_and_a_line_a_kind():
     fig = gradients.factorial_grid(table, "grad_norm", "норма")
     panels = {ax.get_title(): ax for ax in fig.axes}
     assert len(panels) == 8
-    ax = panels["8\u00a0слоёв, без нормализации, Хе"]
+    ax = panels["8\u00a0слоёв, без нормализации,\nХе"]
     assert [line.get_label() for line in ax.lines] == [
         "без пропускных связей",
         "с пропускными связями",
@@ -139,7 +139,7 @@ def test_factorial_has_a_panel_a_cell_and_a_line_a_kind():
         mine = gradients.chosen(table, **CELL | {"skip": skip})
         expected = mine.groupby("layer")["grad_norm"].apply(stats.gmean)
         np.testing.assert_allclose(line.get_ydata(), expected)
-    assert "20\u00a0слоёв, нормализация, PyTorch" in panels
+    assert "20\u00a0слоёв, нормализация,\nPyTorch" in panels
     assert len(fig.legends[0].texts) == 2
 
 
@@ -196,10 +196,10 @@ def test_training_grid_has_a_panel_a_pair():
     fig = gradients.training_grid(epochs, runs, "loss", "потери")
     shown = [ax for ax in fig.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [
-        "8\u00a0слоёв, без нормализации, Хе",
-        "20\u00a0слоёв, без нормализации, Хе",
-        "8\u00a0слоёв, нормализация, Хе",
-        "8\u00a0слоёв, без нормализации, PyTorch",
+        "8\u00a0слоёв, без нормализации,\nХе",
+        "20\u00a0слоёв, без нормализации,\nХе",
+        "8\u00a0слоёв, нормализация,\nХе",
+        "8\u00a0слоёв, без нормализации,\nPyTorch",
     ]
     # Only the panel that has another below it goes without the name of its axis.
     assert [ax.get_xlabel() for ax in shown] == ["", "эпоха", "эпоха", "эпоха"]

@@ -140,7 +140,7 @@ def convolution_pairs(axes: Sequence[Axes]) -> None:
                                 alpha=1 - 0.25 * layer,
                             )
                         )  # fmt: skip
-            ax.text(left + width / 2, -0.85, word, ha="center", va="top", fontsize=8, color=INK)
+            ax.text(left + width / 2, -0.85, word, ha="center", va="top", fontsize=9.5, color=INK)
             left += width + 1.7
         ax.set(xlim=(-0.3, 8.0), ylim=(-2.6, 4.2), aspect="equal", title=title)
         ax.axis("off")

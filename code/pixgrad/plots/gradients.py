@@ -286,7 +286,7 @@ def _grid(
     sharey : "row" or "all".
     """
     columns = max(map(len, rows))
-    size = (2.4 * columns + 0.6, 1.9 * len(rows) + 0.5)
+    size = (2 * columns + 0.5, 2 * len(rows) + 0.5)
     fig, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False, sharey=sharey)
     for row, column in np.ndindex(axes.shape):
         ax = axes[row, column]
@@ -299,7 +299,7 @@ def _grid(
         decimal_commas(ax)
         layers = text.plural(depth, "слой", "слоя", "слоёв")
         normalisation = "нормализация" if batch_norm else "без нормализации"
-        ax.set_title(f"{layers}, {normalisation}, {INIT[init]}", fontsize=8)
+        ax.set_title(f"{layers}, {normalisation},\n{INIT[init]}", fontsize=8)
         if row + 1 < len(rows) and column < len(rows[row + 1]):
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
