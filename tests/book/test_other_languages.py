@@ -222,6 +222,20 @@ def test_chinese_notes(tmp_path):
     assert "内容" in words(page) and "<iframe" in page.read_text("utf-8")
 
 
+def test_a_block_of_code_that_nothing_closes_is_shown_and_told(tmp_path):
+    files = {
+        "_quarto.yml": "project: {type: book}\n"
+        "book: {title: K, author: A, chapters: [index.qmd]}\n",
+        "index.qmd": "# One\n\nBefore.\n\n```text\nwords of it\n",
+    }
+    project = books.load(write_files(tmp_path, files))
+    (line,) = [str(one) for one in check.faults(project) if not one.is_note]
+    assert line.startswith("index.qmd:5: блок кода «```text» не закрыт")
+    (tmp_path / "site").mkdir()
+    html_engine.build_html(project, tmp_path / "site")
+    assert "Before. ```text words of it" in words(tmp_path / "site/index.html")
+
+
 def test_polish_words_below_the_format(tmp_path):
     files = {
         "_quarto.yml": "project: {type: book}\nbook: {title: K, author: A, chapters: [index.qmd]}\n"

@@ -22,6 +22,7 @@ UNSUPPORTED = {
     "::: {.list-table}\n:::": "list-table",
     "::: {#dia-a}\n:::": "#dia-a",
     "::: {.callout-note}\nтекст": "не закрыт",
+    "```python\nтекст": "блок кода «```python» не закрыт",
     "текст\n\n:::": "лишняя",
     "```{=docx}\n<w/>\n```": "{=docx}",
     "\\begin{tikzpicture}\nx\n\\end{tikzpicture}": "tikzpicture",

@@ -194,8 +194,8 @@ def parse(text: str, file: Union[str, Path, None] = None) -> Document:
         )
         if cell or (fence and comment is None and not _is_inline(fence)):
             close = _closing_fence(lines, number, fence)
-            if close is None and (cell or len(fence["indent"].expandtabs(4)) < 4):
-                raise _unclosed(fence, file, number + 1)
+            if close is None and cell:
+                raise SourceError(unclosed(line), file, number + 1)
             if cell:
                 blocks += _prose(lines, prose_start, number)
                 blocks.append(_cell(lines, number, close, cell, fence["indent"]))
@@ -276,13 +276,13 @@ def _closing_fence(lines: List[str], start: int, opened) -> Optional[int]:
     return None
 
 
-def _unclosed(fence, file, line: int) -> SourceError:
+def unclosed(line: str) -> Optional[str]:
+    """What to say of a line of prose that begins a block of code: nothing closes it."""
+    fence = _FENCE.match(line)
+    if not fence or _is_inline(fence) or len(fence["indent"].expandtabs(4)) >= 4:
+        return None
     mark = fence["mark"]
-    return SourceError(
-        f"блок кода «{mark}{fence['info'].rstrip()}» не закрыт: не хватает строки «{mark}»",
-        file,
-        line,
-    )
+    return f"блок кода «{mark}{fence['info'].rstrip()}» не закрыт: не хватает строки «{mark}»"
 
 
 def _prose(lines: List[str], start: int, stop: int) -> Iterator[Union[Prose, Inline]]:

@@ -141,6 +141,9 @@ def _in_front_matter(document: qmd.Document, path: str | Path) -> Iterator[Findi
 
 def _in_prose(document: qmd.Document) -> Iterator[Finding]:
     for number, line in document.prose_lines:
+        unclosed = qmd.unclosed(line)
+        if unclosed:
+            yield Finding(number, unclosed)
         for match in pandoc.SHORTCODE.finditer(line):
             if embedded.parse(line):
                 continue  # of the book's rules
