@@ -115,6 +115,14 @@ def test_text_goes_on_past_a_heading_while_figures_wait(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_short_figure_stays_below_the_heading_that_leads_up_to_it(tmp_path: Path) -> None:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="100"/>'
+    picture = "![Подпись](a.svg){#fig-own}"
+    pdf = build(tmp_path, "## Раздел", picture, "Конец.", files={"a.svg": svg})
+    top = {word.text: word.top for word in words(pdf)[-1]}
+    assert top["Раздел"] < top["Подпись"] < top["Конец."]
+
+
 @pytest.mark.parametrize(("lines", "whole"), [(40, True), (80, False)])
 def test_listing_floats_like_a_figure_unless_it_is_long(
     tmp_path: Path, lines: int, whole: bool

@@ -312,8 +312,8 @@ local function figure(element)
   local label = kind and quoted(config.titles[kind] .. '\u{a0}' .. number) or 'none'
   local place = id ~= '' and is_new(config.path .. '#' .. id)
     and 'label(' .. quoted(config.path .. '#' .. id) .. ')' or 'none'
-  local is_kept = element.classes:includes 'stays' or not config.strict -- Quarto's figures do not float
-  local stays = is_kept and ', stays: true' or ''
+  local stays = not config.strict and ', stays: true' -- Quarto's figures do not float
+    or element.classes:includes 'announced' and ', stays: auto' or ''
   return block('#captioned(', name, ', ', label, ', ', caption, ', ', place, stays, ')', content)
 end
 
@@ -480,13 +480,13 @@ local function with_title(doc)
   doc.blocks:insert(1, pandoc.Header(1, config.title, pandoc.Attr('', {}, number)))
 end
 
--- What a colon leads up to does not float away.
+-- What a heading or a colon leads up to does not float away unless it is tall.
 local function announced(blocks)
-  local function mark(figure) figure.classes:insert 'stays' return figure end
+  local function mark(figure) figure.classes:insert 'announced' return figure end
   local leads = false
   for index, element in ipairs(blocks) do
     if leads then blocks[index] = pandoc.Blocks({ element }):walk { Figure = mark }[1] end
-    leads = element.t == 'Para' and stringify(element):match ':$'
+    leads = element.t == 'Header' or element.t == 'Para' and stringify(element):match ':$'
   end
 end
 
