@@ -198,7 +198,7 @@ def hunger_curve(ax: Axes, summary, names: Mapping[str, str], colors: Mapping[st
         look = {"color": colors[network], "label": name, "marker": marker}
         draw_band(ax, shares, *ends.T, **look)
     ax.set_xscale("log")
-    ax.set_xticks(shares, [f"{share}" for share in shares])
+    ax.set_xticks(shares, [text.number(share) for share in shares])
     ax.set_xticks([], minor=True)
     ax.set(xlabel="обучающих изображений", ylabel="верных ответов на тесте, %")
     ax.legend()
