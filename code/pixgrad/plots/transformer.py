@@ -218,7 +218,7 @@ def distances_by_block(ax: Axes, distances: Mapping[str, np.ndarray], even: floa
         ax.plot(blocks, values.ravel(), marker, color=color, label=label)
     ax.axhline(even, color=PURPLE, linestyle="--", label="внимание поровну")
     ax.set(xlabel="блок", ylabel="среднее расстояние, пикселей", xticks=range(1, len(values) + 1))
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.1 * max(even, *(values.max() for values in distances.values())))
     ax.legend(loc="lower right")
 
 
