@@ -8,7 +8,7 @@ from pixgrad.nets import skeleton
 from pixgrad.nets.cost import multiply_adds
 from pixgrad.plots import text
 from pixgrad.plots.gradients import chosen
-from pixgrad.results.statistics import paired_student, welch
+from pixgrad.results.statistics import contrast, paired_student, welch
 
 
 @claim(
@@ -44,9 +44,20 @@ def hunger() -> Finding:
         )
         for share, mine in plain.groupby("train_images")
     }
-    told = ", ".join(f"{share} — {text.plus_minus(gap, 1)}" for share, gap in leads.items())
+    told = ", ".join(
+        f"{text.number(share)} — {text.plus_minus(gap, 1)}" for share, gap in leads.items()
+    )
+    few, whole = min(leads), max(leads)
+    of = {key: mine["right"] for key, mine in plain.groupby(["network", "train_images"])}
+    change = contrast(
+        [of["resnet-14", whole], of["vit-32px", few]], [of["vit-32px", whole], of["resnet-14", few]]
+    )
+    grows = text.verdict(change, "увеличилась", "изменения не видно", "сократилась")
     return Finding(
-        judged(leads.values()), f"ResNet-14 минус ViT, п. п., по числу изображений: {told}"
+        judged(leads.values()),
+        f"ResNet-14 минус ViT, п. п., по числу изображений: {told}; "
+        f"от {text.number(few)} до {text.number(whole)} разность: {grows} "
+        f"({text.plus_minus(change, 1)})",
     )
 
 
