@@ -3,14 +3,21 @@
 import datetime
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from babel import Locale, UnknownLocaleError, dates
+from typing import TYPE_CHECKING, Any
 
 from pixgrad.book.rendering import words
 from pixgrad.book.source import metadata
 from pixgrad.book.source.project import Chapter, Project, person
+from pixgrad.errors import PixgradError
 
+if TYPE_CHECKING:
+    from babel import Locale
+
+_MONTHS = {
+    "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    "en": "January February March April May June July August September October November December",
+}
+"""What the light set writes itself; all else is Babel's (36 MB)."""
 _TOKEN = re.compile(r"\[[^\]]*\]|YYYY|YY|M{1,4}|Do|D{1,2}|d{1,4}")
 
 
@@ -57,6 +64,18 @@ def day(given: Any, asked: str, form: str | None = None) -> str:
         return str(given)
     if form == "iso":
         return date.isoformat()
+    if form in (None, "long") and (months := _MONTHS.get(re.sub("-(US|RU)$", "", asked))):
+        month = months.split()[date.month - 1]
+        if months == _MONTHS["ru"]:
+            return f"{date.day} {month} {date.year} г."
+        return f"{month} {date.day}, {date.year}"
+    try:
+        from babel import Locale, UnknownLocaleError, dates
+    except ImportError as error:
+        raise PixgradError(
+            f"дату «{given}» на языке {asked} в виде {form or 'long'} пишет Babel: "
+            "pip install 'pixgrad[languages]'"
+        ) from error
     try:
         locale = Locale.parse(asked.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
@@ -66,8 +85,10 @@ def day(given: Any, asked: str, form: str | None = None) -> str:
     return _TOKEN.sub(lambda found: _token(found, date, locale), str(form))
 
 
-def _token(found: re.Match, date: datetime.date, locale: Locale) -> str:
+def _token(found: re.Match, date: datetime.date, locale: "Locale") -> str:
     """What stands for a token of a format: «MMMM» for the month, «[de]» for «de»."""
+    from babel import dates
+
     token = found[0]
     if token.startswith("["):
         return token[1:-1]
