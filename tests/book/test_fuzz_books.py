@@ -211,7 +211,10 @@ OUTPUTS = {  # of a notebook's cell: (data or text, what is to be seen of it)
     "png": {"image/png": base64.b64encode(PNG).decode(), "text/plain": "<Figure>"},
     "svg": {"image/svg+xml": SVG, "text/plain": "<Figure>"},
     "json": {"application/json": {"key": "W"}, "text/plain": "<IPython.core.display.JSON object>"},
-    "plotly": {"application/vnd.plotly.v1+json": {}, "text/html": "<div>W</div>"},
+    "plotly": {
+        "application/vnd.plotly.v1+json": {"layout": {"title": {"text": "W"}}},
+        "text/html": "<div>W</div>",
+    },
     "error": None,
 }
 
