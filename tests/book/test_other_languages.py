@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import subprocess
+import sys
 from pathlib import Path
 
 import bs4
@@ -20,6 +21,7 @@ from pixgrad.book.checking.pages import Book
 from pixgrad.book.executing import freeze
 from pixgrad.book.rendering import front, html_engine, typst_engine
 from pixgrad.book.source import project as books
+from pixgrad.errors import PixgradError
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"></svg>'
 
@@ -271,3 +273,14 @@ def test_polish_words_below_the_format(tmp_path):
 def test_a_date_is_written_in_the_language_of_the_book(lang, form, shown):
     """What CLDR says, and dayjs of its tokens."""
     assert front.day(datetime.date(2024, 3, 5), lang, form) == shown
+
+
+def test_without_babel_dates_are_russian_or_english_and_others_are_told(monkeypatch):
+    """The light set has no Babel."""
+    monkeypatch.setitem(sys.modules, "babel", None)
+    date = datetime.date(2024, 3, 5)
+    assert front.day(date, "ru", None) == "5 марта 2024 г."
+    assert front.day(date, "en-US", "long") == "March 5, 2024"
+    for lang, form in (("de", None), ("en-GB", None), ("ru", "D.MM")):
+        with pytest.raises(PixgradError, match=r"pixgrad\[languages\]"):
+            front.day(date, lang, form)

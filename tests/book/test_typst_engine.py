@@ -358,6 +358,14 @@ def test_long_table_breaks_across_pages_and_repeats_its_head(tmp_path: Path) -> 
 
 
 @needs_poppler
+def test_row_that_the_cells_above_cover_is_no_fault(tmp_path: Path) -> None:
+    """The first table's cell spans both rows; pandoc reads the second so: a word is too long."""
+    spans = "+---+---+\n| span  |\n|       |\n+---+---+\n| left | right |\n+---+---+"
+    long = "+---+---+\n| a | b |\n+===+===+\n| zq11w | c |\n+---+---+"
+    text = " ".join(pages(build(one_chapter(tmp_path, "# Глава", spans, long))))
+    assert "span" in text and "zq11w" in text
+
+
 def test_tables_stay_in_order_and_their_rows_whole(tmp_path: Path) -> None:
     short = "| а | б |\n|:--|--:|\n| 1 | 2 |\n\n: Короткая {#tbl-short}"
     text = "слово " * 60

@@ -229,22 +229,25 @@ class Float:
 def floats(project: Project) -> dict[str, Float]:
     """The kinds of figures that the book has made itself, by the beginning of their labels."""
     found = {}
-    for keys in (("format", "html", "crossref", "custom"), ("crossref", "custom")):
-        listed = project.get(*keys) or []
-        for one in listed if isinstance(listed, list) else [listed]:
-            if isinstance(one, Mapping) and one.get("key") and one.get("kind", "float") == "float":
-                word = str(one.get("reference-prefix", one["key"]))
-                place = "top" if one.get("caption-location") == "top" else "bottom"
-                found[str(one["key"])] = Float(str(one.get("caption-prefix", word)), word, place)
+    listed = _crossref(project).get("custom") or []
+    for one in listed if isinstance(listed, list) else [listed]:
+        if isinstance(one, Mapping) and one.get("key") and one.get("kind", "float") == "float":
+            word = str(one.get("reference-prefix", one["key"]))
+            place = "top" if one.get("caption-location") == "top" else "bottom"
+            found[str(one["key"])] = Float(str(one.get("caption-prefix", word)), word, place)
     return found
 
 
 def delimiter(project: Project) -> str:
     """What stands between the number and the text of a caption (``crossref: title-delim``)."""
-    for keys in (("crossref", "title-delim"), ("format", "html", "crossref", "title-delim")):
-        if project.get(*keys) is not None:
-            return str(project.get(*keys)).strip()
-    return ":"
+    given = _crossref(project).get("title-delim")
+    return ":" if given is None else str(given).strip()
+
+
+def _crossref(project: Project) -> dict[str, Any]:
+    """What the book says of references; what stands below the format wins."""
+    given = (project.get("crossref"), project.get("format", "html", "crossref"))
+    return {key: value for one in given if isinstance(one, Mapping) for key, value in one.items()}
 
 
 def interface(text: str, asked: str) -> str:
@@ -282,11 +285,8 @@ def _own(project: Project, asked: str) -> Mapping[str, Any]:
             raise project.error(f"файла {given} нет (language)", "language")
         given = metadata.load_yaml(file.read_text("utf-8"), given)[0]
     found = metadata.merged(found, given or {})
-    for keys in (("format", "html", "crossref"), ("crossref",)):  # older books: crossref: fig-title
-        crossref = project.get(*keys)
-        if isinstance(crossref, Mapping):
-            words = {f"crossref-{key}": word for key, word in crossref.items() if _is_word(key)}
-            found = {**words, **found}
+    crossref = _crossref(project)  # older books: crossref: fig-title
+    found = {f"crossref-{key}": word for key, word in crossref.items() if _is_word(key)} | found
     parts = [found.get(name) for name in (asked.split("-")[0], asked)]
     for part in parts:
         if isinstance(part, Mapping):

@@ -12,7 +12,8 @@
 --   notes on code            CodeBlock (annotated="1:2 2:5", number:line), then Div (code-annotations)
 --   @fig-x                   Link (class quarto-xref) with its text
 -- content-visible and content-hidden are resolved. $PIXGRAD_CHAPTER (JSON) holds `format`, `chapter`
--- (its number or ""), `number_depth`, `titles`, `delimiter` (after the number of a caption), `floats` (kinds of the book's own -> where the caption stands) and, once every chapter has been indexed, `refs`:
+-- (its number or ""), `number_depth`, `titles`, `delimiter` (after the number of a caption), `floats`
+-- (kinds of the book's own -> where the caption stands) and, once every chapter has been indexed, `refs`:
 -- label -> {prefix, number, href}. Without `refs` this is the indexing run: only meta.record is made.
 -- meta.record (JSON): what the chapter labels, refers to, cites, and what no format can show.
 

@@ -450,6 +450,10 @@ local blocks = {
   end,
   Table = function(element)
     element.classes:insert 'typst:no-figure'
+    element.bodies = pandoc.List(element.bodies):map(function(body)
+      body.body = body.body:filter(function(row) return #row.cells > 0 end) -- covered by cells above
+      return body
+    end)
     local first, is_even = element.colspecs[1][2], true
     for _, column in ipairs(element.colspecs) do is_even = is_even and column[2] == first end
     if is_even then -- pandoc's equal shares say only that the source lines are long
